@@ -1,0 +1,279 @@
+"""The command line: `python -m dvae_core COMMAND`.
+
+What goes wrong is one line on stderr and an exit status: 2 for what was asked (a wrong argument,
+an unreadable file), 1 for a training that diverged, 130 for an interruption.
+"""
+
+import contextlib
+import io
+import json as json_module
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from dvae_core.config import RunConfig
+from dvae_core.errors import ConfigError, CoreError, TrainingError
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = _parse(arguments)
+        return command()
+    except TrainingError as error:
+        return _complain(error, 1)
+    except CoreError as error:
+        return _complain(error, 2)
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+
+
+def _parse(arguments: list[str]) -> Callable[[], int]:
+    default = RunConfig.from_preset(_preset_of(arguments))
+
+    def datasets(json: bool = False) -> Callable[[], int]:
+        """List the data sets with their factors.
+
+        Args:
+            json: print one JSON object as the last line.
+        """
+        return lambda: list_datasets(json)
+
+    def train(
+        run_dir: Path,
+        config: RunConfig = default,
+        preset: str | None = None,
+        json: bool = False,
+    ) -> Callable[[], int]:
+        """Train a new run.
+
+        Args:
+            run_dir: folder to make; its name is the run's.
+            preset: settings to begin with, quick or paper; flags come on top.
+            json: print one JSON object as the last line.
+        """
+        return lambda: start_training(config, run_dir, json)
+
+    def resume(run: tyro.conf.Positional[Path], json: bool = False) -> Callable[[], int]:
+        """Continue a training from its last saved state.
+
+        Args:
+            run: the run's folder.
+            json: print one JSON object as the last line.
+        """
+        return lambda: resume_training(run, json)
+
+    def traverse(
+        run: tyro.conf.Positional[Path],
+        latent: int,
+        output: Path,
+        count: int = 16,
+        seed: int = 0,
+        json: bool = False,
+    ) -> Callable[[], int]:
+        """Write the film strip of one latent as a PNG.
+
+        Args:
+            run: the run's folder.
+            latent: which latent to slide, counted from 0.
+            output: the PNG to write.
+            count: images in the strip.
+            seed: chooses the image of the data set that the strip starts from.
+            json: print one JSON object as the last line.
+        """
+        return lambda: write_strip(run, latent, output, count, seed, json)
+
+    commands: dict[str, Callable[..., Any]] = {
+        "datasets": datasets,
+        "train": train,
+        "resume": resume,
+        "traverse": traverse,
+    }
+    output, complaint = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(complaint):
+            return tyro.extras.subcommand_cli_from_dict(
+                commands,
+                prog="python -m dvae_core",
+                description="Variational autoencoders with ordered categorical latents.",
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            print(output.getvalue(), end="")
+            raise
+        raise ConfigError(_in_one_line(complaint.getvalue())) from None
+
+
+def list_datasets(json: bool) -> int:
+    """Print every data set with its factors and sizes."""
+    from dvae_core.data import DATASET_NAMES, load_dataset
+
+    listing = {}
+    for name in DATASET_NAMES:
+        dataset = load_dataset(name)
+        factors = dict(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
+        listing[name] = {"factors": factors, "images": len(dataset), "shape": dataset.image_shape}
+        sizes = ", ".join(f"{factor} {size}" for factor, size in factors.items())
+        print(f"{name:15} {len(dataset):>9,} images   {sizes}")
+    _print_json(listing, json)
+    return 0
+
+
+def start_training(config: RunConfig, run_dir: Path, json: bool) -> int:
+    """Make a run folder and train it."""
+    from dvae_core.data import load_dataset
+    from dvae_core.run import Run
+    from dvae_core.training.trainer import choose_device
+
+    choose_device(config.device)  # refuse before anything is written
+    dataset = load_dataset(config.dataset, config.image_size)
+    return _train(Run.create(run_dir, config, dataset.image_shape), json)
+
+
+def resume_training(run_dir: Path, json: bool) -> int:
+    """Continue a run, unless it is finished or another process is at it."""
+    from dvae_core.errors import RunError
+    from dvae_core.run import Run, State
+
+    run = Run(run_dir)
+    if problem := run.problem():
+        raise RunError(problem)
+    state, status = run.state(), run.status()
+    if state is State.RUNNING:
+        raise RunError(f"{run_dir} is being trained by process {status.pid}: stop that one first")
+    if state is State.FINISHED:
+        raise RunError(f"{run_dir} is finished at step {status.step:,}: there is nothing to resume")
+    return _train(run, json)
+
+
+def write_strip(run_dir: Path, latent: int, output: Path, count: int, seed: int, json: bool) -> int:
+    """Write the traversal of one latent as a PNG."""
+    import torch
+    from PIL import Image
+
+    from dvae_core.data import load_dataset
+    from dvae_core.files import write_atomically
+    from dvae_core.run import Run
+    from dvae_core.traversal import check_latent, film_strip, traverse_latent
+
+    if output.suffix.lower() != ".png":
+        raise ConfigError(f"--output is {output}, but strips are written as .png")
+    if not 2 <= count <= 512:
+        raise ConfigError(f"--count is {count}, but a strip has 2 to 512 images")
+    run = Run(run_dir)
+    model = run.load_model()
+    check_latent(model, latent)
+    dataset = load_dataset(run.record.dataset, run.record.image_size)
+    image = dataset.sample_images(1, torch.Generator().manual_seed(seed))
+    with torch.inference_mode():
+        code = model.encode(image).mean_code()[0]
+    values = model.latents.traversal_values(latent, count)
+    pixels = film_strip(traverse_latent(model, code, latent, values))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
+    write_atomically(output, buffer.getvalue())
+    print(
+        f"{output}: latent {latent} at {len(values)} values "
+        f"from {values[0]:.2f} to {values[-1]:.2f}"
+    )
+    _print_json({"output": str(output), "latent": latent, "values": values.tolist()}, json)
+    return 0
+
+
+def _train(run: Any, json: bool) -> int:
+    from tqdm import tqdm
+
+    from dvae_core.memory import keep_freed_memory
+    from dvae_core.run import State
+    from dvae_core.training.trainer import Progress, train
+
+    keep_freed_memory()
+    with (
+        _interruptions() as interrupted,
+        tqdm(total=run.record.steps, unit="step", disable=None, desc=run.id) as bar,
+    ):
+
+        def show(progress: Progress) -> None:
+            bar.update(progress.step - bar.n)
+            if progress.metrics:
+                bar.set_postfix(loss=f"{progress.metrics['loss']:.1f}", refresh=False)
+
+        status = train(run, show, lambda: bool(interrupted))
+    rows, _ = run.read_metrics()
+    if status.state is State.STOPPED:
+        print(
+            f"{run.path} stopped at step {status.step:,} of {status.steps:,}; "
+            f"continue with: python -m dvae_core resume {run.path}"
+        )
+    else:
+        print(f"{run.path} finished: {status.steps:,} steps in {status.seconds:,.0f} s")
+    _print_json(
+        {
+            "run": str(run.path),
+            **status.model_dump(mode="json"),
+            "metrics": rows[-1] if rows else {},
+        },
+        json,
+    )
+    return INTERRUPTED if interrupted else 0
+
+
+@contextlib.contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that a training ends between two steps. A second one of them
+    ends it at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _preset_of(arguments: list[str]) -> str | None:
+    for i, argument in enumerate(arguments):
+        if argument == "--preset":
+            return arguments[i + 1] if i + 1 < len(arguments) else None
+        if argument.startswith("--preset="):
+            return argument.removeprefix("--preset=")
+    return None
+
+
+def _in_one_line(box: str) -> str:
+    # tyro frames its complaints: a title, a rule, what is wrong, a rule, suggestions.
+    lines = [line.strip("╭╮╰╯│─- ") for line in box.splitlines()]
+    body = "\n".join(lines).strip("\n").partition("\n\n")[2].lstrip("\n")
+    said = " ".join(body.partition("\n\n")[0].split())
+    return f"{said.rstrip('.') or 'the arguments are wrong'}; see --help"
+
+
+def _complain(what: object, status: int) -> int:
+    print(f"error: {what}", file=sys.stderr)
+    return status
+
+
+def _print_json(content: Any, wanted: bool) -> None:
+    if wanted:
+        print(json_module.dumps(content))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""The two latent families behind one interface, so that nobody has to ask which one it is.
+
+A *family* (`CategoricalLatents`, `GaussianLatents`) turns what the encoder says into a *posterior*
+over the codes of a batch, and knows the prior. A posterior answers the same questions in both:
+
+    mean_code()     (B, N)   the noise-free code, the representation of every metric
+    mode_code()     (B, N)   the most likely code
+    discrete_code() (B, N)   most likely category, int64; None where there are no categories
+    sample(...)     (B, N)   a code to train on
+    kl()            (B, N)   divergence from the prior, in nats
+    density(...)    (B, N, points)   its shape over given values, to be drawn
+
+Noise can be drawn apart from being applied, so that a compiled or captured step takes it as an
+input.
+"""
+
+from dataclasses import dataclass
+from math import log, pi, sqrt
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from dvae_core.errors import ConfigError
+
+Sampling = Literal["soft", "straight_through"]
+
+# Traversals of a Gaussian latent span this many standard deviations of the prior.
+GAUSSIAN_RANGE = 2.0
+
+
+@dataclass(frozen=True)
+class CategoricalPosterior:
+    """q(z_i | x) over K ordered categories, for each of N latents.
+
+    Attributes:
+        logits: (B, N, K), free of noise.
+        values: (N, K), the scalar of each category; the decoder reads these.
+        noise_scale: s, the factor of the Gumbel noise; a float or a scalar tensor.
+    """
+
+    logits: Tensor
+    values: Tensor
+    noise_scale: float | Tensor = 1.0
+
+    def probabilities(self) -> Tensor:
+        """q as (B, N, K), each row summing to one."""
+        return self.logits.softmax(-1)
+
+    def mean_code(self) -> Tensor:
+        """softmax(logits) . values: (B, N)."""
+        return self._expectation(self.logits)
+
+    def discrete_code(self) -> Tensor:
+        """Most likely category, int64 (B, N)."""
+        return self.logits.argmax(-1)
+
+    def mode_code(self) -> Tensor:
+        """Value of the most likely category: (B, N)."""
+        return self._values_of(self.logits.argmax(-1))
+
+    def sample(
+        self,
+        generator: torch.Generator | None = None,
+        sampling: Sampling = "soft",
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """softmax(logits + s * Gumbel) . values: (B, N).
+
+        The temperature of the softmax stays 1 and the noise is scaled instead (reference
+        implementation of Friede et al. 2023). `straight_through` returns the value of the most
+        likely category of the noisy logits, with the gradient of the soft code.
+        """
+        if noise is None:
+            noise = _gumbel(self.logits.shape, generator, self.logits.device)
+        noisy_logits = self.logits + self.noise_scale * noise
+        soft = self._expectation(noisy_logits)
+        if sampling == "soft":
+            return soft
+        hard = self._values_of(noisy_logits.argmax(-1))
+        return soft + (hard - soft).detach()
+
+    def kl(self) -> Tensor:
+        """KL(q || uniform) of each latent in nats: (B, N), at most ln K."""
+        log_q = self.logits.log_softmax(-1)
+        return (log_q.exp() * log_q).sum(-1) + log(self.logits.shape[-1])
+
+    def density(self, points: Tensor) -> Tensor:
+        """Probability of the category nearest to each of `points` (N, P): (B, N, P)."""
+        nearest = (points.unsqueeze(-1) - self.values.unsqueeze(1)).abs().argmin(-1)  # (N, P)
+        index = nearest.expand(len(self.logits), -1, -1)  # (N, P) -> (B, N, P)
+        return self.probabilities().gather(-1, index)
+
+    def _expectation(self, logits: Tensor) -> Tensor:
+        return (logits.softmax(-1) * self.values).sum(-1)  # (B, N, K) * (N, K) -> (B, N)
+
+    def _values_of(self, categories: Tensor) -> Tensor:
+        values = self.values.expand(len(categories), -1, -1)  # (N, K) -> (B, N, K)
+        return values.gather(-1, categories.unsqueeze(-1)).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class GaussianPosterior:
+    """q(z_i | x), a normal of its own mean and variance for each of N latents.
+
+    Attributes:
+        mean: (B, N).
+        log_variance: (B, N).
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def mean_code(self) -> Tensor:
+        """The mean: (B, N)."""
+        return self.mean
+
+    def mode_code(self) -> Tensor:
+        """The mean, where a normal is densest: (B, N)."""
+        return self.mean
+
+    def discrete_code(self) -> Tensor | None:
+        """None: there are no categories."""
+        return None
+
+    def sample(
+        self,
+        generator: torch.Generator | None = None,
+        sampling: Sampling = "soft",
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """mean + standard deviation * noise: (B, N). Both samplings are the same here."""
+        if noise is None:
+            noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + (0.5 * self.log_variance).exp() * noise
+
+    def kl(self) -> Tensor:
+        """KL(q || standard normal) of each latent in nats: (B, N)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - self.log_variance - 1.0)
+
+    def density(self, points: Tensor) -> Tensor:
+        """Probability density at each of `points` (N, P): (B, N, P)."""
+        deviation = (0.5 * self.log_variance).exp().unsqueeze(-1)
+        standardized = (points - self.mean.unsqueeze(-1)) / deviation
+        return (-0.5 * standardized.square()).exp() / (deviation * sqrt(2 * pi))
+
+
+Posterior = CategoricalPosterior | GaussianPosterior
+
+
+class CategoricalLatents(nn.Module):
+    """N latents of K ordered categories each, at fixed values linspace(-1, 1, K); uniform prior.
+
+    The values are a buffer, (N, K), so that they travel with the weights.
+    """
+
+    values: Tensor
+
+    def __init__(self, num_latents: int, num_categories: int) -> None:
+        super().__init__()
+        if num_categories < 2:
+            raise ConfigError(f"num_categories is {num_categories}, but a grid needs at least 2")
+        self.num_latents = num_latents
+        grid = torch.linspace(-1.0, 1.0, num_categories)
+        self.register_buffer("values", grid.repeat(num_latents, 1))
+
+    @property
+    def num_categories(self) -> int:
+        """K."""
+        return self.values.shape[1]
+
+    @property
+    def head_size(self) -> int:
+        """Number of scalars that the encoder must say: N * K."""
+        return self.num_latents * self.num_categories
+
+    def posterior(
+        self, parameters: Tensor, noise_scale: float | Tensor = 1.0
+    ) -> CategoricalPosterior:
+        """The posterior of what the encoder said, (B, N * K)."""
+        logits = parameters.unflatten(1, (self.num_latents, self.num_categories))
+        return CategoricalPosterior(logits, self.values, noise_scale)
+
+    def noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard Gumbel noise (count, N, K) for `CategoricalPosterior.sample`."""
+        shape = torch.Size((count, self.num_latents, self.num_categories))
+        return _gumbel(shape, generator, self.values.device)
+
+    def traversal_values(self, latent: int, count: int | None = None) -> Tensor:
+        """Ascending values (count,) that a traversal of one latent visits: the categories, or as
+        many of them, evenly chosen, as `count` asks for."""
+        values = self.values[latent]
+        if count is None or count >= len(values):
+            return values
+        return values[torch.linspace(0, len(values) - 1, count).round().long()]
+
+    def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Codes (count, N) of categories drawn uniformly."""
+        categories = torch.randint(
+            self.num_categories,
+            (count, self.num_latents),
+            generator=generator,
+            device=self.values.device,
+        )
+        return self.values.expand(count, -1, -1).gather(-1, categories.unsqueeze(-1)).squeeze(-1)
+
+
+class GaussianLatents(nn.Module):
+    """N real-valued latents; standard normal prior."""
+
+    anchor: Tensor
+
+    # Traversals cover the prior as finely as a categorical latent of the paper has categories.
+    num_traversal_values = 64
+
+    def __init__(self, num_latents: int) -> None:
+        super().__init__()
+        self.num_latents = num_latents
+        # Moves with the module, and so tells where its samples belong.
+        self.register_buffer("anchor", torch.empty(0), persistent=False)
+
+    @property
+    def num_categories(self) -> int | None:
+        """None: there are no categories."""
+        return None
+
+    @property
+    def head_size(self) -> int:
+        """Number of scalars that the encoder must say: N means, then N log variances."""
+        return 2 * self.num_latents
+
+    def posterior(self, parameters: Tensor, noise_scale: float | Tensor = 1.0) -> GaussianPosterior:
+        """The posterior of what the encoder said, (B, 2 N). Its noise has no scale."""
+        mean, log_variance = parameters.chunk(2, dim=1)
+        return GaussianPosterior(mean, log_variance)
+
+    def noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal noise (count, N) for `GaussianPosterior.sample`."""
+        shape = (count, self.num_latents)
+        return torch.randn(shape, generator=generator, device=self.anchor.device)
+
+    def traversal_values(self, latent: int, count: int | None = None) -> Tensor:
+        """Ascending values (count,), evenly spaced over two standard deviations of the prior."""
+        count = count or self.num_traversal_values
+        return torch.linspace(-GAUSSIAN_RANGE, GAUSSIAN_RANGE, count, device=self.anchor.device)
+
+    def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal codes (count, N)."""
+        return torch.randn(count, self.num_latents, generator=generator, device=self.anchor.device)
+
+
+Latents = CategoricalLatents | GaussianLatents
+
+
+def _gumbel(shape: torch.Size, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    # The negative logarithm of an exponential variable; -log(-log(u)) can meet u = 0.
+    return -torch.empty(shape, device=device).exponential_(generator=generator).log()

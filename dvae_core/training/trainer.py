@@ -1,0 +1,349 @@
+"""The training loop: from a run folder with a config to a run folder with a model.
+
+The state of a training (`Training`) is a set of tensors that is saved whole and in one file, so
+that a training killed at any moment continues from a moment that existed, and ends on the CPU
+with the same bits as one that was never interrupted.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dvae_core.config import RunConfig
+from dvae_core.data import load_dataset
+from dvae_core.data.base import Dataset
+from dvae_core.errors import TrainingError
+from dvae_core.models.vae import build_model, reconstruction_loss
+from dvae_core.objectives import build_objective
+from dvae_core.run import Run, State, Status, this_process
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: after `step` of `steps`, with the terms of the last logged line."""
+
+    step: int
+    steps: int
+    metrics: Mapping[str, float]
+
+
+def train(
+    run: Run,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Status:
+    """Train a run from where it stands to its last step, or until it is asked to stop.
+
+    Args:
+        run: the folder; a saved state in it is continued.
+        on_progress: called after every step.
+        should_stop: asked after every step, as is the run's `stop` file.
+
+    Returns:
+        The status as left in the folder: finished or stopped, with all state saved.
+
+    Raises:
+        TrainingError: a loss is not finite; the folder then says failed, and why, and keeps the
+            last good state.
+        CoreError: the data set or the saved state cannot be read.
+    """
+    config = run.record
+    run.clear_stop_request()
+    pid, started_at = this_process()
+    status = Status(state=State.RUNNING, steps=config.steps, pid=pid, process_started_at=started_at)
+    run.write_status(status)
+    try:
+        with _threads(config.threads):
+            device = choose_device(config.device)
+            dataset = load_dataset(config.dataset, config.image_size, device)
+            training = Training(config, dataset, device)
+            if run.has_trainer_state:
+                training.load_state(run.load_trainer_state(training.state()))
+            run.truncate_metrics(training.step)
+            status = status.model_copy(
+                update={"device": device.type, "step": training.step, "seconds": training.seconds}
+            )
+            run.write_status(status)
+            finished = _run_steps(run, training, status, on_progress, should_stop)
+    except BaseException as error:
+        state = State.FAILED if isinstance(error, Exception) else State.STOPPED
+        run.write_status(_ended(run.status(), state, str(error) or type(error).__name__))
+        raise
+    status = _ended(run.status(), State.FINISHED if finished else State.STOPPED)
+    run.write_status(status)
+    return status
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a config's `device` means on this machine.
+
+    Raises:
+        TrainingError: this machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if not available[name]:
+        raise TrainingError(
+            f"device {name} is asked for, but this machine offers "
+            f"{', '.join(device for device, there in available.items() if there)}"
+        )
+    return torch.device(name)
+
+
+def noise_scale_at(config: RunConfig, step: int) -> float:
+    """Scale of the Gumbel noise at a step: a half cosine from start to end over all steps."""
+    turned = (1 - math.cos(math.pi * min(step / config.steps, 1.0))) / 2  # 0 to 1
+    return config.noise_scale_start + turned * (config.noise_scale_end - config.noise_scale_start)
+
+
+class Training:
+    """Model, objective, optimizers and random generators of one run, and the step that moves them.
+
+    Attributes:
+        model: the VAE.
+        objective: what is added to the reconstruction.
+        step: updates done.
+        seconds: time spent in them.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset, device: torch.device) -> None:
+        self.config = config
+        self.dataset = dataset
+        self.device = device
+        # Independent streams, so that more noise in one place changes no draw in another.
+        seeds = np.random.SeedSequence(config.seed).generate_state(3, np.uint64)
+        weights = torch.Generator().manual_seed(int(seeds[0]))
+        self.generators = {
+            name: torch.Generator(device).manual_seed(int(seed))
+            for name, seed in zip(("data", "noise"), seeds[1:], strict=True)
+        }
+        self.model = build_model(config, dataset.image_shape, weights).to(device)
+        self.objective = build_objective(config, config.num_latents, weights).to(device)
+        fused = device.type in ("cpu", "cuda")
+        self.optimizers = {
+            "model": torch.optim.Adam(
+                self.model.parameters(), lr=config.learning_rate, fused=fused
+            ),
+        }
+        if list(self.objective.parameters()):
+            self.optimizers["objective"] = torch.optim.Adam(
+                self.objective.parameters(),
+                lr=config.discriminator_learning_rate,
+                betas=(0.5, 0.9),
+                fused=fused,
+            )
+        self.step = 0
+        self.seconds = 0.0
+        self._sums: dict[str, Tensor] = {}
+        self._summed_steps = 0
+        self._losses = self._compute_losses
+        if config.compiled:
+            self._losses = _compiled(self._compute_losses, device)
+
+    def advance(self) -> None:
+        """One update of all parameters.
+
+        Raises:
+            TrainingError: on a processor, where looking costs nothing, a term is not finite.
+        """
+        config = self.config
+        images = self.dataset.sample_images(config.batch_size, self.generators["data"])
+        shape = (config.batch_size, config.num_latents)
+        noise_generator = self.generators["noise"]
+        terms, adversary_loss = self._losses(
+            images.contiguous(memory_format=torch.channels_last),
+            torch.full((), noise_scale_at(config, self.step), device=self.device),
+            self.model.latents.noise(config.batch_size, noise_generator),
+            self.objective.noise(shape, noise_generator, self.device),
+        )
+        # Both gradients are taken before either update.
+        _set_gradients(self.model, terms["loss"], retain_graph=adversary_loss is not None)
+        if adversary_loss is not None:
+            _set_gradients(self.objective, adversary_loss)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.step += 1
+        for name, term in terms.items():
+            value = term.detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+        self._summed_steps += 1
+        if self.device.type == "cpu":
+            self.check_finite()
+
+    def check_finite(self) -> None:
+        """Raise `TrainingError` if a term was not finite since the last `take_means`."""
+        for name, total in self._sums.items():
+            if name != "loss" and not math.isfinite(total.item()):
+                raise TrainingError(
+                    f"{name} is {total.item()} at step {self.step}: the training diverged; "
+                    f"try a smaller learning_rate"
+                )
+
+    def take_means(self) -> dict[str, float]:
+        """Means of the loss terms, nats per image, over the steps since the last call."""
+        self.check_finite()
+        means = {name: total.item() / self._summed_steps for name, total in self._sums.items()}
+        self._sums, self._summed_steps = {}, 0
+        return means
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that decides how the training goes on."""
+        tensors = {
+            "step": torch.tensor(self.step),
+            "seconds": torch.tensor(self.seconds),
+            "summed_steps": torch.tensor(self._summed_steps),
+        }
+        for name, generator in self.generators.items():
+            tensors[f"generator/{name}"] = generator.get_state()
+        for name in self._term_names():
+            tensors[f"sum/{name}"] = self._sums.get(name, torch.tensor(0.0))
+        modules: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
+        for name, module in modules.items():
+            for key, tensor in module.state_dict().items():
+                tensors[f"{name}/{key}"] = tensor
+        for name, optimizer in self.optimizers.items():
+            for key, parameter in modules[name].named_parameters():
+                moments = optimizer.state.get(parameter) or _zero_moments(parameter)
+                for moment in ("step", "exp_avg", "exp_avg_sq"):
+                    tensors[f"adam/{name}/{key}/{moment}"] = moments[moment]
+        return tensors
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to a `state`."""
+        self.step = int(tensors["step"])
+        self.seconds = float(tensors["seconds"])
+        self._summed_steps = int(tensors["summed_steps"])
+        for name, generator in self.generators.items():
+            generator.set_state(tensors[f"generator/{name}"])
+        if self._summed_steps:
+            self._sums = {
+                name: tensors[f"sum/{name}"].to(self.device) for name in self._term_names()
+            }
+        modules: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
+        for name, module in modules.items():
+            module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
+        for name, optimizer in self.optimizers.items():
+            for key, parameter in modules[name].named_parameters():
+                moments = _zero_moments(parameter)
+                for moment in ("step", "exp_avg", "exp_avg_sq"):
+                    moments[moment].copy_(tensors[f"adam/{name}/{key}/{moment}"])
+                optimizer.state[parameter] = moments
+
+    def _compute_losses(
+        self,
+        images: Tensor,
+        noise_scale: Tensor,
+        latent_noise: Tensor,
+        objective_noise: Tensor | None,
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        posterior = self.model.encode(images, noise_scale)
+        code = posterior.sample(noise=latent_noise, sampling=self.config.sampling)
+        reconstruction = reconstruction_loss(self.model.decode(code), images).mean()
+        penalty = self.objective(posterior, code, objective_noise)
+        terms = {"loss": reconstruction + penalty.total, "reconstruction": reconstruction}
+        return terms | penalty.terms, penalty.adversary_loss
+
+    def _term_names(self) -> list[str]:
+        names = ["loss", "reconstruction", "kl"]
+        return [*names, "total_correlation"] if "objective" in self.optimizers else names
+
+
+def _run_steps(
+    run: Run,
+    training: Training,
+    status: Status,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    config = training.config
+    metrics: dict[str, float] = {}
+    resumed_at, seconds_before = time.monotonic(), training.seconds
+    logged_step, logged_at = training.step, resumed_at
+    saved_at = resumed_at
+    stopping = False
+    while training.step < config.steps and not stopping:
+        training.advance()
+        now = time.monotonic()
+        training.seconds = seconds_before + now - resumed_at
+        stopping = should_stop() or run.stop_requested
+        ending = stopping or training.step == config.steps
+        if training.step % config.log_every == 0 or training.step == config.steps:
+            rate = (training.step - logged_step) * config.batch_size / (now - logged_at)
+            metrics = {
+                "step": training.step,
+                **training.take_means(),
+                "noise_scale": noise_scale_at(config, training.step - 1),
+                "images_per_second": round(rate, 1),
+                "seconds": round(training.seconds, 2),
+            }
+            run.append_metrics(metrics)
+            status = status.model_copy(update={"step": training.step, "seconds": training.seconds})
+            run.write_status(status)
+            logged_step, logged_at = training.step, now
+        if ending or now - saved_at >= config.checkpoint_seconds:
+            _save(run, training)
+            saved_at = time.monotonic()
+        on_progress(Progress(training.step, config.steps, metrics))
+    if training.step == config.steps and not run.has_model:
+        _save(run, training)
+    run.write_status(status.model_copy(update={"step": training.step, "seconds": training.seconds}))
+    return training.step >= config.steps
+
+
+def _save(run: Run, training: Training) -> None:
+    training.check_finite()  # a state that cannot be continued must not replace one that can
+    # First what resuming reads, whole in itself; the files for readers follow.
+    run.save_trainer_state(training.state())
+    run.save_objective(training.objective)
+    run.save_model(training.model)
+
+
+def _ended(status: Status, state: State, message: str = "") -> Status:
+    return status.model_copy(
+        update={"state": state, "message": message, "pid": None, "process_started_at": None}
+    )
+
+
+def _set_gradients(module: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:
+    parameters = list(module.parameters())
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+
+
+def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:
+    return {
+        "step": torch.tensor(0.0, device=parameter.device if parameter.is_cuda else "cpu"),
+        "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+        "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+    }
+
+
+def _compiled(losses: Callable, device: torch.device) -> Callable:
+    if device.type != "cuda":
+        raise TrainingError(
+            f"compiled is set, but the device is {device.type}: only on cuda is a compiled step "
+            f"faster"
+        )
+    return torch.compile(losses, mode="reduce-overhead")
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

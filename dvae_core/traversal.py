@@ -1,0 +1,107 @@
+"""From codes to images: one latent, all latents, two latents, from one code to another.
+
+Everything here decodes; nothing is random. Images are float32 (.., C, H, W) in [0, 1]; `to_pixels`
+makes them uint8 (.., H, W, C) for screens and files.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dvae_core.errors import ConfigError
+from dvae_core.models.vae import VAE
+
+DECODE_BATCH = 256
+
+
+@torch.inference_mode()
+def decode_codes(model: VAE, codes: Tensor) -> Tensor:
+    """Images (.., C, H, W) of codes (.., N), in batches that bound the memory."""
+    flat = codes.reshape(-1, codes.shape[-1])  # (.., N) -> (B, N)
+    images = torch.cat([model.decode_images(batch) for batch in flat.split(DECODE_BATCH)])
+    return images.reshape(*codes.shape[:-1], *images.shape[1:])
+
+
+def traverse_latent(model: VAE, code: Tensor, latent: int, values: Tensor) -> Tensor:
+    """Images (count, C, H, W) as one latent takes each of `values` (count,) and the others keep
+    their value of `code` (N,).
+
+    Raises:
+        ConfigError: the model has no such latent.
+    """
+    check_latent(model, latent)
+    codes = code.repeat(len(values), 1)
+    codes[:, latent] = values
+    return decode_codes(model, codes)
+
+
+def traverse_all(model: VAE, code: Tensor, values: Tensor) -> Tensor:
+    """Traversals of all latents at once: (N, count, C, H, W).
+
+    Args:
+        model: the VAE.
+        code: start (N,), from which each row changes one latent.
+        values: (N, count), ascending in each row.
+    """
+    num_latents, count = values.shape
+    codes = code.repeat(num_latents, count, 1)  # (N,) -> (N, count, N)
+    latents = torch.arange(num_latents, device=code.device)
+    codes[latents, :, latents] = values
+    return decode_codes(model, codes)
+
+
+def traverse_pair(
+    model: VAE, code: Tensor, latents: tuple[int, int], rows: Tensor, columns: Tensor
+) -> Tensor:
+    """Grid of images (rows, columns, C, H, W): the first latent changes down, the second across.
+
+    Raises:
+        ConfigError: the model has no such latent, or both are the same.
+    """
+    for latent in latents:
+        check_latent(model, latent)
+    if latents[0] == latents[1]:
+        raise ConfigError(f"latent {latents[0]} was chosen twice: a grid needs two latents")
+    codes = code.repeat(len(rows), len(columns), 1)  # (N,) -> (rows, columns, N)
+    codes[:, :, latents[0]] = rows[:, None]
+    codes[:, :, latents[1]] = columns
+    return decode_codes(model, codes)
+
+
+def interpolate(start: Tensor, end: Tensor, count: int) -> Tensor:
+    """Codes (count, N) on the straight way from one code (N,) to another, both included."""
+    shares = torch.linspace(0.0, 1.0, count, device=start.device).unsqueeze(1)
+    return start + shares * (end - start)
+
+
+def interpolate_by_latent(start: Tensor, end: Tensor, order: list[int]) -> Tensor:
+    """Codes (len(order) + 1, N) from start to end, one latent after the other put to its end."""
+    codes = [start]
+    for latent in order:
+        code = codes[-1].clone()
+        code[latent] = end[latent]
+        codes.append(code)
+    return torch.stack(codes)
+
+
+def check_latent(model: VAE, latent: int) -> None:
+    """Raise `ConfigError` unless the model has a latent of that index."""
+    if not 0 <= latent < model.latents.num_latents:
+        raise ConfigError(
+            f"there is no latent {latent}: the model has {model.latents.num_latents}, numbered "
+            f"from 0"
+        )
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """uint8 (.., H, W, C) of float images (.., C, H, W) in [0, 1]."""
+    pixels = (images * 255.0).round().clamp(0, 255).to(torch.uint8)
+    return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def film_strip(images: Tensor, gap: int = 1) -> np.ndarray:
+    """Images (count, C, H, W) side by side as uint8 (H, count * (W + gap) - gap, C), gaps white."""
+    pixels = to_pixels(images)  # (count, H, W, C)
+    padded = np.pad(pixels, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=255)
+    strip = np.concatenate(list(padded), axis=1)
+    return strip[:, : strip.shape[1] - gap]

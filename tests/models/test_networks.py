@@ -1,0 +1,74 @@
+from math import sqrt
+
+import pytest
+import torch
+from torch import nn
+
+from dvae_core.config import ModelConfig
+from dvae_core.errors import ConfigError
+from dvae_core.models.networks import Discriminator, Encoder, initialize_weights
+from dvae_core.models.vae import build_model, reconstruction_loss
+
+
+def count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("latents", "channels", "expected"),
+    [
+        ("categorical", 1, 849_857),
+        ("gaussian", 1, 690_517),
+        ("categorical", 3, 851_907),
+        ("gaussian", 3, 692_567),
+    ],
+)
+def test_parameter_counts_are_the_reference_implementations(
+    latents: str, channels: int, expected: int
+) -> None:
+    config = ModelConfig(latents=latents)
+    assert count_parameters(build_model(config, (channels, 64, 64))) == expected
+
+
+def test_the_discriminator_has_the_reference_implementations_size() -> None:
+    assert count_parameters(Discriminator(10)) == 5_018_002
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_comes_back_in_its_own_shape(size: int, channels: int) -> None:
+    model = build_model(ModelConfig(), (channels, size, size), torch.Generator().manual_seed(0))
+    images = torch.rand(2, channels, size, size)
+    decoded = model.decode_images(model.encode(images).mean_code())
+    assert decoded.shape == images.shape
+    assert 0 <= decoded.min() <= decoded.max() <= 1
+
+
+def test_other_image_sizes_are_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="48x48, but the networks take 32x32 or 64x64"):
+        Encoder((1, 48, 48), 20)
+
+
+def test_weights_have_a_deviation_of_one_over_the_root_of_their_inputs() -> None:
+    layer = nn.Linear(400, 500)
+    initialize_weights(layer, torch.Generator().manual_seed(0))
+    # Cutting a normal off at two deviations leaves 0.880 of its deviation.
+    assert layer.weight.std().item() == pytest.approx(0.880 / sqrt(400), rel=0.01)
+    assert layer.weight.abs().max() <= 2 / sqrt(400)
+    assert not layer.bias.any()
+
+
+def test_weights_follow_their_generator_alone() -> None:
+    first, second, other = (
+        build_model(ModelConfig(), (1, 32, 32), torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.encoder.head.weight, second.encoder.head.weight)
+    assert not torch.equal(first.encoder.head.weight, other.encoder.head.weight)
+
+
+def test_reconstruction_sums_cross_entropy_over_pixels_and_channels() -> None:
+    logits, images = torch.zeros(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    # At logit 0 each pixel costs ln 2 whatever its value.
+    expected = torch.full((2,), 3 * 16 * torch.log(torch.tensor(2.0)).item())
+    torch.testing.assert_close(reconstruction_loss(logits, images), expected)

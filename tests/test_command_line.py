@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from dvae_core.__main__ import main
+from dvae_core.run import Run, State
+
+TINY = [
+    *("--preset", "quick", "--threads", "1", "--device", "cpu"),
+    *("--steps", "12", "--batch-size", "8", "--log-every", "4"),
+]
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_datasets_are_listed_with_their_factors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "--json"]) == 0
+    assert last_json(capsys)["circles"]["factors"] == {"x": 32, "y": 32}
+
+
+def test_a_run_is_trained_and_traversed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "demo")
+    assert main(["train", "--run-dir", folder, *TINY, "--json"]) == 0
+    printed = last_json(capsys)
+    assert (printed["state"], printed["step"]) == ("finished", 12)
+    strip = tmp_path / "strip.png"
+    assert main(["traverse", folder, "--latent", "1", "--output", str(strip), "--json"]) == 0
+    assert len(last_json(capsys)["values"]) == 16
+    with Image.open(strip) as image:
+        assert image.size == (16 * 33 - 1, 32)
+
+
+def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
+    main(["train", "--run-dir", str(tmp_path / "demo"), *TINY, "--num-categories", "3"])
+    record = Run(tmp_path / "demo").record
+    assert (record.num_categories, record.image_size, record.steps) == (3, 32, 12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--run-dir", "RUN", "--dataset", "squares"], "no data set is called 'squares'"),
+        (["train", "--run-dir", "RUN", "--steps", "-3"], "steps is"),
+        (["train", "--run-dir", "RUN", "--latents", "discrete"], "discrete"),
+        (["train", "--run-dir", "RUN", "--stepss", "3"], "--stepss"),
+        (["train", "--run-dir", "RUN", "--preset", "fast"], "no preset is called 'fast'"),
+        (["train", "--run-dir", "Bad Name"], "cannot name a run"),
+        (["train"], "run-dir"),
+        (["resume", "RUN"], "no run folder"),
+        (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "no run folder"),
+        (["traverse", "RUN", "--latent", "0", "--output", "x.gif"], "written as .png"),
+        (["dance"], "dance"),
+        ([], "train"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_two_and_nothing_is_written(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([a if a != "RUN" else str(tmp_path / "run") for a in arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_latent_that_is_not_there_is_said(
+    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "strip.png"
+    command = ["traverse", str(tiny_run.path), "--latent", "2", "--output", str(output)]
+    assert main(command) == 2
+    assert "there is no latent 2: the model has 2" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_finished_run_is_not_resumed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(tiny_run.path)]) == 2
+    assert "is finished at step 12" in capsys.readouterr().err
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dvae_core", "train", "--run-dir", str(folder), *TINY, *flags]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def wait_until_saved(run: Run, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not run.has_model and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    assert run.has_model
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path: Path, number: int) -> None:
+    steps = ("--steps", "300", "--checkpoint-seconds", "0")
+    run = Run(tmp_path / "killed")
+    process = start(run.path, *steps)
+    wait_until_saved(run, process)
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    killed = number == signal.SIGKILL
+    assert run.state() is (State.LOST if killed else State.STOPPED)
+    assert process.returncode == (-number if killed else 130)
+    assert run.status().step < 300
+    assert main(["resume", str(run.path)]) == 0
+    assert main(["train", "--run-dir", str(tmp_path / "whole"), *TINY, *steps]) == 0
+    whole = Run(tmp_path / "whole").load_model().state_dict()
+    for key, tensor in run.load_model().state_dict().items():
+        assert torch.equal(tensor, whole[key]), key
+
+
+def test_a_run_in_training_is_not_trained_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path / "busy")
+    process = start(run.path, "--steps", "100000", "--checkpoint-seconds", "0")
+    try:
+        wait_until_saved(run, process)
+        assert main(["resume", str(run.path)]) == 2
+        assert f"is being trained by process {process.pid}" in capsys.readouterr().err
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,205 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from dvae_core.config import RunConfig
+from dvae_core.data.circles import Circles
+from dvae_core.errors import TrainingError
+from dvae_core.run import Run, State
+from dvae_core.training.trainer import Progress, Training, choose_device, noise_scale_at, train
+
+CPU = torch.device("cpu")
+OBJECTIVES = ("elbo", "factor")
+
+
+def new_run(folder: Path, config: RunConfig) -> Run:
+    return Run.create(folder, config, (1, 32, 32))
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.load_model().state_dict() | run.load_objective().state_dict()
+
+
+def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for key, tensor in first.items():
+        assert torch.equal(tensor, second[key]), key
+
+
+@pytest.mark.parametrize("latents", ["categorical", "gaussian"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_training_lowers_the_loss(
+    tmp_path: Path, tiny_config: RunConfig, latents: str, objective: str
+) -> None:
+    config = tiny_config.model_copy(
+        update={"latents": latents, "objective": objective, "steps": 60, "log_every": 20}
+    )
+    run = new_run(tmp_path / "run", config)
+    assert train(run).state is State.FINISHED
+    losses = [row["loss"] for row in run.read_metrics()[0]]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_logged_loss_is_the_sum_of_its_terms(tmp_path: Path, tiny_config: RunConfig) -> None:
+    config = tiny_config.model_copy(update={"objective": "factor", "gamma": 3.0})
+    run = new_run(tmp_path / "run", config)
+    train(run)
+    for row in run.read_metrics()[0]:
+        expected = row["reconstruction"] + row["kl"] + 3.0 * row["total_correlation"]
+        assert row["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_seed_decides_all(tmp_path: Path, tiny_config: RunConfig) -> None:
+    runs = [new_run(tmp_path / name, tiny_config) for name in ("one", "two")]
+    torch.manual_seed(1)
+    train(runs[0])
+    torch.manual_seed(2)
+    train(runs[1])
+    assert_equal(weights(runs[0]), weights(runs[1]))
+    other = new_run(tmp_path / "other", tiny_config.model_copy(update={"seed": 1}))
+    train(other)
+    assert not torch.equal(
+        weights(other)["encoder.head.weight"], weights(runs[0])["encoder.head.weight"]
+    )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("stop_at", [1, 6, 11])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, stop_at: int
+) -> None:
+    config = tiny_config.model_copy(update={"objective": objective})
+    whole, parts = new_run(tmp_path / "whole", config), new_run(tmp_path / "parts", config)
+    train(whole)
+    steps = iter(range(1, 100))
+    status = train(parts, should_stop=lambda: next(steps) == stop_at)
+    assert (status.state, status.step) == (State.STOPPED, stop_at)
+    assert train(Run(parts.path)).state is State.FINISHED
+    assert_equal(weights(whole), weights(parts))
+    deterministic = ("step", "loss", "reconstruction", "kl", "noise_scale")
+    for row, expected in zip(parts.read_metrics()[0], whole.read_metrics()[0], strict=True):
+        assert [row[name] for name in deterministic] == [expected[name] for name in deterministic]
+
+
+def test_a_run_that_died_after_logging_does_not_log_twice(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+    steps = iter(range(1, 100))
+    train(run, should_stop=lambda: next(steps) == 6)
+    run.append_metrics({"step": 8})  # logged, but the process died before it saved
+    train(run)
+    assert [row["step"] for row in run.read_metrics()[0]] == [4, 8, 12]
+
+
+def test_a_stop_file_ends_a_training_which_can_go_on(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+
+    def ask_at_three(progress: Progress) -> None:
+        if progress.step == 3:
+            run.request_stop()
+
+    assert train(run, on_progress=ask_at_three).step == 4
+    assert run.state() is State.STOPPED
+    assert train(run).state is State.FINISHED
+
+
+def test_a_loss_that_is_not_finite_fails_with_step_and_term(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config.model_copy(update={"checkpoint_seconds": 0.0}))
+    sound, calls = Circles._draw, iter(range(100))
+
+    def poisoned(
+        self: Circles, factors: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        images = sound(self, factors, generator)
+        return images * float("nan") if next(calls) == 4 else images
+
+    monkeypatch.setattr(Circles, "_draw", poisoned)
+    with pytest.raises(TrainingError, match="reconstruction is nan at step 5"):
+        train(run)
+    status = run.status()
+    assert status.state is State.FAILED
+    assert "reconstruction is nan at step 5" in status.message
+    assert all(tensor.isfinite().all() for tensor in weights(run).values())
+
+
+def test_a_full_disk_fails_the_run_and_keeps_the_last_state(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+    steps = iter(range(1, 100))
+    train(run, should_stop=lambda: next(steps) == 6)
+
+    def full(self: Run, state: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save_trainer_state", full)
+        with pytest.raises(OSError, match="No space left"):
+            train(run)
+    assert run.status().state is State.FAILED
+    assert train(run).state is State.FINISHED
+
+
+def test_state_survives_saving_whole(tiny_config: RunConfig) -> None:
+    config = tiny_config.model_copy(update={"objective": "factor"})
+    first, second = (Training(config, Circles(32), CPU) for _ in range(2))
+    for _ in range(3):
+        first.advance()
+    second.load_state({key: tensor.clone() for key, tensor in first.state().items()})
+    assert_equal(first.state(), second.state())
+
+
+def test_the_noise_scale_rises_by_a_half_cosine() -> None:
+    config = RunConfig(steps=100)
+    scales = [noise_scale_at(config, step) for step in (0, 25, 50, 100, 200)]
+    quarter = 1.25 - 0.75 * 2**-0.5
+    assert scales == pytest.approx([0.5, quarter, 1.25, 2.0, 2.0])
+
+
+def test_both_gradients_are_taken_before_either_update(tiny_config: RunConfig) -> None:
+    config = tiny_config.model_copy(update={"objective": "factor"})
+    training = Training(config, Circles(32), CPU)
+    frozen = Training(config, Circles(32), CPU)
+    for group in frozen.optimizers["model"].param_groups:
+        group["lr"] = 0.0
+    training.advance()
+    frozen.advance()
+    # Were the discriminator's gradient taken after the model's update, the two would differ.
+    assert_equal(training.objective.state_dict(), frozen.objective.state_dict())
+
+
+def test_threads_are_set_for_the_training_alone(tiny_config: RunConfig, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    config = tiny_config.model_copy(update={"threads": before + 1})
+    train(new_run(tmp_path / "run", config), lambda _: seen.append(torch.get_num_threads()))
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    missing = "cuda" if not torch.cuda.is_available() else "mps"
+    with pytest.raises(TrainingError, match=f"device {missing} is asked for, but this machine"):
+        choose_device(missing)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_compiled_step_gives_the_plain_steps_losses(
+    tiny_config: RunConfig, objective: str
+) -> None:
+    device = torch.device("cuda")
+    means = []
+    for compiled in (False, True):
+        update = {"objective": objective, "device": "cuda", "compiled": compiled}
+        training = Training(tiny_config.model_copy(update=update), Circles(32, device), device)
+        for _ in range(10):
+            training.advance()
+        means.append(training.take_means())
+    assert means[0] == pytest.approx(means[1], rel=1e-3)
