@@ -9,16 +9,31 @@ import io
 import json as json_module
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, CoreError, TrainingError
+from dvae_core.evaluation.results import (
+    FAST_METRICS,
+    METRICS,
+    PAPER_METRICS,
+    EvaluationSettings,
+    Metric,
+    ProtocolName,
+)
+
+if TYPE_CHECKING:
+    from dvae_core.data.base import Dataset
+    from dvae_core.evaluation import Evaluation
+    from dvae_core.run import Run
 
 INTERRUPTED = 130
+DEFAULT_EVALUATION = EvaluationSettings()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,6 +87,23 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         """
         return lambda: resume_training(run, json)
 
+    def evaluate(
+        run: tyro.conf.Positional[Path],
+        protocol: Literal["paper", "native"] = "paper",
+        metrics: str = "all",
+        settings: EvaluationSettings = DEFAULT_EVALUATION,
+        json: bool = False,
+    ) -> Callable[[], int]:
+        """Measure a run; what was measured before in the same way is not measured again.
+
+        Args:
+            run: the run's folder.
+            protocol: paper bins every code; native takes categories as they are.
+            metrics: names joined by commas, or one of the sets all, fast, paper.
+            json: print one JSON object as the last line.
+        """
+        return lambda: evaluate_run(run, protocol, metrics, settings, json)
+
     def traverse(
         run: tyro.conf.Positional[Path],
         latent: int,
@@ -92,11 +124,41 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         """
         return lambda: write_strip(run, latent, output, count, seed, json)
 
+    def download(name: tyro.conf.Positional[str], json: bool = False) -> Callable[[], int]:
+        """Fetch the published files of a data set; an interrupted download is continued.
+
+        Args:
+            name: of the data set, as `datasets` lists it.
+            json: print one JSON object as the last line.
+        """
+        return lambda: download_dataset(name, json)
+
+    def import_(
+        source: tyro.conf.Positional[Path],
+        name: str,
+        image_size: Literal[32, 64] = 64,
+        plan: bool = False,
+        json: bool = False,
+    ) -> Callable[[], int]:
+        """Take your own images in under a name, which every command then knows.
+
+        Args:
+            source: folder of pictures, or .npz or .h5 with images and, if known, factors.
+            name: of lower case letters, digits, - and _.
+            image_size: pixels that images are scaled to.
+            plan: say what would be made, and make nothing.
+            json: print one JSON object as the last line.
+        """
+        return lambda: import_dataset(source, name, image_size, plan, json)
+
     commands: dict[str, Callable[..., Any]] = {
         "datasets": datasets,
         "train": train,
         "resume": resume,
+        "evaluate": evaluate,
         "traverse": traverse,
+        "download": download,
+        "import": import_,
     }
     output, complaint = io.StringIO(), io.StringIO()
     try:
@@ -116,17 +178,50 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
 
 
 def list_datasets(json: bool) -> int:
-    """Print every data set with its factors and sizes."""
-    from dvae_core.data import DATASET_NAMES, load_dataset
+    """Print every data set with its factors, and whether its file is there."""
+    from dataclasses import asdict
 
-    listing = {}
-    for name in DATASET_NAMES:
-        dataset = load_dataset(name)
-        factors = dict(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
-        listing[name] = {"factors": factors, "images": len(dataset), "shape": dataset.image_shape}
-        sizes = ", ".join(f"{factor} {size}" for factor, size in factors.items())
-        print(f"{name:15} {len(dataset):>9,} images   {sizes}")
-    _print_json(listing, json)
+    from dvae_core.data import dataset_states
+
+    states = dataset_states()
+    for info in states:
+        factors = zip(info.factor_names, info.factor_sizes, strict=True)
+        sizes = ", ".join(f"{name} {size}" for name, size in factors) or "no factors"
+        print(f"{info.name:16} {info.state:13} {info.num_images:>9,} images   {sizes}")
+        if info.state != "ready":
+            print(f"{'':16} {info.detail}")
+    _print_json({info.name: asdict(info) for info in states}, json)
+    return 0
+
+
+def download_dataset(name: str, json: bool) -> int:
+    """Fetch the files of a data set, with a progress bar."""
+    from dvae_core.data.download import download
+
+    with _progress_bar("download", unit="B", unit_scale=True) as progress:
+        paths = [str(path) for path in download(name, progress)]
+    print(f"{name} is here: {', '.join(paths)}")
+    _print_json({"dataset": name, "files": paths}, json)
+    return 0
+
+
+def import_dataset(source: Path, name: str, image_size: int, only_plan: bool, json: bool) -> int:
+    """Import images under a name, or say what that would make."""
+    from dvae_core.data.imported import import_images, plan_import
+
+    with _progress_bar("looking", unit="image") as progress:
+        plan = plan_import(source, image_size, progress)
+    factors = dict(zip(plan.factor_names, plan.factor_sizes, strict=True))
+    print(f"{source}: {plan.kind}, {plan.num_images:,} images")
+    for factor, size in factors.items():
+        print(f"  factor {factor}: {size} values")
+    for note in plan.notes:
+        print(f"  {note}")
+    if not only_plan:
+        with _progress_bar("importing", unit="image") as progress:
+            path = import_images(source, name, image_size, progress)
+        print(f"imported as {name}, in {path}")
+    _print_json({"dataset": name, "images": plan.num_images, "factors": factors}, json)
     return 0
 
 
@@ -155,6 +250,31 @@ def resume_training(run_dir: Path, json: bool) -> int:
     if state is State.FINISHED:
         raise RunError(f"{run_dir} is finished at step {status.step:,}: there is nothing to resume")
     return _train(run, json)
+
+
+def evaluate_run(
+    run_dir: Path, protocol: ProtocolName, metrics: str, settings: EvaluationSettings, json: bool
+) -> int:
+    """Measure a run metric by metric, keeping each in evaluation.json as soon as it is done."""
+    from dvae_core.data import load_dataset
+    from dvae_core.run import Run
+
+    run = Run(run_dir)
+    wanted = _metrics_named(metrics)
+    dataset = load_dataset(run.record.dataset, run.record.image_size)
+    with _interruptions() as interrupted, _job_progress(run, interrupted) as report:
+        evaluation = _evaluate(run, dataset, protocol, wanted, settings, report, interrupted)
+    scores = [
+        score
+        for score in evaluation.scores
+        if score.protocol == protocol and score.metric in wanted
+    ]
+    for score in scores:
+        value = score.reason if score.value is None else f"{score.value:.4f}"
+        print(f"{score.name:36} {value}   ({protocol}: {score.estimator})")
+    shown = {score.name: score.model_dump(mode="json") for score in scores}
+    _print_json({"run": str(run.path), "protocol": protocol, "scores": shown}, json)
+    return INTERRUPTED if interrupted else 0
 
 
 def write_strip(run_dir: Path, latent: int, output: Path, count: int, seed: int, json: bool) -> int:
@@ -191,7 +311,7 @@ def write_strip(run_dir: Path, latent: int, output: Path, count: int, seed: int,
     return 0
 
 
-def _train(run: Any, json: bool) -> int:
+def _train(run: "Run", json: bool) -> int:
     from tqdm import tqdm
 
     from dvae_core.memory import keep_freed_memory
@@ -229,6 +349,63 @@ def _train(run: Any, json: bool) -> int:
     return INTERRUPTED if interrupted else 0
 
 
+def _evaluate(
+    run: "Run",
+    dataset: "Dataset",
+    protocol: ProtocolName,
+    metrics: tuple[Metric, ...],
+    settings: EvaluationSettings,
+    report: Callable[[str, float], None],
+    interrupted: list[int],
+) -> "Evaluation":
+    from tqdm import tqdm
+
+    from dvae_core.evaluation import EvaluationProgress, evaluate, read_evaluation
+
+    with tqdm(total=len(metrics), unit="metric", disable=None, desc=run.id) as bar:
+
+        def show(progress: EvaluationProgress) -> None:
+            done = progress.index + progress.fraction
+            report(progress.metric, done / progress.count)
+            bar.set_postfix_str(progress.metric, refresh=False)
+            bar.update(round(done, 2) - bar.n)
+
+        return evaluate(
+            run,
+            dataset,
+            protocol,
+            metrics,
+            settings,
+            existing=read_evaluation(run),
+            on_result=lambda result: run.write_evaluation(result.model_dump(mode="json")),
+            on_progress=show,
+            should_stop=lambda: bool(interrupted),
+        )
+
+
+@contextlib.contextmanager
+def _job_progress(run: "Run", interrupted: list[int]) -> Iterator[Callable[[str, float], None]]:
+    """Tell the run how far this command is, at most twice a second, and how it ended."""
+    from dvae_core.jobs import report_progress
+
+    last = float("-inf")
+
+    def report(stage: str, fraction: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 0.5:
+            last = now
+            report_progress(run, "running", stage, fraction)
+
+    try:
+        report("starting", 0.0)
+        yield report
+    except BaseException as error:
+        report_progress(run, "failed", message=str(error) or type(error).__name__)
+        raise
+    report_progress(run, "stopped" if interrupted else "finished", fraction=1.0)
+
+
 @contextlib.contextmanager
 def _interruptions() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM, so that a training ends between two steps. A second one of them
@@ -246,6 +423,34 @@ def _interruptions() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _metrics_named(names: str) -> tuple[Metric, ...]:
+    sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
+    if names in sets:
+        return sets[names]
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in METRICS:
+            raise ConfigError(
+                f"no metric is called {name[:40]!r}: there are {', '.join(METRICS)}, "
+                f"and the sets {', '.join(sets)}"
+            )
+    return tuple(metric for metric in METRICS if metric in wanted)
+
+
+@contextlib.contextmanager
+def _progress_bar(label: str, **options: Any) -> Iterator[Callable[[int, int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(desc=label, disable=None, **options) as bar:
+
+        def show(done: int, total: int) -> None:
+            if total != bar.total:  # another file
+                bar.reset(total)
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def _preset_of(arguments: list[str]) -> str | None:

@@ -9,6 +9,8 @@ This is the one place that knows the files of a run:
     status.json                Status, replaced atomically
     metrics.jsonl              one JSON object a line, in the course of training
     evaluation.json            scores
+    job.json, progress.json    the latest background job: who was started, how far it is
+    log.txt                    what it printed
     stop                       present when someone asked the training to stop
 
 Nothing is ever unpickled, and nothing of a folder is believed before it was checked.
@@ -79,6 +81,29 @@ class Status(BaseModel):
     message: str = Field("", description="why it failed")
     pid: int | None = None
     process_started_at: float | None = None
+
+
+class JobRecord(BaseModel):
+    """job.json: the process that was started for a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: str
+    arguments: list[str]
+    pid: int
+    process_started_at: float
+
+
+class JobProgress(BaseModel):
+    """progress.json: how far a job says it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pid: int
+    state: Literal["running", "finished", "stopped", "failed"]
+    stage: str = ""
+    fraction: float = 0.0
+    message: str = ""
 
 
 class Run:
@@ -260,6 +285,26 @@ class Run:
         """Replace evaluation.json."""
         write_atomically(self.path / "evaluation.json", json.dumps(evaluation, indent=1) + "\n")
 
+    def read_job(self) -> JobRecord | None:
+        """job.json, or None where no job was ever started."""
+        return self._read_optional("job.json", JobRecord)
+
+    def write_job(self, record: JobRecord) -> None:
+        """Replace job.json."""
+        self._write_json("job.json", record)
+
+    def read_job_progress(self) -> JobProgress | None:
+        """progress.json, or None where no job has said anything."""
+        return self._read_optional("progress.json", JobProgress)
+
+    def write_job_progress(self, progress: JobProgress) -> None:
+        """Replace progress.json."""
+        self._write_json("progress.json", progress)
+
+    def clear_job_progress(self) -> None:
+        """Forget what the job before said."""
+        (self.path / "progress.json").unlink(missing_ok=True)
+
     @property
     def stop_requested(self) -> bool:
         """Whether someone asked the training to stop."""
@@ -296,6 +341,9 @@ class Run:
             raise RunError(f"{self.path / name}: {explain(error)}") from None
         except ConfigError as error:
             raise RunError(f"{self.path / name}: {error}") from None
+
+    def _read_optional(self, name: str, schema: type[Schema]) -> Schema | None:
+        return self._read_model(name, schema) if (self.path / name).is_file() else None
 
     def _write_json(self, name: str, model: BaseModel) -> None:
         write_atomically(self.path / name, model.model_dump_json(indent=1) + "\n")

@@ -50,6 +50,20 @@ def traverse_all(model: VAE, code: Tensor, values: Tensor) -> Tensor:
     return decode_codes(model, codes)
 
 
+def traversal_grid(
+    model: VAE, span: str | None = None, codes: Tensor | None = None, count: int | None = None
+) -> Tensor:
+    """Values (N, count) that a traversal of each latent visits; arguments as of
+    `traversal_values` of the family."""
+    latents = model.latents
+    return torch.stack(
+        [
+            latents.traversal_values(latent, count, span, codes)
+            for latent in range(latents.num_latents)
+        ]
+    )
+
+
 def traverse_pair(
     model: VAE, code: Tensor, latents: tuple[int, int], rows: Tensor, columns: Tensor
 ) -> Tensor:

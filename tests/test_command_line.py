@@ -25,7 +25,8 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
 
 def test_datasets_are_listed_with_their_factors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--json"]) == 0
-    assert last_json(capsys)["circles"]["factors"] == {"x": 32, "y": 32}
+    circles = last_json(capsys)["circles"]
+    assert (circles["state"], circles["factor_names"]) == ("ready", ["x", "y"])
 
 
 def test_a_run_is_trained_and_traversed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +92,66 @@ def test_a_latent_that_is_not_there_is_said(
 def test_a_finished_run_is_not_resumed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(tiny_run.path)]) == 2
     assert "is finished at step 12" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_and_keeps_its_scores(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(tiny_run.path), "--protocol", "paper", "--metrics", "mig,kl"]
+    assert main([*command, "--points", "500", "--json"]) == 0
+    mig = last_json(capsys)["scores"]["mig"]
+    assert 0 <= mig["value"] <= 1
+    assert (mig["points"], mig["protocol"]) == (500, "paper")
+    written = tiny_run.read_evaluation()
+    assert {score["name"] for score in written["scores"]} == {"mig", "kl", "active_latents"}
+
+
+def test_an_unknown_metric_is_named_with_those_there_are(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tiny_run.path), "--metrics", "mig,beauty"]) == 2
+    assert "no metric is called 'beauty': there are mutual_information" in capsys.readouterr().err
+
+
+def test_ones_own_images_are_imported_and_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        Image.effect_noise((50, 40), 80).save(pictures / f"{number}.png")
+    command = ["import", str(pictures), "--name", "mine", "--image-size", "32"]
+    assert main([*command, "--plan"]) == 0
+    assert not (tmp_path / "data").exists()
+    assert main([*command, "--json"]) == 0
+    assert last_json(capsys)["images"] == 4
+    train = ["train", "--run-dir", str(tmp_path / "run"), *TINY, "--dataset", "mine"]
+    assert main(train) == 0
+    assert Run(tmp_path / "run").record.dataset == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["download", "circles"], "nothing to download for 'circles'"),
+        (["import", "nowhere", "--name", "mine"], "nowhere"),
+        (["train", "--run-dir", "run", "--dataset", "shapes3d"], "download shapes3d"),
+    ],
+)
+def test_data_that_is_not_there_is_said_in_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def start(folder: Path, *flags: str) -> subprocess.Popen[bytes]:

@@ -1,23 +1,64 @@
 """Data sets by name."""
 
-import torch
+from __future__ import annotations
 
-from dvae_core.data.base import Dataset
+from typing import TYPE_CHECKING
+
+from dvae_core.data.progress import Progress, no_progress
 from dvae_core.errors import DataError
 
-DATASET_NAMES = ("circles", "sprites", "color_sprites")
+if TYPE_CHECKING:  # else whoever asks for a name waits for torch
+    import torch
+
+    from dvae_core.data.base import Dataset
+    from dvae_core.data.listing import DatasetInfo
+
+# Those that need no file.
+DATASET_NAMES = ("circles", "sprites", "color_sprites", "rooms", "digits")
+# Those that need the original's file.
+ORIGINAL_NAMES = (
+    "dsprites",
+    "color_dsprites",
+    "smallnorb",
+    "cars3d",
+    "shapes3d",
+    "mpi3d_toy",
+    "mpi3d_realistic",
+    "mpi3d_real",
+)
 
 
-def load_dataset(name: str, image_size: int = 64, device: torch.device | str = "cpu") -> Dataset:
+def dataset_names() -> tuple[str, ...]:
+    """Every name that `load_dataset` knows, those of imported sets at the end."""
+    from dvae_core.data.imported import imported_names
+
+    return DATASET_NAMES + ORIGINAL_NAMES + imported_names()
+
+
+def dataset_states() -> list[DatasetInfo]:
+    """What each of `dataset_names` holds, and whether its file is there. Loads no images."""
+    from dvae_core.data.listing import dataset_info
+
+    return [dataset_info(name) for name in dataset_names()]
+
+
+def load_dataset(
+    name: str,
+    image_size: int = 64,
+    device: torch.device | str = "cpu",
+    progress: Progress = no_progress,
+) -> Dataset:
     """The data set of that name, its images made or looked up on `device`.
 
     Args:
-        name: one of `DATASET_NAMES`.
+        name: one of `dataset_names()`.
         image_size: height and width of the images in pixels, 32 or 64.
         device: where factors and images live.
+        progress: told of images stored, where the first use of an original file has to unpack it.
 
     Raises:
-        DataError: no data set has that name.
+        DataError: no data set has that name, its file is missing or not what it should be, or it
+            has no images of that size.
     """
     match name:
         case "circles":
@@ -32,4 +73,20 @@ def load_dataset(name: str, image_size: int = 64, device: torch.device | str = "
             from dvae_core.data.sprites import ColorSprites
 
             return ColorSprites(image_size, device)
-    raise DataError(f"no data set is called {name[:60]!r}: there are {', '.join(DATASET_NAMES)}")
+        case "rooms":
+            from dvae_core.data.rooms import Rooms
+
+            return Rooms(image_size, device)
+        case "digits":
+            from dvae_core.data.digits import Digits
+
+            return Digits(image_size, device)
+    if name in ORIGINAL_NAMES:
+        from dvae_core.data.originals import ORIGINALS
+
+        return ORIGINALS[name](image_size, device, progress)
+    from dvae_core.data.imported import imported_names, load_imported
+
+    if name in imported_names():
+        return load_imported(name, image_size, device)
+    raise DataError(f"no data set is called {name[:60]!r}: there are {', '.join(dataset_names())}")

@@ -55,7 +55,7 @@ class Dataset(ABC):
         return self._draw(factors, generator)
 
     def __len__(self) -> int:
-        """Number of existing combinations of factors."""
+        """Number of existing combinations of factors; of images, in a set without factors."""
         return prod(self.factor_sizes)
 
     def factors_at(self, indices: Tensor) -> Tensor:

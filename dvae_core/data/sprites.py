@@ -15,7 +15,7 @@ _WINDOW = 28  # pixels; the farthest point of any sprite, a square's corner, is 
 # Lengths are pixels at scale 1, in a frame that turns with the sprite: u right, v down. All were
 # fitted to 129 published dSprites frames by minimising the number of differing pixels (differential
 # evolution, then the middle of the region with the fewest).
-_SQUARE_HALF_SIDE = 9.6
+_SQUARE_HALF_SIDE = 9.598
 _ELLIPSE_SEMI_AXES = (12.7658, 7.2132)
 # The heart is the curve u = W sin^3 t, v = V0 - V (13 cos t - 5 cos 2t - 2 cos 3t - cos 4t).
 _HEART_HALF_WIDTH = 9.593  # W
@@ -50,8 +50,8 @@ class Sprites(Dataset):
     64x64 by testing pixel centres, without anti-aliasing, hence binary. For 32x32 they are averaged
     over 2x2 pixels.
 
-    On 129 published frames the mean intersection over union is 0.9997 for squares, 1 for ellipses
-    and 0.9998 for hearts, the worst frame 0.989.
+    Of the published frames, 45 of squares and ellipses are met to the pixel; 84 of hearts have a mean
+    intersection over union of 0.9999, the worst 0.989.
 
     Args:
         image_size: 64 or 32 pixels.
@@ -92,12 +92,14 @@ class Sprites(Dataset):
 
         # All three are tested for every image: picking images by shape would wait for the device.
         inside = torch.where(
-            shape == 0, _in_square(u, v), torch.where(shape == 1, _in_ellipse(u, v), _in_heart(u, v))
+            shape == 0,
+            _in_square(u, v),
+            torch.where(shape == 1, _in_ellipse(u, v), _in_heart(u, v)),
         )
         canvas = torch.zeros(len(factors), _CANVAS * _CANVAS, device=factors.device)
         pixel = row * _CANVAS + column  # (B, _WINDOW, _WINDOW)
         canvas.scatter_(1, pixel.flatten(1), inside.flatten(1).float())
-        images = canvas.view(-1, 1, _CANVAS, _CANVAS)  # (B, H * W) -> (B, 1, H, W)
+        images = canvas.view(len(factors), 1, _CANVAS, _CANVAS)  # (B, H * W) -> (B, 1, H, W)
         return images if self.image_shape[1] == _CANVAS else avg_pool2d(images, 2)
 
 

@@ -25,8 +25,7 @@ from dvae_core.errors import ConfigError
 
 Sampling = Literal["soft", "straight_through"]
 
-# Traversals of a Gaussian latent span this many standard deviations of the prior.
-GAUSSIAN_RANGE = 2.0
+GAUSSIAN_SPANS = ("prior ±2 sd", "prior quantiles", "data ±2 sd", "data range")
 
 
 @dataclass(frozen=True)
@@ -186,9 +185,20 @@ class CategoricalLatents(nn.Module):
         shape = torch.Size((count, self.num_latents, self.num_categories))
         return _gumbel(shape, generator, self.values.device)
 
-    def traversal_values(self, latent: int, count: int | None = None) -> Tensor:
+    @property
+    def spans(self) -> tuple[str, ...]:
+        """Ranges that a traversal can cover: all categories, as there is nothing beyond them."""
+        return ("categories",)
+
+    def traversal_values(
+        self,
+        latent: int,
+        count: int | None = None,
+        span: str | None = None,
+        codes: Tensor | None = None,
+    ) -> Tensor:
         """Ascending values (count,) that a traversal of one latent visits: the categories, or as
-        many of them, evenly chosen, as `count` asks for."""
+        many of them, evenly chosen, as `count` asks for. `span` and `codes` change nothing."""
         values = self.values[latent]
         if count is None or count >= len(values):
             return values
@@ -210,7 +220,7 @@ class GaussianLatents(nn.Module):
 
     anchor: Tensor
 
-    # Traversals cover the prior as finely as a categorical latent of the paper has categories.
+    # As many as a categorical latent of the paper has categories.
     num_traversal_values = 64
 
     def __init__(self, num_latents: int) -> None:
@@ -239,10 +249,54 @@ class GaussianLatents(nn.Module):
         shape = (count, self.num_latents)
         return torch.randn(shape, generator=generator, device=self.anchor.device)
 
-    def traversal_values(self, latent: int, count: int | None = None) -> Tensor:
-        """Ascending values (count,), evenly spaced over two standard deviations of the prior."""
+    @property
+    def spans(self) -> tuple[str, ...]:
+        """Ranges that a traversal can cover, see `traversal_values`."""
+        return GAUSSIAN_SPANS
+
+    def traversal_values(
+        self,
+        latent: int,
+        count: int | None = None,
+        span: str | None = None,
+        codes: Tensor | None = None,
+    ) -> Tensor:
+        """Ascending values (count,) that a traversal of one latent visits.
+
+        Args:
+            latent: index of the latent.
+            count: number of values.
+            span: one of `GAUSSIAN_SPANS`, the first where it is left out:
+                `prior ±2 sd`: even steps over two standard deviations of the prior;
+                `prior quantiles`: quantiles of the prior from 1 to 99 %, even in probability;
+                `data ±2 sd`: even steps over two standard deviations of the codes;
+                `data range`: even steps from the least code to the greatest.
+            codes: mean codes (points, N) of data, for the two spans that are fitted to them.
+
+        Raises:
+            ConfigError: the span is unknown, or needs codes and has none.
+        """
         count = count or self.num_traversal_values
-        return torch.linspace(-GAUSSIAN_RANGE, GAUSSIAN_RANGE, count, device=self.anchor.device)
+        span = span or self.spans[0]
+        device = self.anchor.device
+        if span == "prior ±2 sd":
+            return torch.linspace(-2.0, 2.0, count, device=device)
+        if span == "prior quantiles":
+            return torch.special.ndtri(torch.linspace(0.01, 0.99, count, device=device))
+        if span not in self.spans:
+            raise ConfigError(
+                f"no range is called {span[:40]!r}: there are {', '.join(self.spans)}"
+            )
+        if codes is None:
+            raise ConfigError(f"the range {span!r} needs codes of data, and none were given")
+        column = codes[:, latent]
+        if span == "data ±2 sd":
+            low, high = column.mean() - 2 * column.std(), column.mean() + 2 * column.std()
+        else:
+            low, high = column.min(), column.max()
+        # A latent that never moves still has a range to be slid over.
+        margin = max(0.0, 1e-3 - (high - low).item()) / 2
+        return torch.linspace(low.item() - margin, high.item() + margin, count, device=device)
 
     def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal codes (count, N)."""

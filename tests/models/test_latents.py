@@ -169,6 +169,32 @@ def test_a_gaussian_has_no_categories() -> None:
     assert posterior.discrete_code() is None
 
 
+@pytest.mark.parametrize(
+    ("span", "low", "high"),
+    [
+        ("prior ±2 sd", -2.0, 2.0),
+        ("prior quantiles", -2.3263, 2.3263),
+        ("data ±2 sd", 5 - 2 * 10**0.5, 5 + 2 * 10**0.5),
+        ("data range", 1.0, 9.0),
+    ],
+)
+def test_a_gaussian_traversal_covers_the_span_it_names(span: str, low: float, high: float) -> None:
+    codes = torch.tensor([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0], [0.0, 7.0], [0.0, 9.0]])
+    values = GaussianLatents(2).traversal_values(1, 7, span, codes)
+    assert (values[0].item(), values[-1].item()) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_a_gaussian_latent_that_never_moves_still_has_a_range() -> None:
+    values = GaussianLatents(1).traversal_values(0, 5, "data range", torch.zeros(3, 1))
+    assert (values.diff() > 0).all()
+
+
+@pytest.mark.parametrize(("span", "message"), [("wide", "no range"), ("data range", "needs codes")])
+def test_a_span_that_cannot_be_is_refused(span: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GaussianLatents(1).traversal_values(0, 5, span)
+
+
 @pytest.mark.parametrize("latents", [CategoricalLatents(N, K), GaussianLatents(N)])
 def test_both_families_answer_in_the_same_shapes(
     latents: CategoricalLatents | GaussianLatents,

@@ -1,0 +1,1 @@
+"""Variational autoencoders whose latents are ordered categories on a grid, beside Gaussian ones."""

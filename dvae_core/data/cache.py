@@ -1,0 +1,107 @@
+"""Images of the original files in a form that can be read at any place without reading the rest."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from dvae_core.data.folder import data_folder
+from dvae_core.data.partial_file import partial_file
+from dvae_core.data.progress import Progress, no_progress
+from dvae_core.errors import DataError
+
+_FORMAT = 1  # raise it when what the loaders store of the same source changes
+
+
+def cached_array(
+    name: str,
+    sources: Sequence[Path],
+    shape: tuple[int, ...],
+    blocks: Callable[[], Iterable[NDArray[np.uint8]]],
+    progress: Progress = no_progress,
+) -> NDArray[np.uint8]:
+    """A uint8 array on disk, memory-mapped, made on the first call.
+
+    It lies in the folder `cache` of the data folder. A source that was replaced makes it anew.
+
+    Args:
+        name: of the data set.
+        sources: files that the array is made from.
+        shape: of the array, images first.
+        blocks: yields the array's consecutive parts.
+        progress: told of images stored.
+
+    Raises:
+        DataError: a source does not fit, the disk is full, or another process is making it.
+    """
+    folder = data_folder() / "cache"
+    path = folder / f"{name}.{_fingerprint(sources, shape)}.npy"
+    existing = _map(path, shape)
+    if existing is not None:
+        return existing
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_space(folder, prod(shape))
+        _write(path, shape, blocks(), progress)
+    except OSError as error:
+        raise DataError(f"{path} cannot be made: {error.strerror or error}") from None
+    for stale in folder.glob(f"{name}.*.npy"):
+        if stale != path:
+            stale.unlink(missing_ok=True)
+    made = _map(path, shape)
+    assert made is not None
+    return made
+
+
+def check_space(folder: Path, needed_bytes: int) -> None:
+    """Raise `DataError` unless the disk of an existing folder has so many bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise DataError(
+            f"{folder} needs {needed_bytes / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: make "
+            f"room, or name another folder in DVAE_DATA"
+        )
+
+
+def _write(
+    path: Path,
+    shape: tuple[int, ...],
+    blocks: Iterable[NDArray[np.uint8]],
+    progress: Progress,
+) -> None:
+    with partial_file(path) as file:
+        npy_format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        rows = 0
+        progress(0, shape[0])
+        for block in blocks:
+            assert block.dtype == np.uint8
+            assert block.shape[1:] == shape[1:]
+            file.write(np.ascontiguousarray(block).data)
+            rows += len(block)
+            progress(rows, shape[0])
+        assert rows == shape[0]
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    if not path.exists():
+        return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):  # cut off or overwritten by someone: made anew
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _fingerprint(sources: Sequence[Path], shape: tuple[int, ...]) -> str:
+    parts: list[object] = [_FORMAT, shape]
+    for source in sources:
+        status = source.stat()
+        parts += [source.name, status.st_size, status.st_mtime_ns]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,53 @@
+"""Where data files lie."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dvae_core.errors import DataError
+
+
+def data_folder() -> Path:
+    """The folder that the environment variable DVAE_DATA names, else `data`."""
+    return Path(os.environ.get("DVAE_DATA") or "data")
+
+
+@dataclass(frozen=True)
+class PublishedFiles:
+    """The files of an original data set, in the data folder or in its folder there.
+
+    Attributes:
+        family: the set's name, as `download` takes it; also the name of its folder.
+        alternatives: for each file needed, the names under which it is published.
+    """
+
+    family: str
+    alternatives: tuple[tuple[str, ...], ...]
+
+    def find(self) -> tuple[Path, ...]:
+        """Those of the files that are there; as many as `alternatives` when none is missing."""
+        found = (self._find(names) for names in self.alternatives)
+        return tuple(path for path in found if path is not None)
+
+    def require(self) -> tuple[Path, ...]:
+        """All of the files, or a `DataError` that tells how to get what is missing."""
+        found = self.find()
+        if len(found) < len(self.alternatives):
+            raise DataError(f"{self.family} has no file yet: {self.how_to_get()}")
+        return found
+
+    def how_to_get(self) -> str:
+        """What a person without all of the files can do."""
+        missing = [names for names in self.alternatives if self._find(names) is None]
+        rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return (
+            f"run 'python -m dvae_core download {self.family}', or put "
+            f"{' or '.join(missing[0])}{rest} into {data_folder()}/"
+        )
+
+    def _find(self, names: tuple[str, ...]) -> Path | None:
+        for name in names:
+            for path in (data_folder() / name, data_folder() / self.family / name):
+                if path.is_file():
+                    return path
+        return None

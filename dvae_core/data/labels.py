@@ -1,0 +1,78 @@
+"""Factors as someone's file has them, made into indices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvae_core.data.limits import MAX_FACTORS, printable
+from dvae_core.errors import DataError
+
+_NAME_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Factors of each image.
+
+    Attributes:
+        names: one a factor, (F,).
+        sizes: number of values of each factor, (F,), at least 2.
+        indices: int32 (images, F), the place of each value among the sorted ones of its factor.
+        left_out: names of columns that have a single value.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    indices: NDArray[np.int32]
+    left_out: tuple[str, ...]
+
+    @property
+    def num_combinations(self) -> int:
+        """How many different combinations of factors there are."""
+        return len(np.unique(self.indices, axis=0))
+
+
+def labels_from(columns: NDArray, names: Sequence[str] | None, count: int) -> Labels:
+    """Indices of the values in each column, integers, real numbers or texts alike.
+
+    Args:
+        columns: (images, F), or (images,) for a single factor.
+        names: of the columns, (F,); made up when left out.
+        count: number of images.
+
+    Raises:
+        DataError: the shape does not go with the images or the names, or a number is not finite.
+    """
+    if columns.ndim == 1:
+        columns = columns[:, np.newaxis]  # (images,) -> (images, 1)
+    if columns.ndim != 2 or len(columns) != count:
+        raise DataError(
+            f"factors has the shape {columns.shape}, but there are {count:,} images: it should be "
+            f"({count}, number of factors)"
+        )
+    num_factors = columns.shape[1]
+    if num_factors > MAX_FACTORS:
+        raise DataError(f"factors has {num_factors} columns, but at most {MAX_FACTORS} are read")
+    if columns.dtype.kind == "f" and not np.isfinite(columns).all():
+        raise DataError("factors holds numbers that are not finite")
+    if names is None:
+        names = [f"factor {i}" for i in range(num_factors)]
+    if len(names) != num_factors:
+        raise DataError(f"factor_names holds {len(names)} names for {num_factors} factors")
+    shown = [printable(name, _NAME_CHARACTERS).strip() for name in names]
+    if len(set(shown)) != num_factors or "" in shown:
+        raise DataError("factor_names holds a name twice, or an empty one")
+
+    sizes, indices = [], np.empty(columns.shape, np.int32)
+    for i in range(num_factors):
+        values, indices[:, i] = np.unique(columns[:, i], return_inverse=True)
+        sizes.append(len(values))
+    kept = [i for i in range(num_factors) if sizes[i] > 1]
+    return Labels(
+        names=tuple(shown[i] for i in kept),
+        sizes=tuple(sizes[i] for i in kept),
+        indices=np.ascontiguousarray(indices[:, kept]),
+        left_out=tuple(shown[i] for i in range(num_factors) if sizes[i] == 1),
+    )

@@ -1,0 +1,101 @@
+"""What data sets there are and which of them can be loaded."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from dvae_core.data import DATASET_NAMES, load_dataset
+from dvae_core.data.digits import Digits
+from dvae_core.data.imported import read_imported_header
+from dvae_core.data.mpi3d import Mpi3DToy
+from dvae_core.data.originals import ORIGINALS
+from dvae_core.data.smallnorb import SmallNorb
+from dvae_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set from the outside.
+
+    Attributes:
+        name: what `load_dataset` takes.
+        origin: how its images come about.
+        state: whether it can be loaded; `damaged` is an imported set whose file is.
+        detail: where its file is, how to get it, or what is wrong with it.
+        factor_names: (F,), empty where there are no factors.
+        factor_sizes: number of values of each factor, (F,).
+        num_images: different images, noise aside.
+        image_shape: (C, H, W) at the largest size.
+    """
+
+    name: str
+    origin: Literal["drawn", "included", "original", "imported"]
+    state: Literal["ready", "file missing", "damaged"]
+    detail: str
+    factor_names: tuple[str, ...]
+    factor_sizes: tuple[int, ...]
+    num_images: int
+    image_shape: tuple[int, int, int]
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """What one of `dataset_names()` holds; loads no images."""
+    if name == Digits.name:
+        return DatasetInfo(
+            name,
+            "included",
+            "ready",
+            "comes with scikit-learn",
+            Digits.factor_names,
+            Digits.factor_sizes,
+            Digits.num_images,
+            (Digits.channels, 64, 64),
+        )
+    if name in DATASET_NAMES:
+        dataset = load_dataset(name)
+        return DatasetInfo(
+            name,
+            "drawn",
+            "ready",
+            "drawn when needed, no file",
+            dataset.factor_names,
+            dataset.factor_sizes,
+            len(dataset),
+            dataset.image_shape,
+        )
+    if name in ORIGINALS:
+        return _original(name)
+    try:
+        header = read_imported_header(name)
+    except DataError as error:
+        return DatasetInfo(name, "imported", "damaged", str(error), (), (), 0, (0, 0, 0))
+    return DatasetInfo(
+        name,
+        "imported",
+        "ready",
+        str(header.path),
+        header.factor_names,
+        header.factor_sizes,
+        header.num_images,
+        header.image_shape,
+    )
+
+
+def _original(name: str) -> DatasetInfo:
+    original = ORIGINALS[name]
+    found = original.files.find()
+    is_ready = len(found) == len(original.files.alternatives)
+    sizes = original.factor_sizes
+    if is_ready and found[0].name == Mpi3DToy.first_release_file:
+        sizes = Mpi3DToy.first_release_sizes
+    instances = SmallNorb.instances if original is SmallNorb else 1
+    return DatasetInfo(
+        name,
+        "original",
+        "ready" if is_ready else "file missing",
+        str(found[0]) if is_ready else original.files.how_to_get(),
+        original.factor_names,
+        sizes,
+        prod(sizes) * instances,
+        (original.channels, 64, 64),
+    )

@@ -1,0 +1,70 @@
+"""The layers, held: pages -> ui -> dvae_core, and inside the core each folder knows only those it
+stands on."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Parts of the core that a part may import, itself aside. What is not listed stands above all.
+BELOW = {
+    "errors": set(),
+    "files": set(),
+    "memory": set(),
+    "config": {"errors"},
+    "data": {"errors", "config"},
+    "models": {"errors", "config"},
+    "objectives": {"errors", "config", "models"},
+    "run": {"errors", "files", "config", "models", "objectives"},
+    "traversal": {"errors", "models"},
+    "reconstruction": {"errors", "models"},
+    "sheets": set(),
+    "figures": set(),
+    "evaluation": {"errors", "config", "data", "models", "objectives", "run", "traversal"},
+    "training": {"errors", "config", "data", "models", "objectives", "run", "evaluation"},
+    "jobs": {"errors", "config", "run"},
+}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module
+            yield node.module
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", sources("dvae_core"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_core_imports_only_what_it_stands_on(path: Path) -> None:
+    part = path.relative_to(ROOT / "dvae_core").parts[0].removesuffix(".py")
+    for module in imported_modules(path):
+        first, *rest = module.split(".")
+        assert first not in ("streamlit", "ui", "pages", "app"), module
+        if first == "dvae_core" and part in BELOW and rest:
+            assert rest[0] in BELOW[part] | {part}, module
+
+
+@pytest.mark.parametrize("path", sources("ui"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_pages_share_knows_no_page(path: Path) -> None:
+    assert not {module.split(".")[0] for module in imported_modules(path)} & {"pages", "app"}
+
+
+def test_the_core_loads_without_streamlit() -> None:
+    program = (
+        "import sys, pkgutil, importlib, dvae_core\n"
+        "for info in pkgutil.walk_packages(dvae_core.__path__, 'dvae_core.'):\n"
+        "    if not info.name.endswith('__main__'): importlib.import_module(info.name)\n"
+        "sys.exit('streamlit' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -1,0 +1,44 @@
+import numpy as np
+
+from dvae_core.figures import information_heatmap, latent_information_heatmap
+
+INFORMATION = np.array([[0.1, 0.9, 0.0], [0.7, 0.2, 0.3]])
+NAMES = ("shape", "x", "y")
+
+
+def test_the_heat_map_shows_the_latents_in_the_order_asked_for() -> None:
+    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats")
+    heatmap = figure.data[0]
+    assert list(heatmap.y) == ["latent 1", "latent 0"]
+    np.testing.assert_array_equal(np.array(heatmap.z), INFORMATION[[1, 0]])
+
+
+def test_each_cell_has_a_marker_that_knows_latent_and_factor() -> None:
+    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats")
+    markers = figure.data[1]
+    assert len(markers.x) == 6
+    for x, y, (latent, factor), text in zip(
+        markers.x, markers.y, markers.customdata, markers.text, strict=True
+    ):
+        assert x == NAMES[factor]
+        assert y == f"latent {latent}"
+        assert text == f"{INFORMATION[latent, factor]:.3f} nats"
+
+
+def test_kl_is_drawn_beside_the_latents_in_their_order() -> None:
+    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats", kl=np.array([0.5, 2.0]))
+    assert list(figure.data[2].x) == [2.0, 0.5]
+
+
+def test_the_cell_in_hand_is_framed() -> None:
+    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats", marked=(0, 2))
+    frame = figure.layout.shapes[0]
+    assert frame.x0 < 2 < frame.x1
+    assert frame.y0 < 1 < frame.y1
+
+
+def test_entropies_on_the_diagonal_are_left_out() -> None:
+    figure = latent_information_heatmap(np.array([[3.0, 0.2], [0.2, 2.0]]), [1, 0])
+    shown = np.array(figure.data[0].z)
+    assert np.isnan(np.diag(shown)).all()
+    assert shown[0, 1] == 0.2
