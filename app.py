@@ -1,0 +1,12 @@
+"""dVAE Explorer: `streamlit run app.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui.routing import navigate
+
+# A file of our own: a named icon would be asked of a server elsewhere.
+icon = Path(__file__).parent / "ui" / "icon.png"
+st.set_page_config(page_title="dVAE Explorer", page_icon=str(icon), layout="wide")
+navigate().run()

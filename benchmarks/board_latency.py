@@ -1,0 +1,157 @@
+"""How long from letting go of a handle to new frames on every row, in a real browser.
+
+    python benchmarks/board_latency.py
+
+Models of the paper's size (10 latents of 64 categories, 64x64), grey and RGB, with weights of one
+step: what they draw does not matter, that it is drawn does. The time runs in the browser, from the
+pointer's release to the moment when the board says that it shows the new frames. Needs
+requirements-dev.txt and Chromium.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, WebSocket, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RUNS = {"grey": "circles", "rgb": "color_sprites"}
+# Resolves with the milliseconds from the next release to the answer on the screen.
+CLOCK = """() => new Promise(resolve => {
+    const find = root => {
+        for (const element of root.querySelectorAll('*')) {
+            if (element.dataset.testid === 'latent-board') return element;
+            const inside = element.shadowRoot && find(element.shadowRoot);
+            if (inside) return inside;
+        }
+    };
+    const board = find(document);
+    let released;
+    document.addEventListener('pointerup', () => { released = performance.now(); },
+                              {capture: true, once: true});
+    let was = board.getAttribute('aria-busy');
+    new MutationObserver(() => {
+        const busy = board.getAttribute('aria-busy');
+        if (was === 'true' && busy === 'false')
+            requestAnimationFrame(() => resolve(performance.now() - released));
+        was = busy;
+    }).observe(board, {attributes: true, attributeFilter: ['aria-busy']});
+})"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--releases", type=int, default=20)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        for name, dataset in RUNS.items():
+            train(Path(folder) / name, dataset)
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        with served(folder) as address:
+            print("| images | releases | median, ms | least, ms | most, ms | frames, MB |")
+            print("|---|---|---|---|---|---|")
+            for name in RUNS:
+                page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+                received = sizes_received(page)
+                page.goto(f"{address}/?run=runs/{name}")
+                times = [released(page, step) for step in range(asked.releases + 2)][2:]
+                print(
+                    f"| {name} | {len(times)} | {statistics.median(times):.0f} | {min(times):.0f} "
+                    f"| {max(times):.0f} | {max(received) / 1e6:.2f} |"
+                )
+                page.close()
+        chromium.close()
+
+
+def sizes_received(page: Page) -> list[int]:
+    """A list that grows by the bytes of every message from the server."""
+    sizes: list[int] = []
+
+    def watch(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda data: sizes.append(len(data)))
+
+    page.on("websocket", watch)
+    return sizes
+
+
+def train(path: Path, dataset: str) -> None:
+    """A run of the paper's size after one step."""
+    command = [sys.executable, "-m", "dvae_core", "train", "--run-dir", str(path)]
+    command += ["--dataset", dataset, "--steps", "1", "--batch-size", "2"]
+    subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
+
+
+@contextmanager
+def served(runs: str) -> Iterator[str]:
+    """The app over a folder of runs; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "DVAE_RUNS": runs},
+        stdout=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def released(page: Page, step: int) -> float:
+    """Move one handle and let it go; milliseconds until every row shows new frames."""
+    page.wait_for_function("() => document.readyState === 'complete'")
+    board = page.get_by_test_id("latent-board")
+    board.wait_for(timeout=60_000)
+    page.wait_for_timeout(700)  # whatever the release before set going is over
+    if step == 0 and (fold := page.get_by_text("inactive latents")).is_visible():
+        fold.click()
+        page.wait_for_timeout(300)
+    handle = page.locator("[data-testid^=latent-handle-]:visible").first
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.evaluate(f"() => {{ window.clocked = ({CLOCK})(); }}")  # not awaited yet
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + (80 if step % 2 else -80), y, steps=4)
+    page.mouse.up()
+    return float(page.evaluate("() => window.clocked"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Every data set with its factors and sample images, and the way in for one's own."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+import torch
+
+from dvae_core.data import dataset_states
+from dvae_core.data.base import Dataset
+from dvae_core.data.imported import import_images, plan_import, remove_imported
+from dvae_core.data.listing import DatasetInfo
+from dvae_core.data.variation import factor_variation
+from dvae_core.traversal import to_pixels
+from ui.cached import st_load_dataset
+from ui.errors import errors_shown, plain
+from ui.images import show_grid
+from ui.routing import require_router
+
+SHEET_IMAGES = 12
+MAX_FILES = 5_000
+
+
+def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
+    """The table of all sets, and the one in hand."""
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "data set": [info.name for info in infos],
+                "state": [info.state for info in infos],
+                "images": [info.num_images for info in infos],
+                "factors": [
+                    ", ".join(
+                        f"{name} {size}"
+                        for name, size in zip(info.factor_names, info.factor_sizes, strict=True)
+                    )
+                    or "none"
+                    for info in infos
+                ],
+                "where it comes from": [info.origin for info in infos],
+            }
+        ),
+        hide_index=True,
+        height="content",
+        column_config={"factors": st.column_config.TextColumn(width="large")},
+    )
+    names = [info.name for info in infos]
+    chosen = st.selectbox("Look at", names, key="data-name", width=300)
+    return infos[names.index(chosen)]
+
+
+def show_sheet(dataset: Dataset, seed: int) -> None:
+    """A row a factor, in which it alone varies; random images where there are no factors."""
+    generator = torch.Generator(dataset.device).manual_seed(seed)
+    if not dataset.factor_sizes:
+        images = to_pixels(dataset.sample_images(2 * SHEET_IMAGES, generator))
+        rows = images.reshape(2, SHEET_IMAGES, *images.shape[1:])
+        show_grid(rows, "images drawn at random")
+        return
+    factors = dataset.sample_factors(1, generator)[0]
+    for factor, name in enumerate(dataset.factor_names):
+        varying, _ = factor_variation(dataset, factors, factor, SHEET_IMAGES)
+        show_grid(to_pixels(varying)[None], f"{plain(name)}: {dataset.factor_sizes[factor]} values")
+
+
+def show_one(info: DatasetInfo) -> None:
+    """One set: its sheet, or how to get it."""
+    if info.state != "ready":
+        st.info(plain(info.detail), icon=":material/download:")
+        if info.state == "file missing":
+            st.code(f"python -m dvae_core download {info.name}", language="bash")
+    else:
+        seed = st.session_state.setdefault("data-seed", 0)
+        show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
+        st.button("Another image", icon=":material/shuffle:", on_click=next_seed, key="data-next")
+    if info.origin == "imported":
+        st.button(
+            "Remove this set",
+            icon=":material/delete:",
+            on_click=remove,
+            args=(info.name,),
+            key="data-remove",
+            help="Deletes the imported copy; runs trained on it stay.",
+        )
+
+
+def next_seed() -> None:
+    """Show the sheet around another image."""
+    st.session_state["data-seed"] += 1
+
+
+def remove(name: str) -> None:
+    """Remove an imported set, and forget what was cached of it."""
+    with errors_shown():
+        remove_imported(name)
+        st.cache_resource.clear()
+
+
+def show_import() -> None:
+    """Upload, look at what it would become, name it, import it."""
+    st.subheader("Your own images")
+    st.write(
+        "One .npz or .h5 file with `images` and, if you know them, `factors` and `factor_names`; "
+        "or many pictures, which then have no factors. Larger sets go by command line:"
+    )
+    st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language="bash")
+    files = st.file_uploader(
+        "Files",
+        type=["npz", "h5", "hdf5", "png", "jpg", "jpeg"],
+        accept_multiple_files=True,
+        key=f"import-files-{st.session_state.get('imports', 0)}",
+    )
+    if not files:
+        return
+    if len(files) > MAX_FILES:
+        st.error(f"{len(files):,} files were given, but at most {MAX_FILES:,} go by browser.")
+        return
+    size = st.segmented_control("Pixels", [32, 64], default=64, required=True, key="import-size")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, file in enumerate(files):
+            # A name of ours: the browser's could be any path.
+            suffix = Path(file.name).suffix.lower()
+            (Path(folder) / f"{number:06}{suffix}").write_bytes(file.getbuffer())
+        arrays = [
+            path
+            for path in sorted(Path(folder).iterdir())
+            if path.suffix in (".npz", ".h5", ".hdf5")
+        ]
+        if arrays and len(files) > 1:
+            st.error("Give one .npz or .h5 file alone, or pictures only.")
+            return
+        source = arrays[0] if arrays else Path(folder)
+        with errors_shown():
+            plan = plan_import(source, size)
+            st.write(f"{plan.kind}: {plan.num_images:,} images")
+            show_grid(plan.preview[None], "as they will be")
+            for factor, count in zip(plan.factor_names, plan.factor_sizes, strict=True):
+                st.caption(f"factor {plain(factor)}: {count} values")
+            for note in plan.notes:
+                st.caption(plain(note))
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                name = st.text_input("Name", placeholder="mine", key="import-name", width=240)
+                if st.button("Import", type="primary", disabled=not name, key="import"):
+                    bar = st.progress(0.0, "importing")
+
+                    def show(done: int, total: int) -> None:
+                        bar.progress(done / max(1, total))
+
+                    import_images(source, name, size, show)
+                    st.session_state["imports"] = st.session_state.get("imports", 0) + 1
+                    st.session_state["imported"] = name
+                    st.rerun()
+
+
+require_router()
+st.subheader("Data sets")
+if imported := st.session_state.pop("imported", None):
+    st.session_state["data-name"] = imported
+    st.success(f"{imported} is imported: training, Explore and Factors know it now.")
+with errors_shown():
+    show_one(show_list(dataset_states()))
+show_import()

@@ -1,0 +1,137 @@
+"""Slide a latent, see the image."""
+
+import streamlit as st
+import torch
+
+from dvae_core.data.base import Dataset
+from dvae_core.errors import DataError
+from dvae_core.evaluation.latent_profile import LatentProfile
+from dvae_core.models.vae import VAE
+from dvae_core.reconstruction import reconstruct
+from dvae_core.run import Run
+from dvae_core.traversal import to_pixels
+from ui import state
+from ui.boards import BoardView, show_board
+from ui.cached import st_latent_profile, st_load_dataset, st_load_model
+from ui.errors import errors_shown, plain
+from ui.images import show_image
+from ui.routing import require_router
+from ui.runs import choose_run, show_summary
+from ui.starts import begin, choose_start
+from ui.state import Exploration
+from ui.takeaways import show_takeaways
+from ui.walks import show_interpolation, show_pair
+
+TOOLS = {
+    "pair": "Two latents at once",
+    "interpolation": "From one image to another",
+    "takeaways": "Take it with you",
+}
+
+
+@st.fragment
+@errors_shown()
+def board_and_tools(
+    there: Exploration,
+    run: Run,
+    model: VAE,
+    dataset: Dataset | None,
+    profile: LatentProfile,
+    order: list[int],
+) -> None:
+    """What a released handle changes; the side bar is left alone."""
+    begun = begin(there, model, dataset)
+    if there.code is not None and len(there.code) != len(begun.code):
+        st.info(
+            f"The link's code has {len(there.code)} values, but this model has {len(begun.code)} "
+            f"latents: the handles stand at the start."
+        )
+        there.code = None
+    view = BoardView(
+        model=model,
+        profile=profile,
+        order=order,
+        start_code=begun.code,
+        code=begun.code if there.code is None else torch.tensor(there.code),
+        posterior=begun.posterior,
+    )
+    show_board(view, key=f"board-{there.address}", on_release=lambda event: there.move(event.code))
+    with st.container(horizontal=True, key="steps"):
+        undone = st.button(
+            "Undo",
+            icon=":material/undo:",
+            shortcut="mod+z",
+            disabled=not there.history,
+            on_click=there.undo,
+            key="undo",
+        )
+        st.button(
+            "Back to the start",
+            icon=":material/restart_alt:",
+            disabled=there.code is None,
+            on_click=lambda: there.move(None),
+        )
+    if undone:
+        st.rerun()  # the side bar shows the start, which may have changed
+    if begun.image is not None:
+        back = reconstruct(model, begun.image, view.code)
+        with st.container(horizontal=True, gap="medium", key="start-images"):
+            show_image(to_pixels(begun.image), "original")
+            show_image(to_pixels(back.image), "decoded")
+            show_image(to_pixels((1 + back.difference) / 2), "difference")
+            st.metric(
+                "Reconstruction loss",
+                f"{back.loss:.1f} nats",
+                help="Bernoulli cross entropy of the original under the image decoded from the "
+                "code in hand, summed over pixels and channels.",
+            )
+    tool = st.segmented_control("More", list(TOOLS), format_func=TOOLS.__getitem__, key="tool")
+    if tool == "pair":
+        show_pair(view, key=f"{there.address}-pair")
+    elif tool == "interpolation":
+        show_interpolation(view, begun, dataset, key=f"{there.address}-interpolation")
+    elif tool == "takeaways":
+        show_takeaways(view, begun, run.id)
+    state.write_link(there)
+
+
+require_router()
+chosen = choose_run()
+if chosen is None:
+    st.stop()
+address, run = chosen
+there = state.exploration(address)
+
+with errors_shown():
+    model = st_load_model(run)
+    dataset: Dataset | None = None
+    try:
+        dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+    except DataError as error:
+        st.warning(plain(f"Samples of the prior and your own images only: {error}"))
+
+    with st.sidebar:
+        show_summary(run)
+        begin(there, model, dataset)  # settles a start that a link asked for and is not here
+        choose_start(there, model, dataset, key=f"{address}-start")
+        st.subheader("Board", divider=False)
+        span, factor = model.latents.spans[0], "KL"
+        if len(model.latents.spans) > 1:
+            span = st.selectbox("Range of the tracks", model.latents.spans, key="span")
+        profile = st_latent_profile(run, dataset, span)
+        if len(profile.factor_names):
+            orders = ["KL", *profile.factor_names]
+            factor = st.selectbox("Order latents by", orders, key=f"{address}-order")
+        if model.latents.num_categories is not None:
+            hard_key = f"{address}-hard"
+            st.session_state[hard_key] = there.hard
+            st.toggle(
+                "Snap to the most likely category",
+                key=hard_key,
+                on_change=lambda: there.begin_hard(st.session_state[hard_key]),
+                help="Off: the start's code is the expectation of each latent's posterior, which "
+                "may lie between two categories. On: the value of its most likely category.",
+            )
+
+    in_order = profile.by_information(factor) if factor in profile.factor_names else profile.by_kl()
+    board_and_tools(there, run, model, dataset, profile, in_order)

@@ -1,0 +1,197 @@
+"""What each latent tells about each true factor, and what that is worth."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from dvae_core.data.base import Dataset
+from dvae_core.data.variation import factor_variation
+from dvae_core.evaluation import ProtocolName, read_evaluation
+from dvae_core.evaluation.pairing import diagonal_order
+from dvae_core.figures import information_heatmap, latent_information_heatmap
+from dvae_core.models.vae import VAE
+from dvae_core.run import Run, State
+from dvae_core.traversal import to_pixels, traverse_latent
+from ui import state
+from ui.cached import st_information, st_load_dataset, st_load_model
+from ui.errors import errors_shown, plain
+from ui.images import show_grid
+from ui.measuring import show_measuring
+from ui.routing import require_router
+from ui.runs import choose_run, show_summary
+from ui.scores import describe_table, scores_table, show_scores
+from ui.starts import begin
+from ui.state import Exploration
+
+PROTOCOLS: dict[ProtocolName, str] = {
+    "paper": "paper: 20 bins for every code",
+    "native": "native: categories as they are",
+}
+UNITS = {"share": "share of entropy", "nats": "nats"}
+STRIP_IMAGES = 12
+PLOT_CONFIG = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg", "scale": 2},
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoom2d", "pan2d"],
+}
+
+
+def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, factor: int) -> None:
+    """The traversal of a latent beside the true variation of a factor, from the start in hand."""
+    begun = begin(there, model, dataset)
+    values = model.latents.traversal_values(latent, STRIP_IMAGES)
+    sliding = to_pixels(traverse_latent(model, begun.code, latent, values))
+    factors = torch.tensor(there.start.numbers if there.start else ())
+    if there.start is None or there.start.kind != "factors":
+        factors = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
+    varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
+    name = dataset.factor_names[factor]
+    with st.container(key="cell"):
+        st.markdown(f"**latent {latent}** beside **{plain(name)}**")
+        show_grid(sliding[None], f"latent {latent} slides over its range")
+        show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
+        if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
+            st.session_state[f"{there.address}-order"] = name
+            st.switch_page("pages/explore.py")
+
+
+def pick_from_chart() -> None:
+    """Remember a clicked cell: the chart forgets it when it is drawn anew."""
+    points = st.session_state["information"]["selection"]["points"]
+    if points:
+        latent, factor = points[0]["customdata"]
+        st.session_state["cell-latent"], st.session_state["cell-factor"] = int(latent), int(factor)
+
+
+def choose_cell(names: tuple[str, ...], order: list[int]) -> tuple[int, int] | None:
+    """The cell in hand, by click or by keyboard."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        latent = st.selectbox(
+            "Latent",
+            order,
+            index=None,
+            format_func=lambda latent: f"latent {latent}",
+            placeholder="click a cell, or choose",
+            key="cell-latent",
+            width=220,
+        )
+        factor = st.selectbox(
+            "Factor",
+            range(len(names)),
+            index=None,
+            format_func=lambda factor: plain(names[factor]),
+            placeholder="click a cell, or choose",
+            key="cell-factor",
+            width=220,
+        )
+    return None if latent is None or factor is None else (latent, factor)
+
+
+def show_information(
+    there: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
+) -> None:
+    """The heat map, and the cell in hand below it."""
+    evaluation = st_information(run, protocol)
+    table = evaluation.matrix("mutual_information", protocol)
+    entropy = evaluation.matrix("factor_entropy", protocol)
+    shares = table / np.maximum(entropy, 1e-9)
+    order = diagonal_order(shares)
+    st.subheader("What each latent tells about each factor")
+    cell = choose_cell(dataset.factor_names, order)
+    figure = information_heatmap(
+        shares if unit == "share" else table,
+        dataset.factor_names,
+        order,
+        unit=UNITS[unit],
+        kl=evaluation.matrix("kl", protocol)[0],
+        marked=cell,
+    )
+    st.plotly_chart(
+        figure,
+        key="information",
+        on_select=pick_from_chart,
+        selection_mode="points",
+        config=PLOT_CONFIG,
+    )
+    st.caption(plain(f"{protocol}: {describe_table(evaluation, protocol)}"))
+    if cell is not None:
+        show_cell(there, st_load_model(run), dataset, *cell)
+
+
+def show_between(run: Run, protocol: ProtocolName) -> None:
+    """What the latents tell about each other."""
+    evaluation = st_information(run, protocol)
+    between = evaluation.matrix("latent_information", protocol)
+    if len(between) > 1:
+        st.subheader("What the latents tell about each other")
+        order = diagonal_order(evaluation.matrix("mutual_information", protocol))
+        st.plotly_chart(latent_information_heatmap(between, order), config=PLOT_CONFIG)
+
+
+def show_exports(run: Run, dataset: Dataset, protocol: ProtocolName) -> None:
+    """Downloads of the numbers; the charts save themselves."""
+    evaluation = st_information(run, protocol)
+    matrix = pd.DataFrame(
+        evaluation.matrix("mutual_information", protocol), columns=list(dataset.factor_names)
+    )
+    files = {
+        "information.csv": matrix.to_csv(index_label="latent"),
+        "scores.csv": scores_table(read_evaluation(run), protocol).to_csv(index=False),
+        "evaluation.json": evaluation.model_dump_json(indent=1),
+    }
+    with st.container(horizontal=True):
+        for name, content in files.items():
+            st.download_button(
+                name,
+                content,
+                f"{run.id}-{name}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    st.caption("The camera above each chart saves it as SVG.")
+
+
+require_router()
+chosen = choose_run()
+if chosen is None:
+    st.stop()
+address, run = chosen
+there = state.exploration(address)
+state.write_link(there)
+with st.sidebar:
+    show_summary(run)
+    protocol = st.radio("Protocol", PROTOCOLS, format_func=PROTOCOLS.__getitem__)
+    unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
+if run.state() is State.RUNNING:
+    st.info(
+        f"In training: the numbers are of the state saved last, up to step {run.status().step:,}.",
+        icon=":material/hourglass:",
+    )
+
+dataset: Dataset | None = None
+with errors_shown():
+    dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+has_factors = dataset is not None and len(dataset.factor_sizes) > 0
+if has_factors:
+    with errors_shown():
+        show_information(there, run, dataset, protocol, unit)
+elif dataset is not None:
+    st.info(
+        f"{plain(dataset.name)} has no factors, so there is nothing to set latents against. "
+        "What needs no labels is below.",
+        icon=":material/label_off:",
+    )
+
+st.subheader("Scores")
+with errors_shown():
+    scores = scores_table(read_evaluation(run), protocol)
+    if scores.empty:
+        st.caption("Nothing is measured yet under this protocol.")
+    else:
+        show_scores(scores)
+    show_measuring(run, protocol)
+if has_factors:
+    with errors_shown():
+        show_between(run, protocol)
+        show_exports(run, dataset, protocol)

@@ -1,0 +1,56 @@
+"""A page run without a browser, before a folder of small runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.config import RunConfig
+from dvae_core.run import Run
+from dvae_core.training.trainer import train
+
+APP = Path(__file__).parents[2] / "app.py"
+
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders of runs, and no cache of another test."""
+    monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("dvae_core.run.SHIPPED_ROOT", tmp_path / "checkpoints")
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return tmp_path
+
+
+@pytest.fixture
+def runs(own_folders: Path, tiny_config: RunConfig) -> dict[str, Run]:
+    """A shipped run and one of the user's, of different families and sizes."""
+    gaussian = tiny_config.model_copy(update={"latents": "gaussian", "num_latents": 3})
+    made = {
+        "checkpoints/discrete": (own_folders / "checkpoints" / "discrete", tiny_config),
+        "runs/smooth": (own_folders / "runs" / "smooth", gaussian),
+    }
+    runs = {}
+    for address, (folder, config) in made.items():
+        runs[address] = Run.create(folder, config, (1, 32, 32))
+        train(runs[address])
+    return runs
+
+
+@pytest.fixture
+def open_app() -> OpenApp:
+    """Open the app at a link, and run it once."""
+
+    def open_at(page: str | None = None, **query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in query.items():
+            app.query_params[name] = value
+        if page is not None:
+            app.switch_page(page)
+        return app.run()
+
+    return open_at

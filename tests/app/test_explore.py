@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.run import Run
+from tests.app.conftest import OpenApp
+
+
+def notes(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.info, *app.warning, *app.error])
+
+
+def test_without_a_run_the_page_says_how_to_get_one(open_app: OpenApp) -> None:
+    app = open_app()
+    assert not app.exception
+    assert "python -m dvae_core train" in app.code[0].value
+
+
+def test_the_page_opens_on_a_run_without_a_word_of_complaint(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app()
+    assert not app.exception
+    assert notes(app) == ""
+    assert app.sidebar.selectbox(key="run-choice").value == "checkpoints/discrete"
+    assert app.metric[0].label == "Reconstruction loss"
+    assert app.query_params["run"] == "checkpoints/discrete"
+    assert app.query_params["start"] == "factors-16.16"
+
+
+@pytest.mark.parametrize("address", ["checkpoints/discrete", "runs/smooth"])
+def test_both_families_open_by_link(open_app: OpenApp, runs: dict[str, Run], address: str) -> None:
+    app = open_app(run=address, start="factors-3.20")
+    assert not app.exception
+    assert notes(app) == ""
+    assert app.query_params["run"] == address
+    assert [slider.value for slider in app.sidebar.slider] == [3, 20]
+
+
+def test_a_factor_slider_chooses_another_start(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app()
+    app.sidebar.slider[0].set_value(5).run()
+    assert app.query_params["start"] == "factors-5.16"
+
+
+def test_next_and_previous_go_through_the_data_set(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(run="runs/smooth", start="factors-3.31")
+    app.button(key="runs/smooth-start-next").click().run()
+    assert app.query_params["start"] == "factors-4.0"
+    app.button(key="runs/smooth-start-previous").click().run()
+    assert app.query_params["start"] == "factors-3.31"
+
+
+def test_a_sample_of_the_prior_has_no_original(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(run="runs/smooth", start="prior-4")
+    assert not app.exception
+    assert not app.metric
+    assert app.query_params["start"] == "prior-4"
+
+
+def test_undo_brings_the_start_before(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app()
+    app.sidebar.slider[0].set_value(5).run()
+    app.button(key="undo").click().run()
+    assert app.query_params["start"] == "factors-16.16"
+    assert app.sidebar.slider[0].value == 16
+
+
+def test_the_loss_is_of_the_code_in_the_link(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    at_start = open_app(run="runs/smooth", start="factors-3.20").metric[0].value
+    elsewhere = open_app(run="runs/smooth", start="factors-3.20", code="2,2,-2").metric[0].value
+    assert at_start != elsewhere
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"run": "runs/../../etc"}, "which is not here"),
+        ({"run": "runs/gone"}, "which is not here"),
+        ({"run": "runs/smooth", "start": "factors-99.0"}, "That start is not here"),
+        ({"run": "runs/smooth", "start": "factors-1.2.3"}, "That start is not here"),
+        ({"run": "runs/smooth", "start": "image-5"}, "That start is not here"),
+        ({"run": "runs/smooth", "start": "x"}, "cannot be read"),
+        ({"run": "runs/smooth", "start": "prior-1", "code": "1,2"}, "has 2 values, but this model"),
+        ({"run": "runs/smooth", "start": "prior-1", "code": "1,nan,2"}, "code cannot be read"),
+        ({"run": "runs/smooth", "start": "prior-1", "code": "1,1e9,2"}, "code cannot be read"),
+        ({"run": "runs/smooth", "start": "prior-1", "code": "<b>"}, "code cannot be read"),
+    ],
+)
+def test_a_link_that_asks_for_what_is_not_here_is_a_note_and_a_sensible_state(
+    open_app: OpenApp, runs: dict[str, Run], query: dict[str, str], said: str
+) -> None:
+    app = open_app(**query)
+    assert not app.exception
+    assert not app.error
+    assert said in notes(app).replace("\\", "")
+    assert app.query_params["run"] in runs
+
+
+def test_a_damaged_run_is_named_and_the_others_stay(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    (runs["runs/smooth"].path / "config.json").write_text("{")
+    app = open_app()
+    assert not app.exception
+    assert app.sidebar.selectbox(key="run-choice").options == ["discrete (shipped)"]
+    captions = " ".join(caption.value for caption in app.sidebar.caption)
+    assert "config.json is no JSON" in captions.replace("\\", "")
+
+
+def test_weights_that_cannot_be_read_are_an_error_box_and_the_list_stays(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    path = runs["checkpoints/discrete"].path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    app = open_app()
+    assert not app.exception
+    assert "is truncated" in app.error[0].value
+    app.sidebar.selectbox(key="run-choice").set_value("runs/smooth").run()
+    assert not app.error
+    assert app.metric
+
+
+@pytest.mark.parametrize("tool", ["pair", "interpolation", "takeaways"])
+@pytest.mark.parametrize("address", ["checkpoints/discrete", "runs/smooth"])
+def test_every_tool_opens_for_both_families(
+    open_app: OpenApp, runs: dict[str, Run], tool: str, address: str
+) -> None:
+    app = open_app(run=address)
+    app.button_group(key="tool").set_value(tool).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_run_whose_data_set_is_gone_still_slides_from_the_prior(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
+) -> None:
+    path = runs["runs/smooth"].path / "config.json"
+    path.write_text(path.read_text().replace('"circles"', '"vanished"'))
+    app = open_app(run="runs/smooth")
+    assert not app.exception
+    assert not app.error
+    assert "no data set is called" in notes(app)
+    assert app.query_params["start"] == "prior-0"

@@ -1,0 +1,101 @@
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.jobs import find_job, stop_job
+from dvae_core.run import JobRecord, Run, State, Status, this_process
+from tests.app.conftest import OpenApp
+
+PAGE = "pages/factors.py"
+
+
+def notes(app: AppTest) -> str:
+    said = [*app.info, *app.warning, *app.error, *app.caption]
+    return " ".join(element.value for element in said).replace("\\", "")
+
+
+def test_without_a_run_the_page_says_how_to_get_one(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "python -m dvae_core train" in app.code[0].value
+
+
+@pytest.mark.parametrize("address", ["checkpoints/discrete", "runs/smooth"])
+@pytest.mark.parametrize("protocol", ["paper", "native"])
+def test_the_heat_map_names_its_protocol_for_both_families(
+    open_app: OpenApp, runs: dict[str, Run], address: str, protocol: str
+) -> None:
+    app = open_app(PAGE, run=address)
+    app.sidebar.radio[0].set_value(protocol).run()
+    assert not app.exception
+    assert not app.error
+    assert f"{protocol}: " in notes(app)
+
+
+def test_choosing_latent_and_factor_opens_the_cell(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE, run="runs/smooth")
+    app.selectbox(key="cell-latent").set_value(2)
+    app.selectbox(key="cell-factor").set_value(1).run()
+    assert not app.exception
+    assert "**latent 2** beside **y**" in [element.value for element in app.markdown]
+
+
+def test_a_run_is_measured_in_the_background(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    run = runs["runs/smooth"]
+    app = open_app(PAGE, run="runs/smooth")
+    assert "Nothing is measured yet" in notes(app)
+    app.button(key="measure").click().run()
+    try:
+        assert not app.exception
+        job = find_job(run)
+        assert job is not None
+        deadline = time.monotonic() + 200
+        while job.state == "running" and time.monotonic() < deadline:
+            time.sleep(0.2)
+            job = find_job(run)
+            assert job is not None
+        assert job.state == "finished"
+    finally:
+        stop_job(run)
+    app.run()
+    assert "MIG" in list(app.dataframe[0].value["score"])
+
+
+def test_a_killed_measuring_is_said_and_can_be_started_again(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    run = runs["runs/smooth"]
+    run.write_job(
+        JobRecord(command="evaluate", arguments=[], pid=2**22 - 1, process_started_at=1.0)
+    )
+    app = open_app(PAGE, run="runs/smooth")
+    assert "ended early" in notes(app)
+    assert not app.button(key="measure").disabled
+
+
+def test_a_run_in_training_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    pid, started_at = this_process()
+    runs["runs/smooth"].write_status(
+        Status(state=State.RUNNING, step=7, steps=12, pid=pid, process_started_at=started_at)
+    )
+    app = open_app(PAGE, run="runs/smooth")
+    assert not app.exception
+    assert "In training" in notes(app)
+
+
+def test_a_run_whose_data_set_is_gone_says_what_is_missing(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    path = runs["runs/smooth"].path / "config.json"
+    path.write_text(path.read_text().replace('"circles"', '"vanished"'))
+    app = open_app(PAGE, run="runs/smooth")
+    assert not app.exception
+    assert "no data set is called 'vanished'" in notes(app)
+
+
+def test_a_damaged_evaluation_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    (runs["runs/smooth"].path / "evaluation.json").write_text('{"scores": 1}')
+    app = open_app(PAGE, run="runs/smooth")
+    assert not app.exception
+    assert "evaluation.json" in notes(app)

@@ -1,0 +1,108 @@
+"""A Streamlit server and a Chromium for the tests of this folder."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+REPOSITORY = Path(__file__).parents[2]
+CHROMIUM = "/usr/bin/chromium"
+START_SECONDS = 60
+expect.set_options(timeout=30_000)  # milliseconds; a first page load imports much
+
+Serve = Callable[[Path, Mapping[str, str]], str]
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start `streamlit run` on an app with extra environment variables; returns its address.
+
+    The servers of a module end with it.
+    """
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start(app: Path, env: Mapping[str, str]) -> str:
+        port = _free_port()
+        command = [sys.executable, "-m", "streamlit", "run", str(app)]
+        options = {
+            "server.port": str(port),
+            "server.address": "127.0.0.1",
+            "server.headless": "true",
+            "server.fileWatcherType": "none",
+            "browser.gatherUsageStats": "false",
+        }
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY), **env},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        servers.append(server)
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(address, server, log)
+        return address
+
+    yield start
+    for server in servers:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Where there is none, tests skip; under CI they fail."""
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except Error as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no Chromium at {CHROMIUM}: {error.message.splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh tab of 1400 x 1000."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    yield context.new_page()
+    context.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')}")

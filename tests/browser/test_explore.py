@@ -1,0 +1,155 @@
+"""Explore with the shipped runs, in a real browser."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import REPOSITORY
+from tests.browser.test_latent_board import centre, code, pixels, wait_for_answer
+
+pytestmark = pytest.mark.browser
+
+APP = REPOSITORY / "app.py"
+FAMILIES = ["checkpoints/circles-categorical", "checkpoints/circles-gaussian"]
+
+
+@pytest.fixture(scope="module")
+def address(
+    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    return serve(APP, {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
+
+
+def opened(page: Page, address: str, **query: str) -> list[str]:
+    """Open Explore; the list returned grows by every message that goes to the server."""
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("frame")))
+    page.goto(f"{address}/?{urlencode(query)}")
+    settled(page)
+    sent.clear()
+    return sent
+
+
+def settled(page: Page) -> None:
+    expect(page.get_by_test_id("latent-board")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def expect_code(page: Page, expected: list[float]) -> None:
+    """Wait until the board shows a code."""
+    deadline = time.monotonic() + 30
+    while code(page) != pytest.approx(expected, abs=1e-4):
+        assert time.monotonic() < deadline, f"{code(page)} is shown, not {expected}"
+        page.wait_for_timeout(50)
+
+
+def drag(page: Page, latent: int, by: float, steps: int = 8) -> None:
+    x, y = centre(page.get_by_test_id(f"latent-handle-{latent}"))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by, y, steps=steps)
+    page.mouse.up()
+    wait_for_answer(page)
+
+
+@pytest.mark.parametrize("run", FAMILIES)
+def test_sliding_changes_the_image_at_every_step_without_the_server(
+    page: Page, address: str, run: str
+) -> None:
+    sent = opened(page, address, run=run)
+    image, strip = page.get_by_test_id("latent-image"), page.get_by_test_id("latent-strip-1")
+    strip_before = pixels(strip)
+    x, y = centre(page.get_by_test_id("latent-handle-0"))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    seen = [pixels(image)]
+    for step in range(5):
+        page.mouse.move(x - 60 * (step + 1), y)
+        seen.append(pixels(image))
+    assert len(set(seen)) == 6
+    assert sent == []
+    page.mouse.up()
+    wait_for_answer(page)
+    assert pixels(strip) != strip_before
+
+
+def test_a_link_shows_the_same_image_in_another_browser(
+    page: Page, address: str, browser: Browser
+) -> None:
+    opened(page, address, run=FAMILIES[0], start="factors-20.9")
+    drag(page, 0, -120)
+    drag(page, 1, 90)
+    expect(page).to_have_url(re.compile("code="))
+    settled(page)
+    shown, link = pixels(page.get_by_test_id("latent-image")), page.url
+    other = browser.new_context().new_page()
+    other.goto(link)
+    settled(other)
+    assert pixels(other.get_by_test_id("latent-image")) == shown
+    other.context.close()
+
+
+def test_the_browsers_back_goes_to_the_code_before(page: Page, address: str) -> None:
+    opened(page, address, run=FAMILIES[0], start="factors-20.9")
+    drag(page, 0, -120)
+    first = code(page)
+    expect(page).to_have_url(re.compile("code="))
+    address_before = page.url
+    drag(page, 0, 150)
+    expect(page).not_to_have_url(address_before)
+    page.go_back()
+    expect(page).to_have_url(address_before)
+    expect_code(page, first)
+
+
+def test_undo_and_back_to_the_start(page: Page, address: str) -> None:
+    opened(page, address, run=FAMILIES[1])
+    start = code(page)
+    drag(page, 0, 100)
+    moved = code(page)
+    drag(page, 1, 100)
+    page.get_by_role("button", name="Undo").click()
+    expect_code(page, moved)
+    page.get_by_role("button", name="Back to the start").click()
+    expect_code(page, start)
+
+
+def test_two_tabs_on_different_runs_do_not_disturb_each_other(
+    page: Page, address: str, browser: Browser
+) -> None:
+    opened(page, address, run=FAMILIES[0])
+    other = browser.new_context().new_page()
+    opened(other, address, run=FAMILIES[1])
+    before = code(other)
+    drag(page, 0, -100)
+    drag(page, 1, -100)
+    settled(other)
+    assert code(other) == before
+    other.reload()
+    settled(other)
+    assert code(other) == before
+    other.context.close()
+
+
+def test_an_uploaded_image_becomes_the_start(page: Page, address: str, tmp_path: Path) -> None:
+    image = Image.new("RGB", (300, 200), "black")
+    ImageDraw.Draw(image).ellipse((160, 60, 220, 120), fill="white")
+    image.save(tmp_path / "mine.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "mine.png").read_bytes()[:200])
+    opened(page, address, run=FAMILIES[0])
+    shown = page.get_by_test_id("latent-image").get_attribute("data-code")
+    assert shown is not None
+    page.get_by_test_id("stSidebar").get_by_text("Your image").click()
+    chooser = page.locator("input[type=file]")
+    chooser.set_input_files(tmp_path / "broken.png")
+    expect(page.get_by_text("the image is damaged")).to_be_visible()
+    expect(page.get_by_test_id("latent-image")).to_have_attribute("data-code", shown)
+    chooser.set_input_files(tmp_path / "mine.png")
+    expect(page.get_by_text("300x200 RGB became 32x32 L")).to_be_visible()
+    expect(page.get_by_test_id("latent-image")).not_to_have_attribute("data-code", shown)

@@ -1,0 +1,68 @@
+"""Factors with the shipped runs, in a real browser."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import REPOSITORY
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(
+    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
+
+
+def cells(page: Page) -> Locator:
+    return page.locator(".js-plotly-plot").first.locator(".hm image")
+
+
+def click_cell(page: Page, row: int, column: int) -> None:
+    box = cells(page).bounding_box()
+    assert box is not None
+    page.mouse.click(
+        box["x"] + (column + 0.5) * box["width"] / 2, box["y"] + (row + 0.5) * box["height"] / 2
+    )
+
+
+# First in this file: the first page that a server shows is this one and not the main page.
+def test_the_page_opens_by_its_own_address_on_a_fresh_server(page: Page, address: str) -> None:
+    page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
+    expect(cells(page)).to_be_visible()
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(3)
+
+
+def test_a_click_on_a_cell_opens_the_traversal_of_that_latent(page: Page, address: str) -> None:
+    page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
+    expect(cells(page)).to_be_visible()
+    latents = page.locator(".js-plotly-plot").first.locator(".ytick text").all_text_contents()
+    click_cell(page, 1, 1)
+    opened = page.locator(".st-key-cell")
+    expect(opened).to_contain_text("beside y")
+    assert opened.inner_text().splitlines()[0].removesuffix(" beside y") in latents
+    expect(opened.locator("img")).to_have_count(2)
+    opened.get_by_role("button", name="in Explore").click()
+    expect(page.get_by_test_id("latent-board")).to_be_visible()
+    expect(page.get_by_test_id("stSidebar").get_by_label("Order latents by")).to_have_value("y")
+
+
+def test_a_cell_is_chosen_by_keyboard(page: Page, address: str) -> None:
+    page.goto(f"{address}/factors?run=checkpoints/circles-gaussian")
+    expect(cells(page)).to_be_visible()
+    for label, keys in (("Latent", ["ArrowDown", "Enter"]), ("Factor", ["Enter"])):
+        page.get_by_role("combobox", name=label, exact=True).focus()
+        page.keyboard.press("ArrowDown")
+        for key in keys:
+            page.keyboard.press(key)
+    expect(page.locator(".st-key-cell")).to_contain_text("beside")
+
+
+def test_scores_name_their_protocol(page: Page, address: str) -> None:
+    page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.get_by_text("shipped with all its scores")).to_be_visible()

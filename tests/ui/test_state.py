@@ -1,0 +1,53 @@
+import pytest
+
+from ui.state import MAX_HISTORY, Exploration, Start
+
+
+@pytest.mark.parametrize(
+    "start", [Start("factors", (3, 17)), Start("image", (5,)), Start("prior", (0,))]
+)
+def test_a_start_survives_its_text(start: Start) -> None:
+    assert Start.from_text(start.to_text()) == start
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "factors",
+        "factors-",
+        "factors-a",
+        "factors--1",
+        "factors-1.",
+        "image-1.2",
+        "upload",
+        "prior",
+        "prior-¹",
+        "x-1",
+        "factors-" + ".".join(["1"] * 65),
+    ],
+)
+def test_a_text_that_is_no_start_is_none(text: str) -> None:
+    assert Start.from_text(text) is None
+
+
+def test_undo_goes_back_through_codes_and_starts() -> None:
+    there = Exploration("runs/a", Start("prior", (0,)))
+    there.move((1.0, 2.0))
+    there.move((1.0, 3.0))
+    there.begin(Start("prior", (1,)))
+    there.undo()
+    assert (there.start, there.code) == (Start("prior", (0,)), (1.0, 3.0))
+    there.undo()
+    assert there.code == (1.0, 2.0)
+    there.undo()
+    assert there.code is None
+    there.undo()
+    assert there.start == Start("prior", (0,))
+
+
+def test_the_history_is_bounded() -> None:
+    there = Exploration("runs/a", Start("prior", (0,)))
+    for step in range(2 * MAX_HISTORY):
+        there.move((float(step),))
+    assert len(there.history) == MAX_HISTORY

@@ -1,0 +1,86 @@
+"""A latent board for a model, a start and a code: shared by every page that slides latents."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dvae_core.evaluation.latent_profile import LatentProfile
+from dvae_core.models.latents import Posterior
+from dvae_core.models.vae import VAE
+from dvae_core.traversal import decode_codes, to_pixels, traverse_all
+from ui.cached import COMPUTING
+from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """What a board shows.
+
+    Attributes:
+        model: decodes the frames.
+        profile: what the data make of each latent.
+        order: latents from top to bottom.
+        start_code: (N,), where Escape and reset go back to.
+        code: (N,), where the handles stand.
+        posterior: of the start image; None where it began without an image.
+    """
+
+    model: VAE
+    profile: LatentProfile
+    order: Sequence[int]
+    start_code: Tensor
+    code: Tensor
+    posterior: Posterior | None
+
+    def kl_of(self, latent: int) -> float:
+        """Nats of the start image, or on average where there is none."""
+        if self.posterior is None:
+            return float(self.profile.kl[latent])
+        return self.posterior.kl()[0, latent].item()
+
+
+def show_board(
+    view: BoardView, *, key: str, on_release: Callable[[BoardEvent], None], label: str = "latents"
+) -> None:
+    """Decode all frames of the current code and show the board. Call it inside a fragment."""
+    values = torch.from_numpy(view.profile.values)
+    with COMPUTING:
+        frames = to_pixels(traverse_all(view.model, view.code, values))
+        image = to_pixels(decode_codes(view.model, view.code))
+    state = hashlib.sha256(frames.tobytes() + image.tobytes()).hexdigest()[:16]
+    latent_board(
+        _rows(view, values),
+        encode_frames(frames, image, state),
+        key=key,
+        on_release=on_release,
+        label=label,
+    )
+
+
+def _rows(view: BoardView, values: Tensor) -> list[BoardRow]:
+    profile = view.profile
+    densities = None
+    if view.posterior is not None:
+        densities = view.posterior.density(values)[0].numpy()  # (1, N, P) -> (N, P)
+    rows = []
+    for latent in view.order:
+        carries, information = profile.carries(latent)
+        rows.append(
+            BoardRow(
+                latent=latent,
+                values=profile.values[latent].tolist(),
+                start=view.start_code[latent].item(),
+                value=view.code[latent].item(),
+                kl_nats=view.kl_of(latent),
+                posterior=() if densities is None else densities[latent].tolist(),
+                aggregate=profile.aggregate[latent].tolist(),
+                continuous=view.model.latents.num_categories is None,
+                carries=carries,
+                information=information,
+                active=bool(profile.active[latent]),
+            )
+        )
+    return rows

@@ -1,0 +1,50 @@
+"""Pictures for a page: PNG, enlarged without smoothing."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def to_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
+    """PNG of uint8 (H, W, C), every pixel `scale` wide and high."""
+    large = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(large.squeeze(-1) if large.shape[-1] == 1 else large).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def to_gif(frames: Sequence[NDArray[np.uint8]], milliseconds: int = 60) -> bytes:
+    """Endless GIF of uint8 (H, W, C) frames, there and back again."""
+    images = [Image.fromarray(f.squeeze(-1) if f.shape[-1] == 1 else f) for f in frames]
+    images += images[-2:0:-1]
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0
+    )
+    return buffer.getvalue()
+
+
+def montage(grid: NDArray[np.uint8], gap: int = 1) -> NDArray[np.uint8]:
+    """One picture of a grid of images, uint8 (rows, columns, H, W, C), with grey gaps."""
+    padded = np.pad(grid, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=128)
+    rows, columns, height, width, channels = padded.shape
+    # (rows, columns, H, W, C) -> (rows, H, columns, W, C) -> (rows * H, columns * W, C)
+    picture = padded.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
+    return picture[: rows * height - gap, : columns * width - gap]
+
+
+def show_grid(grid: NDArray[np.uint8], caption: str, thumbnail: int = 64) -> None:
+    """A grid of images, uint8 (rows, columns, H, W, C), each about `thumbnail` pixels wide."""
+    picture = to_png(montage(grid), scale := max(1, thumbnail // grid.shape[3]))
+    width = grid.shape[1] * (grid.shape[3] + 1) * scale
+    st.image(picture, caption, width=width, output_format="PNG")
+
+
+def show_image(pixels: NDArray[np.uint8], caption: str, width: int = 128) -> None:
+    """One image of uint8 (H, W, C) with its caption below."""
+    scale = max(1, width // pixels.shape[1])
+    st.image(to_png(pixels, scale), caption=caption, width=width, output_format="PNG")

@@ -1,0 +1,280 @@
+"""The latent board: slide a latent and the image follows, without asking the server.
+
+One row a latent. Its track shows where the posterior q(z_i | x) of the start image lies, before the
+aggregate posterior of the data; under it runs a film strip of the traversal. The browser holds the
+rendered frames of every row, so a drag, a key or a play button moves the large image at the rate
+of the display. Only a release talks to the server, which answers with frames for the new code.
+
+    frames = encode_frames(images, image, state_id)
+    latent_board(rows, frames, key="explore", on_release=release)
+"""
+
+import base64
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+_FOLDER = Path(__file__).parent
+_mount = st.components.v2.component(
+    "latent_board",
+    js=(_FOLDER / "latent_board.js").read_text(encoding="utf-8"),
+    css=(_FOLDER / "latent_board.css").read_text(encoding="utf-8"),
+)
+
+Numbers = Sequence[float] | NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One latent as the board shows it.
+
+    Attributes:
+        latent: the model's own 0-based index, whatever the order of the rows.
+        values: where the handle may stop, ascending: the K category values, or the traversal
+            values of a Gaussian range. Frame k of this latent is the image at values[k].
+        start: the value that Escape and reset go back to.
+        value: where the handle stands now. Like `start` it may lie between two of `values`, which
+            a soft code does.
+        kl_nats: KL of this latent's posterior, in nats.
+        posterior: heights of q(z_i | x) at `values`, or empty when no image was the start. Only
+            the shape counts: a peak fills the track, a flat posterior a quarter of it.
+        aggregate: heights of the aggregate posterior at `values`, or empty.
+        continuous: True for a Gaussian latent: densities instead of bars, no category numbers.
+        carries: the factor that this latent tells most about, or "".
+        information: how much it tells about that factor, as a share in [0, 1], or None.
+        active: False folds the row away with the other inactive ones.
+    """
+
+    latent: int
+    values: Numbers
+    start: float
+    value: float
+    kl_nats: float
+    posterior: Numbers = ()
+    aggregate: Numbers = ()
+    continuous: bool = False
+    carries: str = ""
+    information: float | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class BoardFrames:
+    """Every frame of every row and the image of the current code, packed by `encode_frames`.
+
+    Attributes:
+        packed: base64 of one zlib stream, see `encode_frames`.
+        shape: (N, K, C, H, W) of the frames.
+        state_id: names the state (model and code) that the frames belong to. The browser unpacks
+            frames anew only when it changes.
+    """
+
+    packed: str
+    shape: tuple[int, int, int, int, int]
+    state_id: str
+
+
+@dataclass(frozen=True)
+class BoardEvent:
+    """A handle was let go somewhere else.
+
+    Attributes:
+        latent: the latent that was moved.
+        value: its new value.
+        code: the values of all N latents, in the model's order.
+        sequence: 1 for the first release in this session, then counting up.
+    """
+
+    latent: int
+    value: float
+    code: tuple[float, ...]
+    sequence: int
+
+
+def encode_frames(
+    images: NDArray[np.uint8], image: NDArray[np.uint8], state_id: str
+) -> BoardFrames:
+    """Pack the frames of all rows for the browser, pixel for pixel.
+
+    Neighbouring categories look alike, so a frame goes over the wire as its difference to the one
+    before (modulo 256), plane by plane, deflated with run lengths only. For 10 x 64 decoded frames
+    of 64x64 this takes about half the bytes of PNG or lossless WebP, and less than half the time.
+    Layout before deflating, bytes: differences (N, K, C, H, W), then the image (C, H, W).
+
+    Args:
+        images: uint8 (N, K, H, W, C), C 1 or 3; images[i, k] is the image of the current code with
+            latent i at its k-th value. A latent with fewer than K values leaves the rest unused.
+        image: uint8 (H, W, C), the image of the current code itself.
+        state_id: names what the frames belong to; must change whenever the frames do.
+
+    Raises:
+        ValueError: wrong dtype or shape.
+    """
+    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"frames are {images.dtype} {images.shape}, expected uint8 (N, K, H, W, 1 or 3)"
+        )
+    if image.dtype != np.uint8 or image.shape != images.shape[2:]:
+        raise ValueError(
+            f"the image is {image.dtype} {image.shape}, expected uint8 {images.shape[2:]}"
+        )
+    planes = images.transpose(0, 1, 4, 2, 3)  # (N, K, H, W, C) -> (N, K, C, H, W)
+    differences = planes.copy()
+    np.subtract(planes[:, 1:], planes[:, :-1], out=differences[:, 1:])
+    compressor = zlib.compressobj(level=1, memLevel=9, strategy=zlib.Z_RLE)
+    packed = compressor.compress(differences.data)
+    packed += compressor.compress(image.transpose(2, 0, 1).tobytes())  # (H, W, C) -> (C, H, W)
+    packed += compressor.flush()
+    num_latents, num_values, channels, height, width = planes.shape
+    return BoardFrames(
+        packed=base64.b64encode(packed).decode("ascii"),
+        shape=(num_latents, num_values, channels, height, width),
+        state_id=state_id,
+    )
+
+
+def latent_board(
+    rows: Sequence[BoardRow],
+    frames: BoardFrames,
+    *,
+    key: str,
+    on_release: Callable[[BoardEvent], None],
+    label: str = "latents",
+) -> None:
+    """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
+
+    The board shows what `rows` and `frames` say: a page changes the code (undo, reset, a linked
+    board) by passing other values. What arrives while a handle is in hand waits until it is let
+    go, and is dropped when letting go asked for something newer.
+
+    Args:
+        rows: one for each of the N latents, in the order to show.
+        frames: of the code that `rows` holds.
+        key: names this board; use another one for another model.
+        on_release: called before the script (or fragment) runs, when a person let go of a handle
+            somewhere else. Releases that no board could have sent are ignored.
+        label: name of this board for screen readers, told apart where a page has two.
+
+    Raises:
+        ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
+    """
+    exchange = st.session_state.setdefault(
+        f"{key}-exchange", {"session": uuid4().hex, "answered": 0}
+    )
+
+    def receive() -> None:
+        payload = st.session_state[key].get("release")
+        sequence = payload.get("sequence") if isinstance(payload, dict) else None
+        if type(sequence) is not int:
+            return
+        exchange["answered"] = sequence  # also when refused: the board then shows `rows` again
+        event = _event(payload, sequence, rows)
+        if event is not None:
+            on_release(event)
+
+    _mount(
+        key=key,
+        data=board_data(rows, frames, exchange, label),
+        # A trigger and not a state: a release happens once. A state would be sent along with every
+        # later rerun and would have to be told apart from what the server set in the meantime.
+        on_release_change=receive,
+    )
+
+
+def board_data(
+    rows: Sequence[BoardRow], frames: BoardFrames, exchange: dict[str, Any], label: str
+) -> dict[str, Any]:
+    """What the browser is given, fit for JSON.
+
+    The browser drops what was rendered before the server knew of its latest release: `exchange`
+    holds the sequence of the last release `answered`, and names the `session` of the server, which
+    tells the browser when one starts to count anew.
+
+    Raises:
+        ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
+    """
+    _check(rows, frames)
+    return {
+        **exchange,
+        "label": label,
+        "state_id": frames.state_id,
+        "shape": frames.shape,
+        "frames": frames.packed,
+        "rows": [_row_data(row) for row in rows],
+    }
+
+
+def _check(rows: Sequence[BoardRow], frames: BoardFrames) -> None:
+    num_latents, num_values = frames.shape[:2]
+    latents = sorted(row.latent for row in rows)
+    if latents != list(range(num_latents)):
+        raise ValueError(f"rows are of latents {latents}, expected each of 0 to {num_latents - 1}")
+    for row in rows:
+        if not 1 <= len(row.values) <= num_values:
+            raise ValueError(
+                f"latent {row.latent} has {len(row.values)} values, expected 1 to {num_values}"
+            )
+        if not np.isfinite([*row.values, row.start, row.value]).all():
+            raise ValueError(f"latent {row.latent} has a value or a start that is not finite")
+        if not np.all(np.diff(row.values) > 0):
+            raise ValueError(f"the values of latent {row.latent} do not ascend")
+        for name, heights in (("posterior", row.posterior), ("aggregate", row.aggregate)):
+            if len(heights) not in (0, len(row.values)):
+                raise ValueError(
+                    f"the {name} of latent {row.latent} has {len(heights)} heights, "
+                    f"expected {len(row.values)} or none"
+                )
+
+
+def _row_data(row: BoardRow) -> dict[str, Any]:
+    return {
+        "latent": row.latent,
+        "values": [float(value) for value in row.values],
+        "start": float(row.start),
+        "value": float(row.value),
+        "kl": _finite(row.kl_nats),
+        "posterior": _heights(row.posterior, flat=0.25),
+        "aggregate": _heights(row.aggregate),
+        "continuous": row.continuous,
+        "carries": row.carries,
+        "information": None if row.information is None else _finite(row.information),
+        "active": row.active,
+    }
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _heights(heights: Numbers, flat: float = 1.0) -> list[float]:
+    """Scaled so that a peak is 1 and a uniform distribution, which tells nothing, is `flat`."""
+    if len(heights) == 0:
+        return []
+    array = np.nan_to_num(np.asarray(heights, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
+    top = max(array.max(), array.mean() * min(1 / flat, array.size))
+    return (array / (top or 1.0)).round(3).tolist()
+
+
+def _event(payload: dict[str, Any], sequence: int, rows: Sequence[BoardRow]) -> BoardEvent | None:
+    """The release in `payload`, or None when no board showing `rows` could have sent it."""
+    latent, code = payload.get("latent"), payload.get("code")
+    if type(latent) is not int or not 0 <= latent < len(rows):
+        return None
+    if type(code) is not list or len(code) != len(rows):
+        return None
+    for row in rows:
+        value = code[row.latent]
+        lowest = min(row.values[0], row.start, row.value)
+        highest = max(row.values[-1], row.start, row.value)
+        if type(value) not in (int, float) or not lowest <= value <= highest:
+            return None
+    values = tuple(float(value) for value in code)
+    return BoardEvent(latent=latent, value=values[latent], code=values, sequence=sequence)

@@ -1,0 +1,777 @@
+// The latent board. What a person sees while a handle moves comes from frames that are already
+// here; the server hears of a move once, when the handle is let go.
+//
+//   hand       the move in progress: a pointer that drags, or keys not yet quiet
+//   code       what the handles show, by the model's own latent index
+//   committed  the code that the server knows of, or was told last
+//   waiting    data that arrived while a handle was in hand, or that is still being unpacked
+//
+// All text from the server is set as text, never as markup.
+
+const KEYS_QUIET_MS = 300; // without a key held: the keyboard's way of letting go
+const TOUCH_SLOP_PX = 5; // a finger that moved less has only tapped
+const PAGE_STEP = 8;
+const SWEEP_MS = 4200; // of a playing row, there and back
+const STILL_MS = 700; // a still of a playing row, where motion is to be reduced
+const STILLS = 16; // there and back
+const LOST_ANSWER_MS = 20000; // after which the board no longer shows that it waits
+const GAP_PX = 2; // between the thumbnails of a film strip
+
+const boards = new WeakMap(); // by the element that Streamlit mounts into
+
+export default function latentBoard({ data, parentElement, setTriggerValue }) {
+  let board = boards.get(parentElement);
+  if (!board) {
+    board = new Board(parentElement);
+    boards.set(parentElement, board);
+  }
+  // Streamlit calls this again for new data and for a new theme, and calls the clean-up of a call
+  // that was overtaken while it loaded: only the clean-up of the last call means it.
+  const mount = ++board.mounts;
+  board.send = (event) => setTriggerValue("release", event);
+  board.receive(data);
+  return () => {
+    if (mount !== board.mounts) return;
+    board.remove();
+    boards.delete(parentElement);
+  };
+}
+
+class Board {
+  mounts = 0;
+  send = null;
+  rows = new Map(); // by latent
+  session = null;
+  sequence = 0; // of the last release sent
+  data = null; // what is shown
+  frames = null;
+  waiting = null;
+  hand = null;
+  playing = null;
+  code = [];
+  committed = [];
+
+  constructor(parent) {
+    this.image = element("canvas", { class: "image", role: "img", "data-testid": "latent-image" });
+    this.image.setAttribute("aria-label", "image of the current code");
+    this.readout = {
+      name: element("span", { class: "name" }),
+      carries: element("span", { class: "carries" }),
+      value: element("div", { class: "value" }),
+      place: element("div", { class: "place" }),
+    };
+    this.note = element("div", { class: "note", role: "status", hidden: "" });
+    this.open = element("div", { class: "rows" });
+    this.folded = element("div", { class: "rows", hidden: "" });
+    this.fold = element("button", { class: "fold", type: "button", "aria-expanded": "false" });
+    this.fold.onclick = () => this.unfold(this.folded.hidden);
+    this.root = element("div", { class: "board", role: "group", "data-testid": "latent-board" }, [
+      element("div", { class: "layout" }, [
+        element("div", { class: "stage" }, [
+          element("div", { class: "frame" }, [this.image, element("div", { class: "progress" })]),
+          element("div", { class: "readout", "aria-hidden": "true" }, [
+            element("div", {}, [this.readout.name, this.readout.carries]),
+            this.readout.value,
+            this.readout.place,
+            element("div", { class: "hint" }),
+          ]),
+          this.note,
+        ]),
+        element("div", { class: "list" }, [this.open, this.fold, this.folded]),
+      ]),
+    ]);
+    this.root.querySelector(".hint").textContent =
+      "Drag a track or step with the arrow keys. Escape returns to the start.";
+    this.resizing = new ResizeObserver((entries) => {
+      for (const { target } of entries) target.row.resize();
+    });
+    parent.append(this.root);
+    // Streamlit fades what waits for a rerun. The board says so itself, and stays in use.
+    const container = parent.host?.closest('[data-testid="stElementContainer"]');
+    container?.style.setProperty("opacity", "1", "important");
+  }
+
+  remove() {
+    this.hand = null;
+    clearTimeout(this.lost);
+    this.stop();
+    this.resizing.disconnect();
+    this.root.remove();
+  }
+
+  // --- what comes from the server
+
+  receive(data) {
+    if (!data || data === this.latest) return; // a new theme: style sheets see to it
+    this.latest = data;
+    if (data.session !== this.session) {
+      this.session = data.session;
+      this.sequence = data.answered;
+    }
+    if (data.answered < this.sequence) return; // rendered before our last release was heard of
+    this.waiting = data;
+    this.settle();
+  }
+
+  // Show what waits, unless a handle is in hand: it stays under the finger, on the frames it has.
+  async settle() {
+    const data = this.waiting;
+    if (!data || this.hand) return;
+    let frames = this.frames;
+    if (data.state_id !== frames?.stateId) {
+      data.unpacking ??= Frames.unpack(data);
+      try {
+        frames = await data.unpacking;
+      } catch (error) {
+        this.tell(`The images cannot be shown: ${error.message}`);
+        return;
+      }
+    }
+    if (data !== this.waiting || this.hand) return; // overtaken, or a drag began meanwhile
+    this.waiting = null;
+    this.show(data, frames);
+  }
+
+  show(data, frames) {
+    const latents = new Set(data.rows.map((row) => row.latent));
+    for (const [latent, row] of this.rows) {
+      if (latents.has(latent)) continue;
+      if (this.playing?.row === row) this.stop(row);
+      this.resizing.unobserve(row.rail);
+      this.rows.delete(latent);
+    }
+    const repaint = frames !== this.frames;
+    this.data = data;
+    this.frames = frames;
+    this.committed = [];
+    for (const row of data.rows) this.committed[row.latent] = row.value;
+    const played = this.playing && this.code[this.playing.row.latent];
+    this.code = [...this.committed];
+    if (this.playing) this.code[this.playing.row.latent] = played;
+
+    this.root.setAttribute("aria-label", data.label);
+    for (const facts of data.rows) {
+      if (!this.rows.has(facts.latent)) this.rows.set(facts.latent, new Row(this, facts.latent));
+      this.rows.get(facts.latent).update(facts, repaint);
+    }
+    const elements = (active) =>
+      data.rows.filter((row) => row.active === active).map((row) => this.rows.get(row.latent).root);
+    const inactive = elements(false);
+    arrange(this.open, elements(true));
+    arrange(this.folded, inactive);
+    this.fold.hidden = inactive.length === 0;
+    this.fold.textContent = `${inactive.length} inactive latent${inactive.length === 1 ? "" : "s"}`;
+
+    this.tell("");
+    this.busy(false);
+    const current = this.playing?.row ?? this.rows.get(this.current);
+    this.point(current ?? this.rows.get(data.rows[0].latent));
+    this.paint(this.rows.get(this.current));
+  }
+
+  // --- what goes to the server
+
+  // The one message of a move. None where the handle ends where it was.
+  commit(row) {
+    this.hand = null;
+    if (this.code[row.latent] !== this.committed[row.latent]) {
+      this.committed = [...this.code];
+      this.waiting = null; // older than what is asked for now
+      this.sequence += 1;
+      this.busy(true);
+      this.send({
+        latent: row.latent,
+        value: this.code[row.latent],
+        code: this.committed,
+        sequence: this.sequence,
+      });
+    }
+    this.settle();
+  }
+
+  // --- what a hand does
+
+  // False when another hand holds a handle.
+  take(row, hand) {
+    if (this.hand?.keys) this.commit(this.hand.row);
+    if (this.hand) return false;
+    this.stop(row);
+    this.hand = { row, ...hand };
+    this.point(row);
+    return true;
+  }
+
+  move(row, value) {
+    if (value === this.code[row.latent]) return;
+    this.code[row.latent] = value;
+    row.place();
+    this.point(row);
+    this.paint(row);
+  }
+
+  play(row) {
+    if (this.hand?.keys) this.commit(this.hand.row);
+    if (this.hand) return;
+    this.stop();
+    const last = row.facts.values.length - 1;
+    const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const period = reduced ? STILL_MS * STILLS : SWEEP_MS;
+    // The sweep sets out from where the handle stands.
+    const phase = Math.acos(1 - (2 * nearest(row.facts.values, this.code[row.latent])) / last);
+    const began = performance.now();
+    const step = (now) => {
+      let elapsed = now - began;
+      if (reduced) elapsed -= elapsed % STILL_MS;
+      const angle = phase + (2 * Math.PI * elapsed) / period;
+      this.move(row, row.facts.values[Math.round(((1 - Math.cos(angle)) / 2) * last)]);
+      this.playing.request = requestAnimationFrame(step);
+    };
+    this.playing = { row, request: requestAnimationFrame(step) };
+    row.showPlaying(true);
+  }
+
+  // Playing is a look, not a move: the handle goes back, unless `taker` takes it up on the way.
+  stop(taker) {
+    if (!this.playing) return;
+    const { row, request } = this.playing;
+    this.playing = null;
+    cancelAnimationFrame(request);
+    row.showPlaying(false);
+    if (row !== taker) this.move(row, this.committed[row.latent]);
+  }
+
+  unfold(open) {
+    this.folded.hidden = !open;
+    this.fold.setAttribute("aria-expanded", String(open));
+  }
+
+  // --- what is seen
+
+  paint(row) {
+    const code = this.code;
+    const exact = this.data.rows.every((facts) => facts.value === code[facts.latent]);
+    const picture = exact
+      ? this.frames.image()
+      : this.frames.frame(row.latent, nearest(row.facts.values, code[row.latent]));
+    const { image } = this;
+    if (image.width !== picture.width) image.width = picture.width;
+    if (image.height !== picture.height) image.height = picture.height;
+    image.getContext("2d").putImageData(picture, 0, 0);
+    image.dataset.code = code.join(",");
+  }
+
+  // The row that the readout speaks of.
+  point(row) {
+    if (this.current !== row.latent) {
+      this.rows.get(this.current)?.root.classList.remove("current");
+      row.root.classList.add("current");
+      this.current = row.latent;
+    }
+    const { facts } = row;
+    this.readout.name.textContent = `latent ${row.latent}`;
+    this.readout.carries.textContent = facts.carries;
+    this.readout.value.textContent = shown(this.code[row.latent]);
+    this.readout.place.textContent = facts.continuous
+      ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
+      : `category ${nearest(facts.values, this.code[row.latent]) + 1} of ${facts.values.length}`;
+  }
+
+  busy(waits) {
+    clearTimeout(this.lost);
+    if (waits) this.lost = setTimeout(() => this.busy(false), LOST_ANSWER_MS);
+    this.root.classList.toggle("busy", waits);
+    this.root.setAttribute("aria-busy", String(waits));
+  }
+
+  tell(words) {
+    this.note.textContent = words;
+    this.note.hidden = !words;
+  }
+}
+
+class Row {
+  constructor(board, latent) {
+    this.board = board;
+    this.latent = latent;
+    this.name = element("span", { class: "name" });
+    this.name.textContent = `latent ${latent}`;
+    this.carries = element("span", { class: "carries" });
+    this.share = element("span", { class: "share" });
+    this.kl = element("span", { class: "kl" });
+    this.playButton = element(
+      "button",
+      { class: "tool", type: "button", "data-testid": `latent-play-${latent}` },
+      [drawing("icon", ["play", "pause"])],
+    );
+    this.resetButton = element(
+      "button",
+      { class: "tool", type: "button", "data-testid": `latent-reset-${latent}` },
+      [drawing("icon", ["reset"])],
+    );
+    setPath(this.playButton, "play", "M5 3.2v9.6L13 8z");
+    setPath(this.playButton, "pause", "M4.5 3.5h2.4v9H4.5zM9.1 3.5h2.4v9H9.1z");
+    setPath(this.resetButton, "reset", "M3.4 5.4A5.2 5.2 0 1 1 2.8 8M3.2 2.4v3.2h3.2");
+    this.showPlaying(false);
+    this.resetButton.setAttribute("aria-label", `return latent ${latent} to the start`);
+    this.resetButton.title = "back to the start";
+
+    this.track = drawing("track", ["aggregate", "density", "outline", "bars", "axis", "start"]);
+    this.strip = element("canvas", {
+      class: "strip",
+      "aria-hidden": "true",
+      "data-testid": `latent-strip-${latent}`,
+    });
+    this.flag = element("span", { class: "flag", "aria-hidden": "true" });
+    this.handle = element(
+      "div",
+      {
+        class: "handle",
+        role: "slider",
+        tabindex: "0",
+        "aria-label": `latent ${latent}`,
+        "aria-orientation": "horizontal",
+        "data-testid": `latent-handle-${latent}`,
+      },
+      [this.flag, element("span", { class: "needle" }), element("span", { class: "knob" })],
+    );
+    this.rail = element("div", { class: "rail" }, [
+      this.track,
+      element("div", { class: "film" }, [this.strip]),
+      this.handle,
+    ]);
+    this.rail.row = this;
+    this.root = element("section", { class: "row", "data-testid": `latent-row-${latent}` }, [
+      element("header", {}, [
+        this.name,
+        this.carries,
+        this.share,
+        this.kl,
+        this.playButton,
+        this.resetButton,
+      ]),
+      this.rail,
+    ]);
+
+    this.rail.onpointerdown = (event) => this.press(event);
+    this.rail.onpointermove = (event) => this.drag(event);
+    this.rail.onpointerup = (event) => this.release(event);
+    this.rail.onpointercancel = this.rail.onlostpointercapture = (event) => this.abandon(event);
+    this.handle.onkeydown = (event) => this.keyDown(event);
+    this.handle.onkeyup = () => this.keyUp();
+    this.handle.onfocus = () => board.hand || board.point(this);
+    this.handle.onblur = () => this.hasKeys() && board.commit(this);
+    this.playButton.onclick = () => (board.playing?.row === this ? board.stop() : board.play(this));
+    this.resetButton.onclick = () => {
+      if (!board.take(this, {})) return;
+      board.move(this, this.facts.start);
+      board.commit(this);
+    };
+    board.resizing.observe(this.rail);
+  }
+
+  update(facts, repaint) {
+    const before = this.facts;
+    this.facts = facts;
+    this.carries.textContent = facts.carries;
+    const tells = facts.carries && facts.information !== null;
+    this.share.textContent = tells ? `${Math.round(100 * facts.information)}%` : "";
+    this.share.title = tells ? `tells ${this.share.textContent} of ${facts.carries}` : "";
+    this.kl.textContent = facts.kl === null ? "" : `${facts.kl.toFixed(2)} nats`;
+    this.handle.setAttribute("aria-valuemin", facts.values[0]);
+    this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
+    this.playButton.disabled = facts.values.length < 2;
+    const moved = JSON.stringify(before?.values) !== JSON.stringify(facts.values);
+    if (repaint || moved) this.resize();
+    else this.draw();
+  }
+
+  resize() {
+    this.width = this.rail.clientWidth; // 0 while folded away
+    const { frames } = this.board;
+    const height = this.strip.clientHeight;
+    this.thumbnail = { height, width: (height * frames.width) / frames.height };
+    if (this.width) this.drawStrip();
+    this.draw();
+  }
+
+  draw() {
+    if (this.width) this.drawTrack();
+    this.place();
+  }
+
+  // --- geometry: the first and the last value lie in the middle of the first and last thumbnail
+
+  x(value) {
+    const { values } = this.facts;
+    const inset = this.thumbnail.width / 2;
+    const span = values.at(-1) - values[0];
+    const share = span > 0 ? (value - values[0]) / span : 0.5;
+    return inset + Math.min(1, Math.max(0, share)) * (this.width - 2 * inset);
+  }
+
+  // The index of the value whose place is nearest to x.
+  at(x) {
+    const { values } = this.facts;
+    const inset = this.thumbnail.width / 2;
+    const share = (x - inset) / (this.width - 2 * inset);
+    return nearest(values, values[0] + share * (values.at(-1) - values[0]));
+  }
+
+  // --- drawing
+
+  place() {
+    const { facts, latent } = this;
+    const value = this.board.code[latent];
+    this.flag.textContent = shown(value);
+    this.handle.setAttribute("aria-valuenow", value);
+    this.handle.setAttribute("aria-valuetext", spoken(facts, value));
+    this.root.classList.toggle("moved", value !== facts.start);
+    if (this.width) this.handle.style.transform = `translateX(${this.x(value)}px)`;
+  }
+
+  drawTrack() {
+    const { values, posterior, aggregate, continuous, start } = this.facts;
+    const height = this.track.clientHeight;
+    const base = height - 7; // ticks and the start marker hang below
+    const xs = values.map((value) => this.x(value));
+    const tops = (heights, share) => heights.map((each) => base - each * (base - 1) * share);
+    const ys = tops(posterior, 1);
+    this.track.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
+    setPath(this.track, "aggregate", area(xs, tops(aggregate, 0.8), base));
+    setPath(this.track, "density", continuous ? area(xs, ys, base) : "");
+    setPath(this.track, "outline", continuous && ys.length ? `M${curve(xs, ys)}` : "");
+    setPath(this.track, "bars", continuous ? "" : bars(xs, ys, base));
+    const ticks = marks(this.facts, xs).map((x) => `M${crisp(x)} ${base}v3.5`);
+    setPath(this.track, "axis", `M${xs[0]} ${crisp(base)}H${xs.at(-1)}${ticks.join("")}`);
+    setPath(this.track, "start", `M${this.x(start)} ${base + 1}l3.5 6h-7z`);
+  }
+
+  drawStrip() {
+    const { frames } = this.board;
+    const { height, width } = this.thumbnail;
+    const scale = devicePixelRatio || 1;
+    this.strip.width = Math.round(this.width * scale);
+    this.strip.height = Math.round(height * scale);
+    const context = this.strip.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    for (const left of this.thumbnails()) {
+      context.drawImage(
+        frames.canvas(this.latent, this.at(left + width / 2)),
+        Math.round(left * scale),
+        0,
+        Math.round(width * scale),
+        this.strip.height,
+      );
+    }
+  }
+
+  // Left edges: of one thumbnail a value, or of as many as fit.
+  thumbnails() {
+    const { values } = this.facts;
+    const { width } = this.thumbnail;
+    const fit = Math.max(2, Math.floor((this.width + GAP_PX) / (width + GAP_PX)));
+    if (values.length <= fit) return values.map((value) => this.x(value) - width / 2);
+    return Array.from({ length: fit }, (_, at) => (at * (this.width - width)) / (fit - 1));
+  }
+
+  showPlaying(plays) {
+    this.playButton.classList.toggle("playing", plays);
+    this.playButton.title = plays ? "stop" : "play";
+    this.playButton.setAttribute("aria-label", `${this.playButton.title} latent ${this.latent}`);
+  }
+
+  // --- pointers
+
+  press(event) {
+    const { board } = this;
+    if (event.button !== 0 || !event.isPrimary) return;
+    const place = event.clientX - this.rail.getBoundingClientRect().left;
+    const grip = this.handle.contains(event.target) ? place - this.x(board.code[this.latent]) : 0;
+    if (!board.take(this, { pointer: event.pointerId, grip, began: event.clientX })) return;
+    event.preventDefault();
+    this.rail.setPointerCapture(event.pointerId);
+    this.handle.focus({ preventScroll: true });
+    this.root.classList.add("held");
+    if (this.handle.contains(event.target)) return;
+    // A finger on the track may be about to scroll the page: wait until it moves sideways.
+    if (event.pointerType === "touch") board.hand.undecided = true;
+    else this.drag(event);
+  }
+
+  holds(event) {
+    const { hand } = this.board;
+    return hand?.row === this && hand.pointer === event.pointerId;
+  }
+
+  drag(event) {
+    if (!this.holds(event)) return;
+    const { board } = this;
+    const { hand } = board;
+    if (hand.undecided && Math.abs(event.clientX - hand.began) < TOUCH_SLOP_PX) return;
+    hand.undecided = false;
+    // A handle between two values stays there until it is really moved.
+    if (!hand.moved && event.type === "pointermove" && event.clientX === hand.began) return;
+    hand.moved = true;
+    const place = event.clientX - this.rail.getBoundingClientRect().left - hand.grip;
+    board.move(this, this.facts.values[this.at(place)]);
+  }
+
+  release(event) {
+    if (!this.holds(event)) return;
+    const { board } = this;
+    if (board.hand.undecided) {
+      board.hand.began = NaN; // a tap goes where it was
+      this.drag(event);
+    }
+    this.root.classList.remove("held");
+    board.commit(this);
+  }
+
+  // The browser took the pointer away, to scroll for instance: as if nothing had been touched.
+  abandon(event) {
+    if (!this.holds(event)) return;
+    this.root.classList.remove("held");
+    this.board.move(this, this.board.committed[this.latent]);
+    this.board.commit(this);
+  }
+
+  // --- keys
+
+  hasKeys() {
+    const { hand } = this.board;
+    return Boolean(hand?.keys) && hand.row === this;
+  }
+
+  keyDown(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const { board, facts } = this;
+    const value = target(event.key, facts, board.code[this.latent]);
+    if (value === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (board.hand?.row === this && board.hand.pointer !== undefined) {
+      if (event.key !== "Escape") return;
+      this.root.classList.remove("held");
+      board.move(this, value);
+      board.commit(this);
+      return;
+    }
+    if (!this.hasKeys() && !board.take(this, { keys: true })) return;
+    clearTimeout(board.hand.quiet);
+    board.move(this, value);
+  }
+
+  keyUp() {
+    if (!this.hasKeys()) return;
+    const { board } = this;
+    const { hand } = board;
+    clearTimeout(hand.quiet);
+    hand.quiet = setTimeout(() => board.hand === hand && board.commit(this), KEYS_QUIET_MS);
+  }
+}
+
+// All frames of one state, as planes of bytes: difference to the frame before while packed, pixels
+// once unpacked.
+class Frames {
+  static async unpack({ frames, shape, state_id: stateId }) {
+    const text = atob(frames);
+    const packed = new Uint8Array(text.length);
+    for (let index = 0; index < text.length; index++) packed[index] = text.charCodeAt(index);
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    const [latents, values, channels, height, width] = shape;
+    const size = channels * height * width; // of a frame
+    for (let latent = 0; latent < latents; latent++) {
+      const end = (latent + 1) * values * size;
+      for (let index = (latent * values + 1) * size; index < end; index++) {
+        bytes[index] += bytes[index - size];
+      }
+    }
+    return new Frames(bytes, shape, stateId);
+  }
+
+  constructor(bytes, [latents, values, channels, height, width], stateId) {
+    Object.assign(this, { bytes, latents, values, channels, height, width, stateId });
+    this.picture = new ImageData(width, height);
+    this.scratch = element("canvas", { width, height });
+  }
+
+  frame(latent, index) {
+    return this.pixels(latent * this.values + index);
+  }
+
+  image() {
+    return this.pixels(this.latents * this.values);
+  }
+
+  canvas(latent, index) {
+    this.scratch.getContext("2d").putImageData(this.frame(latent, index), 0, 0);
+    return this.scratch;
+  }
+
+  pixels(position) {
+    const { bytes, channels } = this;
+    const area = this.height * this.width;
+    const red = position * channels * area;
+    const green = channels === 3 ? red + area : red;
+    const blue = channels === 3 ? green + area : red;
+    const rgba = this.picture.data;
+    for (let pixel = 0; pixel < area; pixel++) {
+      rgba[4 * pixel] = bytes[red + pixel];
+      rgba[4 * pixel + 1] = bytes[green + pixel];
+      rgba[4 * pixel + 2] = bytes[blue + pixel];
+      rgba[4 * pixel + 3] = 255;
+    }
+    return this.picture;
+  }
+}
+
+// --- values
+
+function nearest(values, value) {
+  let best = 0;
+  for (let index = 1; index < values.length; index++) {
+    if (Math.abs(values[index] - value) < Math.abs(values[best] - value)) best = index;
+  }
+  return best;
+}
+
+// Where a key leads from `value`, which may lie between two values; undefined for other keys.
+function target(key, { values, start }, value) {
+  const last = values.length - 1;
+  const slack = (values[last] - values[0]) * 1e-6;
+  const below = values.findLastIndex((each) => each <= value + slack);
+  const above = values.findIndex((each) => each >= value - slack);
+  const up = (step) => values[Math.min(last, below + step)];
+  const down = (step) => values[Math.max(0, (above < 0 ? last + 1 : above) - step)];
+  switch (key) {
+    case "ArrowRight":
+    case "ArrowUp":
+      return up(1);
+    case "ArrowLeft":
+    case "ArrowDown":
+      return down(1);
+    case "PageUp":
+      return up(PAGE_STEP);
+    case "PageDown":
+      return down(PAGE_STEP);
+    case "Home":
+      return values[0];
+    case "End":
+      return values[last];
+    case "Escape":
+      return start;
+  }
+}
+
+function spoken({ latent, values, continuous }, value) {
+  const category = `category ${nearest(values, value) + 1} of ${values.length}, `;
+  return `latent ${latent}, ${continuous ? "" : category}value ${hundredths(value)}`;
+}
+
+function hundredths(value) {
+  const digits = value.toFixed(2);
+  return digits === "-0.00" ? "0.00" : digits;
+}
+
+function shown(value) {
+  return hundredths(value).replace("-", "\u2212");
+}
+
+// --- shapes, in pixels
+
+// A curve through the points that overshoots none of them: cubic pieces whose slope at a point is
+// the harmonic mean of the slopes on either side, and zero at a peak.
+function curve(xs, ys) {
+  const last = xs.length - 1;
+  const rise = (index) => (ys[index + 1] - ys[index]) / (xs[index + 1] - xs[index]);
+  const slope = (index) => {
+    if (index === 0 || index === last) return rise(Math.min(index, last - 1));
+    const [left, right] = [rise(index - 1), rise(index)];
+    return left * right <= 0 ? 0 : (2 * left * right) / (left + right);
+  };
+  let path = `${xs[0].toFixed(1)} ${ys[0].toFixed(1)}`;
+  for (let index = 0; index < last; index++) {
+    const third = (xs[index + 1] - xs[index]) / 3;
+    const points = [
+      [xs[index] + third, ys[index] + slope(index) * third],
+      [xs[index + 1] - third, ys[index + 1] - slope(index + 1) * third],
+      [xs[index + 1], ys[index + 1]],
+    ];
+    path += `C${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join(" ")}`;
+  }
+  return path;
+}
+
+function area(xs, ys, base) {
+  if (!ys.length) return "";
+  return `M${xs[0].toFixed(1)} ${base}L${curve(xs, ys)}L${xs.at(-1).toFixed(1)} ${base}z`;
+}
+
+function bars(xs, ys, base) {
+  const width = Math.min(12, Math.max(1, Math.round(pitch(xs) * 0.62)));
+  return ys
+    .map((y, index) => {
+      if (base - y < 0.3) return "";
+      return `M${Math.round(xs[index] - width / 2)} ${base}V${y.toFixed(1)}h${width}V${base}z`;
+    })
+    .join("");
+}
+
+// Where ticks go: at every category, where they can be told apart; at whole numbers of a Gaussian.
+function marks({ values, continuous }, xs) {
+  const last = xs.length - 1;
+  if (!continuous) return pitch(xs) < 3 ? [xs[0], xs[last]] : xs;
+  const places = [];
+  const scale = (xs[last] - xs[0]) / (values[last] - values[0]);
+  for (let whole = Math.ceil(values[0]); whole <= values[last]; whole++) {
+    places.push(xs[0] + (whole - values[0]) * scale);
+  }
+  return places;
+}
+
+function pitch(xs) {
+  return xs.length > 1 ? (xs.at(-1) - xs[0]) / (xs.length - 1) : Infinity;
+}
+
+function crisp(x) {
+  return Math.floor(x) + 0.5;
+}
+
+// --- elements
+
+function element(tag, attributes = {}, children = []) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function drawing(name, paths) {
+  const made = document.createElementNS(SVG, "svg");
+  made.setAttribute("class", name);
+  made.setAttribute("aria-hidden", "true");
+  if (name === "icon") made.setAttribute("viewBox", "0 0 16 16");
+  for (const path of paths) {
+    made.append(document.createElementNS(SVG, "path"));
+    made.lastChild.setAttribute("class", path);
+  }
+  return made;
+}
+
+function setPath(parent, name, shape) {
+  parent.querySelector(`.${name}`).setAttribute("d", shape);
+}
+
+// Put `children` into `parent` in this order, without touching those that are in place already:
+// moving an element takes the focus from it.
+function arrange(parent, children) {
+  const focused = parent.getRootNode().activeElement;
+  children.forEach((child, index) => {
+    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+  });
+  while (parent.children.length > children.length) parent.lastChild.remove();
+  if (focused && parent.contains(focused)) focused.focus({ preventScroll: true });
+}

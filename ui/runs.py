@@ -1,0 +1,63 @@
+"""Choosing a run: the list in the side bar, and what a page says when there is none."""
+
+import streamlit as st
+
+from dvae_core.run import Run, all_runs
+from ui import state
+from ui.errors import plain
+
+
+def choose_run() -> tuple[str, Run] | None:
+    """Let a person choose among all runs with a model; None, and a word, where there is none."""
+    runs = {address: run for address, run in all_runs() if run.has_model and not run.problem()}
+    for note in state.read_link(runs):
+        st.info(plain(note), icon=":material/link_off:")
+    if not runs:
+        _show_how_to_get_a_run()
+        return None
+    addresses = list(runs)
+    chosen = state.current_address(runs) or addresses[0]
+    st.session_state["run-choice"] = chosen
+    st.sidebar.selectbox(
+        "Run",
+        addresses,
+        format_func=describe,
+        key="run-choice",
+        on_change=lambda: state.choose_run(st.session_state["run-choice"]),
+        help="Shipped runs and those of your own folder. Type to search.",
+    )
+    state.choose_run(chosen)
+    damaged = [f"{address}: {run.problem()}" for address, run in all_runs() if run.problem()]
+    if damaged:
+        with st.sidebar.expander(f"{len(damaged)} damaged", icon=":material/warning:"):
+            for problem in damaged:
+                st.caption(plain(problem))
+    return chosen, runs[chosen]
+
+
+def describe(address: str) -> str:
+    """A run in a list: shipped ones say so, those of one's own go by their name alone."""
+    root, _, name = address.partition("/")
+    return f"{name} (shipped)" if root == "checkpoints" else name
+
+
+def show_summary(run: Run) -> None:
+    """How a run was made, in two lines."""
+    record = run.record
+    size = f"N = {record.num_latents}"
+    if record.latents == "categorical":
+        size += f", K = {record.num_categories}"
+    objective: str = record.objective
+    if objective == "factor":
+        objective += f" (gamma {record.gamma:g})"
+    st.caption(
+        f"{record.latents} latents, {size} · objective {objective} · {record.dataset} "
+        f"{record.image_size}x{record.image_size} · {record.steps:,} steps · seed {record.seed}"
+    )
+
+
+def _show_how_to_get_a_run() -> None:
+    st.markdown("#### No run yet")
+    st.write("A run is a trained model with its history. This one takes three minutes:")
+    st.code("python -m dvae_core train --preset quick --run-dir runs/first", language="bash")
+    st.write("Then reload this page.")

@@ -1,0 +1,205 @@
+"""Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from dvae_core.data.base import Dataset
+from dvae_core.errors import DataError
+from dvae_core.models.latents import Posterior
+from dvae_core.models.vae import VAE
+from dvae_core.reconstruction import encode_image, read_image
+from dvae_core.traversal import to_pixels
+from ui.errors import errors_shown, plain
+from ui.state import Exploration, Start
+
+KINDS = {"data": "Data set", "upload": "Your image", "prior": "Prior"}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A start, looked up.
+
+    Attributes:
+        code: (N,), its own code.
+        image: (C, H, W); None for a sample of the prior.
+        posterior: of the image; None for a sample of the prior.
+    """
+
+    code: Tensor
+    image: Tensor | None = None
+    posterior: Posterior | None = None
+
+
+def begin(there: Exploration, model: VAE, dataset: Dataset | None) -> Begun:
+    """Look up an exploration's start, and take the nearest sensible one where it has none."""
+    if there.start is not None:
+        try:
+            return _look_up(there, there.start, model, dataset)
+        except DataError as error:
+            st.info(plain(f"That start is not here: {error}."), icon=":material/link_off:")
+            there.start = there.code = None
+    there.start = first_start(dataset)
+    return _look_up(there, there.start, model, dataset)
+
+
+def first_start(dataset: Dataset | None) -> Start:
+    """Where an exploration begins that nobody gave a start: the middle of every factor."""
+    if dataset is None:
+        return Start("prior", (0,))
+    if not dataset.factor_sizes:
+        return Start("image", (0,))
+    middle = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
+    if len(dataset) == np.prod(dataset.factor_sizes):  # every combination exists
+        middle = torch.tensor([size // 2 for size in dataset.factor_sizes])
+    return Start("factors", tuple(middle.tolist()))
+
+
+def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
+    """The controls that choose a start."""
+    kinds = dict(KINDS) if dataset is not None else {k: KINDS[k] for k in ("upload", "prior")}
+    begun_from = there.start.kind if there.start else "prior"
+    st.session_state.setdefault(
+        f"{key}-kind", begun_from if begun_from in kinds else next(iter(kinds))
+    )
+    kind = st.segmented_control(
+        "Start from",
+        list(kinds),
+        format_func=kinds.__getitem__,
+        key=f"{key}-kind",
+        required=True,
+        on_change=_change_kind,
+        args=(there, dataset, key),
+    )
+    if kind == "data" and dataset is not None:
+        _choose_from_data(there, dataset, key)
+    elif kind == "prior":
+        _choose_from_prior(there, key)
+    else:
+        _choose_upload(there, model, key)
+
+
+def _look_up(there: Exploration, start: Start, model: VAE, dataset: Dataset | None) -> Begun:
+    if start.kind == "prior":
+        generator = torch.Generator().manual_seed(start.numbers[0])
+        return Begun(model.latents.sample_prior(1, generator)[0])
+    if start.upload is not None:
+        image = torch.from_numpy(start.upload).movedim(-1, 0).float() / 255
+        if tuple(image.shape) != model.image_shape:
+            raise DataError("the uploaded image was fitted to another model")
+    else:
+        image = _data_image(start, dataset)
+    posterior = encode_image(model, image)
+    code = posterior.mode_code() if there.hard else posterior.mean_code()
+    return Begun(code[0], image, posterior)
+
+
+def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
+    if dataset is None:
+        raise DataError("the data set of this run cannot be read")
+    generator = torch.Generator(dataset.device).manual_seed(0)  # what factors leave open
+    if start.kind == "factors" and dataset.factor_sizes:
+        return dataset.images(torch.tensor([start.numbers]), generator)[0]
+    if start.kind == "image" and not dataset.factor_sizes and start.numbers[0] < len(dataset):
+        return dataset.images_at(torch.tensor(start.numbers), generator)[0]
+    raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
+
+
+def _change_kind(there: Exploration, dataset: Dataset | None, key: str) -> None:
+    kind = st.session_state[f"{key}-kind"]
+    if kind == "prior":
+        there.begin(Start("prior", (0,)))
+    elif kind == "data":
+        there.begin(first_start(dataset))
+    # An upload begins when there is a file.
+
+
+def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
+    kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
+    begun = there.start if there.start and there.start.kind == kind else first_start(dataset)
+    numbers = begun.numbers
+    if dataset.factor_sizes:
+        names, sizes = dataset.factor_names, dataset.factor_sizes
+    else:
+        names, sizes = ("image",), (len(dataset),)
+
+    def pick() -> None:
+        chosen = tuple(int(st.session_state[f"{key}-{name}"]) for name in names)
+        there.begin(Start(kind, chosen))
+
+    for name, size, value in zip(names, sizes, numbers, strict=True):
+        if size > 1:
+            st.session_state[f"{key}-{name}"] = value
+            st.slider(plain(name), 0, size - 1, key=f"{key}-{name}", on_change=pick)
+        else:
+            st.session_state[f"{key}-{name}"] = 0
+
+    def step(by: int | None) -> None:
+        if by is None:
+            index = int(np.random.default_rng().integers(len(dataset)))
+        else:
+            index = (_index_of(numbers, dataset) + by) % len(dataset)
+        factors = dataset.factors_at(torch.tensor([index]))[0].tolist()
+        there.begin(Start(kind, tuple(factors) if kind == "factors" else (index,)))
+
+    with st.container(horizontal=True):
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            key=f"{key}-previous",
+            help="Previous image",
+            on_click=step,
+            args=(-1,),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key=f"{key}-next",
+            help="Next image",
+            on_click=step,
+            args=(1,),
+        )
+        st.button(
+            "Random",
+            icon=":material/shuffle:",
+            key=f"{key}-random",
+            shortcut="n",
+            on_click=step,
+            args=(None,),
+        )
+
+
+def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
+    if not dataset.factor_sizes:
+        return numbers[0]
+    return int(np.ravel_multi_index(numbers, dataset.factor_sizes))
+
+
+def _choose_from_prior(there: Exploration, key: str) -> None:
+    seed = there.start.numbers[0] if there.start and there.start.kind == "prior" else 0
+    st.caption(f"Sample {seed} of the prior: a code without an image behind it.")
+    st.button(
+        "Another sample",
+        icon=":material/casino:",
+        key=f"{key}-sample",
+        shortcut="n",
+        on_click=lambda: there.begin(Start("prior", (seed + 1,))),
+    )
+
+
+def _choose_upload(there: Exploration, model: VAE, key: str) -> None:
+    file = st.file_uploader("PNG or JPEG", type=["png", "jpg", "jpeg"], key=f"{key}-file")
+    if note := st.session_state.get(f"{key}-note"):
+        st.caption(plain(note))
+    if file is None or file.file_id == st.session_state.get(f"{key}-file-read"):
+        return
+    st.session_state[f"{key}-file-read"] = file.file_id
+    with errors_shown():
+        image, note = read_image(file.getvalue(), model.image_shape)
+        there.begin(Start("upload", upload=to_pixels(image)))
+        st.session_state[f"{key}-note"] = note
+        st.rerun()

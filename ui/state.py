@@ -1,0 +1,171 @@
+"""What a session remembers, and the link that restores it: the one place that touches the URL.
+
+`Exploration` is what a person has in hand on a page: a run, a start, a code. The URL says the same
+(`?run=checkpoints/circles-categorical&start=factors-3.17&code=0.25,-0.5`), so that a link shows
+another person the same image, and the browser's Back goes to the code before.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+Code = tuple[float, ...]
+
+MAX_HISTORY = 200
+# Beyond this no decoder was ever trained; a link could ask for anything.
+MAX_CODE = 20.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an exploration begins.
+
+    Attributes:
+        kind: an image by its factors, an image by its place in a set without factors, a sample of
+            the prior, or an uploaded image.
+        numbers: the factors (F,), the index, or the seed.
+        upload: the uploaded image, uint8 (H, W, C).
+    """
+
+    kind: Literal["factors", "image", "prior", "upload"]
+    numbers: tuple[int, ...] = ()
+    upload: NDArray[np.uint8] | None = field(default=None, compare=False)
+
+    def to_text(self) -> str:
+        """The start in a URL."""
+        return "-".join([self.kind, ".".join(map(str, self.numbers))]).rstrip("-")
+
+    @classmethod
+    def from_text(cls, text: str) -> "Start | None":
+        """The start that a URL names, or None. Whether the data set has it is not known here."""
+        kind, _, numbers = text.partition("-")
+        parts = numbers.split(".") if numbers else []
+        if kind not in ("factors", "image", "prior") or len(parts) > 64:
+            return None
+        if not parts or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        values = tuple(int(part[:10]) for part in parts)
+        if kind != "factors" and len(values) != 1:
+            return None
+        return cls(kind, values)  # type: ignore[arg-type]
+
+
+@dataclass
+class Exploration:
+    """A run, a start and a code in hand.
+
+    Attributes:
+        address: of the run.
+        start: where it began; None lets the page choose.
+        code: where the handles stand, (N,); None means at the start's own code.
+        hard: whether the start's code is that of the most likely categories.
+        history: earlier starts and codes, the latest last.
+    """
+
+    address: str
+    start: Start | None = None
+    code: Code | None = None
+    hard: bool = False
+    history: list[tuple[Start | None, Code | None]] = field(default_factory=list)
+
+    def move(self, code: Code | None) -> None:
+        """Go to another code; `undo` comes back."""
+        self._remember()
+        self.code = code
+
+    def begin(self, start: Start) -> None:
+        """Go to another start, at its own code; `undo` comes back."""
+        self._remember()
+        self.start, self.code = start, None
+
+    def begin_hard(self, hard: bool) -> None:
+        """Take the start's code as that of the most likely categories, or as their expectation."""
+        self.hard, self.code = hard, None
+
+    def undo(self) -> None:
+        """Go back one step, where there is one."""
+        if self.history:
+            self.start, self.code = self.history.pop()
+
+    def _remember(self) -> None:
+        self.history = [*self.history[1 - MAX_HISTORY :], (self.start, self.code)]
+
+
+def exploration(address: str) -> Exploration:
+    """What this session has in hand of a run."""
+    explorations = st.session_state.setdefault("explorations", {})
+    return explorations.setdefault(address, Exploration(address))
+
+
+def current_address(known: Collection[str]) -> str | None:
+    """The run that this session looks at, or None where it has not chosen one that exists."""
+    address = st.session_state.get("address")
+    return address if address in known else None
+
+
+def choose_run(address: str) -> None:
+    """Look at another run."""
+    st.session_state["address"] = address
+
+
+def read_link(known: Collection[str]) -> list[str]:
+    """Take over what the URL says, where it says something this session did not write there.
+
+    Args:
+        known: addresses of the runs that exist.
+
+    Returns:
+        Notes on what could not be taken over.
+    """
+    link = {
+        name: st.query_params[name]
+        for name in ("run", "start", "code", "hard")
+        if name in st.query_params
+    }
+    if not link or link == st.session_state.get("link"):
+        return []
+    st.session_state["link"] = link
+    notes = []
+    address = link.get("run", "")
+    if address not in known:
+        return [f"The link names the run “{address[:80]}”, which is not here. This is another one."]
+    choose_run(address)
+    there = exploration(address)
+    there.hard = link.get("hard") == "1"
+    start = Start.from_text(link.get("start", ""))
+    if start is not None:
+        there.start = start
+    elif "start" in link:
+        notes.append(f"The link's start “{link['start'][:80]}” cannot be read.")
+    there.code = _parse_code(link["code"]) if "code" in link else None
+    if "code" in link and there.code is None:
+        notes.append("The link's code cannot be read; the handles stand at the start.")
+    return notes
+
+
+def write_link(there: Exploration) -> None:
+    """Make the URL say what is in hand. An uploaded image stays out: it is on no other machine."""
+    link = {"run": there.address}
+    if there.start is not None and there.start.kind != "upload":
+        link["start"] = there.start.to_text()
+        if there.code is not None:
+            # Nine digits give every float32 back as it was.
+            link["code"] = ",".join(f"{value:.9g}" for value in there.code)
+        if there.hard:
+            link["hard"] = "1"
+    if link != st.session_state.get("link") or link != dict(st.query_params):
+        st.session_state["link"] = link
+        st.query_params.from_dict(link)
+
+
+def _parse_code(text: str) -> Code | None:
+    try:
+        values = tuple(float(part) for part in text[:4096].split(","))
+    except ValueError:
+        return None
+    return values if all(math.isfinite(v) and abs(v) <= MAX_CODE for v in values) else None
