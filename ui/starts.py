@@ -1,6 +1,7 @@
 """Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,7 @@ def first_start(dataset: Dataset | None) -> Start:
     if not dataset.factor_sizes:
         return Start("image", (0,))
     middle = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
-    if len(dataset) == np.prod(dataset.factor_sizes):  # every combination exists
+    if len(dataset) == prod(dataset.factor_sizes):  # every combination exists
         middle = torch.tensor([size // 2 for size in dataset.factor_sizes])
     return Start("factors", tuple(middle.tolist()))
 
@@ -176,7 +177,7 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
 def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
     if not dataset.factor_sizes:
         return numbers[0]
-    return int(np.ravel_multi_index(numbers, dataset.factor_sizes))
+    return int(dataset.indices_of(torch.tensor([numbers]))[0])
 
 
 def _choose_from_prior(there: Exploration, key: str) -> None:

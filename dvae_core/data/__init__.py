@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 if TYPE_CHECKING:  # else whoever asks for a name waits for torch
     import torch

@@ -73,6 +73,14 @@ class Dataset(ABC):
             indices = indices // size
         return torch.stack(columns[::-1], dim=1)
 
+    def indices_of(self, factors: Tensor) -> Tensor:
+        """Places (B,) of combinations (B, F) in the list that `factors_at` reads; of combinations
+        that do not exist, any place."""
+        indices = torch.zeros_like(factors[:, 0])
+        for column, size in zip(factors.unbind(1), self.factor_sizes, strict=True):
+            indices = indices * size + column
+        return indices
+
     def images_at(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images (B, C, H, W) of the listed combinations, indices as in `factors_at`."""
         return self._draw(self.factors_at(indices), generator)

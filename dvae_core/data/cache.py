@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dvae_core.data.folder import data_folder
 from dvae_core.data.partial_file import partial_file
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _FORMAT = 1  # raise it when what the loaders store of the same source changes
 

@@ -1,6 +1,7 @@
 """Cars3D: renderings of 183 cars from all around (Reed et al. 2015).
 
-Source: www.scottreed.info; sizes and order of factors as in google-research/disentanglement_lib.
+Source: the authors' archive of analogies; sizes and order of factors as in
+google-research/disentanglement_lib.
 """
 
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ from PIL import Image
 from dvae_core.data.cache import cached_array
 from dvae_core.data.files import Reader
 from dvae_core.data.folder import PublishedFiles
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.resizing import resized
 from dvae_core.data.stored_dataset import GridDataset
 from dvae_core.data.stored_images import ByteImages
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _PUBLISHED_SIZE = 128
 _SIZE = 64

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from dvae_core.data.cache import check_space
 from dvae_core.data.folder import data_folder
 from dvae_core.data.partial_file import partial_file
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _CHUNK_BYTES = 2**20
 _TIMEOUT_SECONDS = 30.0

@@ -16,10 +16,10 @@ from dvae_core.data.cache import cached_array
 from dvae_core.data.files import Reader
 from dvae_core.data.folder import PublishedFiles
 from dvae_core.data.grid_order import check_grid_order
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.stored_dataset import GridDataset, check_generator
 from dvae_core.data.stored_images import BitImages
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _SIZE = 64
 _FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64"

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from dvae_core.data.formats.array_info import ArrayInfo
 from dvae_core.data.limits import BLOCK_BYTES, printable
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 # With what the interpreter and its libraries take (160 MB), so that the sum stays below 512 MB.
 MEMORY_BYTES = 448 * 2**20

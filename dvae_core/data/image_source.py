@@ -12,9 +12,9 @@ from PIL import Image
 from dvae_core.data.files import ArrayFile, Reader
 from dvae_core.data.labels import Labels, labels_from
 from dvae_core.data.limits import MAX_IMAGES, printable
-from dvae_core.data.progress import Progress
 from dvae_core.data.resizing import resized
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress
 
 PREVIEW_IMAGES = 16
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")

@@ -29,10 +29,10 @@ from dvae_core.data.image_source import ImageSource, open_source
 from dvae_core.data.labels import Labels
 from dvae_core.data.limits import printable
 from dvae_core.data.partial_file import partial_file
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.stored_dataset import TableDataset, UnlabelledDataset
 from dvae_core.data.stored_images import ByteImages
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _IMAGE_SIZES = (32, 64)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from dvae_core.data.cache import cached_array
 from dvae_core.data.files import Reader
 from dvae_core.data.folder import PublishedFiles
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.stored_dataset import GridDataset
 from dvae_core.data.stored_images import ByteImages
+from dvae_core.progress import Progress, no_progress
 
 
 class Mpi3D(GridDataset):

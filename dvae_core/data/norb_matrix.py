@@ -33,7 +33,7 @@ class NorbMatrix:
     Raises:
         DataError: it is damaged, cut off or no such matrix.
 
-    Source: cs.nyu.edu/~ylclab/data/norb-v1.0-small.
+    Source: the description of the file format by the authors of SmallNORB.
     """
 
     def __init__(self, path: Path) -> None:

@@ -19,20 +19,20 @@ _RAYS = 3  # along each axis of a pixel
 # z points up and is 0 on the floor. These constants, and the materials and shapes below, were
 # fitted to the 53 published frames by least squares on the outlines of the room, then by descent
 # (Nelder-Mead) on the pixels.
-_FOCAL_LENGTH = 70.0  # pixels
+_FOCAL_LENGTH = 69.7  # pixels
 _CAMERA_DISTANCE = 10.0
-_CAMERA_HEIGHT = 2.94
-_ROOM_HALF_WIDTH = 14.05
-_WALL_HEIGHT = 7.905
-_LAMP = (-5.01, 1.71, 26.2)  # shines straight down
-_LAMP_EXPONENT = 7.15  # of the cosine of the angle off its axis
+_CAMERA_HEIGHT = 2.965
+_ROOM_HALF_WIDTH = 14.03
+_WALL_HEIGHT = 7.897
+_LAMP = (-5.23, 1.73, 26.9)  # shines straight down
+_LAMP_EXPONENT = 7.6  # of the cosine of the angle off its axis
 _SKY = (0.6, 0.886, 0.976)
 
 # A worn mark on the wallpaper: strength, centre along the wall and up, half lengths, tilt. The
 # wallpaper repeats after the height of the wall, first at the left end of each wall.
 _WALL_MARKS = (
-    (0.05, 6.57, 4.26, 1.18, 0.80, -1.24),
-    (0.046, 7.63, 3.02, 0.73, 0.52, -0.42),
+    (0.063, 6.54, 4.25, 1.21, 0.83, -1.22),
+    (0.065, 7.69, 2.99, 0.71, 0.56, -0.47),
 )
 
 # Rows and columns of pixels that hold every object, and its shadow, at any factors.
@@ -175,12 +175,12 @@ _Solid = _Cube | _Cylinder | _Capsule
 def _solid(shape: int, scale: int) -> _Solid:
     size = 0.75 + 0.5 * scale / 7
     if shape == 0:
-        return _Cube(1.37 * size)
+        return _Cube(1.38 * size)
     if shape == 1:
-        return _Cylinder(1.474 * size, 2.95 * size)
+        return _Cylinder(1.47 * size, 2.96 * size)
     if shape == 2:
-        return _Capsule(1.672 * size, 2 * 1.672 * size)
-    return _Capsule(1.269 * size, 5.117 * size)
+        return _Capsule(1.677 * size, 2 * 1.677 * size)
+    return _Capsule(1.273 * size, 5.128 * size)
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,9 @@ class _Material:
     highlight: float = 0.0
 
 
-_FLOOR = _Material(ambient=0.343, diffuse=0.93, headlight=0.0)
-_WALL = _Material(ambient=0.316, diffuse=0.759, headlight=0.629)
-_OBJECT = _Material(ambient=0.366, diffuse=0.859, headlight=0.584, highlight=0.154)
+_FLOOR = _Material(ambient=0.336, diffuse=0.89, headlight=0.0)
+_WALL = _Material(ambient=0.356, diffuse=0.804, headlight=0.579)
+_OBJECT = _Material(ambient=0.379, diffuse=0.85, headlight=0.57, highlight=0.13)
 
 
 def _to_lamp(point: _Vector) -> _Vector:
@@ -389,7 +389,9 @@ class Rooms(Dataset):
         shares, lights = surfaces[:3], surfaces[3:]
 
         images = self._sky.expand(len(factors), -1, _SIZE, _SIZE).clone()
-        for share, light, hue in zip(shares, lights, (floor_hue, wall_hue, object_hue), strict=True):
+        for share, light, hue in zip(
+            shares, lights, (floor_hue, wall_hue, object_hue), strict=True
+        ):
             surface = self._hues[hue] * light
             if hue is object_hue:
                 surface += highlight

@@ -15,9 +15,9 @@ from dvae_core.data.cache import cached_array
 from dvae_core.data.files import Reader
 from dvae_core.data.folder import PublishedFiles
 from dvae_core.data.grid_order import check_grid_order
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.stored_dataset import GridDataset
 from dvae_core.data.stored_images import ByteImages
+from dvae_core.progress import Progress, no_progress
 
 # The published file packs many images together, a slice of each: they are unpacked at once.
 _READER_BYTES = 2**30

@@ -1,6 +1,6 @@
 """SmallNORB: toys photographed from all around (LeCun et al. 2004).
 
-Source: cs.nyu.edu/~ylclab/data/norb-v1.0-small; sizes and order of factors as in
+Source: the authors' six files; sizes and order of factors as in
 google-research/disentanglement_lib.
 """
 
@@ -16,11 +16,11 @@ from PIL import Image
 from dvae_core.data.cache import cached_array
 from dvae_core.data.folder import PublishedFiles
 from dvae_core.data.norb_matrix import NorbMatrix
-from dvae_core.data.progress import Progress, no_progress
 from dvae_core.data.resizing import resized
 from dvae_core.data.stored_dataset import TableDataset
 from dvae_core.data.stored_images import ByteImages
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
 
 _PUBLISHED_SIZE = 96
 _SIZE = 64

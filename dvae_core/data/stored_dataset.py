@@ -99,7 +99,7 @@ class TableDataset(Dataset):
 
     def check_factors(self, factors: Tensor) -> None:
         super().check_factors(factors)
-        missing = (self._combinations[self._find(factors)] != factors).any(1)
+        missing = (self._combinations[self.indices_of(factors)] != factors).any(1)
         if missing.any():
             first = factors[missing][0].tolist()
             raise DataError(
@@ -108,10 +108,9 @@ class TableDataset(Dataset):
             )
 
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
-        return self.images_at(self._find(factors), generator)
+        return self.images_at(self.indices_of(factors), generator)
 
-    def _find(self, factors: Tensor) -> Tensor:
-        # (B,): which combination each is; of those that do not exist, any.
+    def indices_of(self, factors: Tensor) -> Tensor:
         keys = (factors * self._multipliers).sum(1)
         position = torch.searchsorted(self._sorted_keys, keys).clamp(max=len(self) - 1)
         return self._by_key[position]

@@ -13,8 +13,8 @@ from dvae_core.evaluation.fixed_factor import (
     group_by_fixed_value,
     varying_factors,
 )
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
+from dvae_core.progress import Progress, no_progress
 
 NUM_TRAIN, NUM_TEST = 10_000, 5_000
 

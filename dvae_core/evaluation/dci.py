@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dvae_core.config import available_cores
 from dvae_core.evaluation.points import Codes, Factors, check_train_and_test
 from dvae_core.evaluation.processes import call_in_processes
-from dvae_core.evaluation.progress import Progress, no_progress
+from dvae_core.progress import Progress, no_progress
 
 Variant = Literal["exact", "fast"]
 

@@ -11,8 +11,8 @@ from dvae_core.evaluation.fixed_factor import (
     group_by_fixed_value,
     varying_factors,
 )
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
+from dvae_core.progress import Progress, no_progress
 
 # A latent whose codes deviate less than this has collapsed and gets no vote.
 LEAST_DEVIATION = 0.05

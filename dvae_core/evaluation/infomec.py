@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.mutual_information import measure_information
 from dvae_core.evaluation.points import Codes, Factors, check_factors_vary, check_points
-from dvae_core.evaluation.progress import Progress, no_progress
+from dvae_core.progress import Progress, no_progress
 
 # A continuous latent whose codes span less of the widest latent's span counts as unused.
 ACTIVE_SHARE_OF_RANGE = 1 / 20

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.evaluation.representation import Encoder, draw_batches
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import reconstruction_loss
+from dvae_core.progress import Progress, no_progress
 
 # Mean KL, in nats, above which a latent counts as used.
 ACTIVE_KL = 0.05

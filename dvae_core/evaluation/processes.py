@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from dvae_core.evaluation.progress import Progress
+from dvae_core.progress import Progress
 
 Result = TypeVar("Result")
 

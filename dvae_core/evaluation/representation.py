@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch import Tensor
 
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.models.latents import CategoricalPosterior, Posterior
+from dvae_core.progress import Progress, no_progress
 
 # As many images as keep the encoder's first maps in a processor's cache.
 ENCODING_BATCH = 128
+
+# How many times larger than its images a set's full grid may be, to be looked up.
+MAX_SPARSITY = 100
 
 CodeKind = Literal["mean", "mode"]
 """The noise-free expectation, or the value of the most likely category."""
@@ -208,7 +212,9 @@ def code_source(
     progress: Progress = no_progress,
 ) -> CodeSource:
     """Whichever source encodes fewer images for `num_draws` draws; arguments as of each."""
-    if dataset.is_noisy or len(dataset) > num_draws:
+    # Codes are looked up by their place in the full grid, of which little may exist.
+    grid = prod(dataset.factor_sizes)
+    if dataset.is_noisy or len(dataset) > num_draws or grid > max(MAX_SPARSITY * len(dataset), 1):
         return EncodedCodes(model, dataset, seed, kind)
     return encode_dataset(model, dataset, kind, progress)
 

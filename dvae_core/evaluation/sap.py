@@ -9,7 +9,7 @@ from dvae_core.evaluation.points import (
     check_several_latents,
     check_train_and_test,
 )
-from dvae_core.evaluation.progress import Progress, no_progress
+from dvae_core.progress import Progress, no_progress
 
 
 def sap(

@@ -6,11 +6,11 @@ import torch
 
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError, RunError
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE, reconstruction_loss
 from dvae_core.objectives import Objective
+from dvae_core.progress import Progress, no_progress
 from dvae_core.run import Run
 
 NUM_BATCHES = 1_000

@@ -10,7 +10,6 @@ from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
 from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
 from dvae_core.evaluation.mutual_information import PAPER_BINS, Correction
-from dvae_core.evaluation.progress import Progress, no_progress
 from dvae_core.evaluation.representation import (
     CodeKind,
     CodeSource,
@@ -20,6 +19,7 @@ from dvae_core.evaluation.representation import (
     encode_points,
 )
 from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
+from dvae_core.progress import Progress, no_progress
 from dvae_core.run import Run
 
 

@@ -92,3 +92,9 @@ def test_every_data_set_keeps_the_interface(name: str, size: int) -> None:
     assert 0 <= images.min() < images.max() <= 1
     again = dataset.sample_images(5, torch.Generator().manual_seed(0))
     assert torch.equal(images, again)
+
+
+def test_indices_are_found_again_by_their_factors() -> None:
+    dataset = Circles(32)
+    indices = torch.tensor([0, 31, 32, 517, 1023])
+    assert torch.equal(dataset.indices_of(dataset.factors_at(indices)), indices)

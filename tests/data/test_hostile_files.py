@@ -16,8 +16,8 @@ from PIL import Image
 from dvae_core.data.files import Reader
 from dvae_core.data.image_source import open_source
 from dvae_core.data.norb_matrix import NorbMatrix
-from dvae_core.data.progress import no_progress
 from dvae_core.errors import DataError
+from dvae_core.progress import no_progress
 from tests.data.mutations import mutated
 
 COUNT = 1_000

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,10 @@ def test_other_files_among_the_imported_are_left_out(data_folder: Path) -> None:
     for name in ("Not allowed.npz", "circles.npz", "mine.npz.part"):
         (data_folder / "imported" / name).touch()
     assert dataset_names() == DATASET_NAMES + ORIGINAL_NAMES
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    heavy = {"torch", "h5py", "scipy", "sklearn", "pooch", "PIL"}
+    script = f"import sys, dvae_core.data; print(sorted({heavy} & sys.modules.keys()))"
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert output.stdout.decode().strip() == "[]"
