@@ -43,21 +43,36 @@ class BoardView:
 
 
 def show_board(
-    view: BoardView, *, key: str, on_release: Callable[[BoardEvent], None], label: str = "latents"
+    view: BoardView,
+    *,
+    key: str,
+    on_release: Callable[[BoardEvent], None],
+    label: str = "latents",
+    test_id: str = "",
 ) -> None:
-    """Decode all frames of the current code and show the board. Call it inside a fragment."""
+    """Decode all frames of the current code and show the board; arguments as of `latent_board`.
+    Call it inside a fragment."""
     values = torch.from_numpy(view.profile.values)
     with COMPUTING:
         frames = to_pixels(traverse_all(view.model, view.code, values))
         image = to_pixels(decode_codes(view.model, view.code))
-    state = hashlib.sha256(frames.tobytes() + image.tobytes()).hexdigest()[:16]
     latent_board(
         _rows(view, values),
-        encode_frames(frames, image, state),
+        encode_frames(frames, image, _fingerprint(view)),
         key=key,
         on_release=on_release,
         label=label,
+        test_id=test_id,
     )
+
+
+def _fingerprint(view: BoardView) -> str:
+    # The frames follow from model, code and values. Hashing these is quicker than hashing frames;
+    # of the model the first layer of the decoder will do.
+    digest = hashlib.sha256(view.code.numpy().tobytes())
+    digest.update(view.profile.values.tobytes())
+    digest.update(view.model.decoder.hidden.weight.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _rows(view: BoardView, values: Tensor) -> list[BoardRow]:

@@ -85,7 +85,9 @@ class Board {
     this.resizing = new ResizeObserver((entries) => {
       for (const { target } of entries) target.row.resize();
     });
-    parent.append(this.root);
+    // Named from outside, so that a page with two boards can tell them apart.
+    this.around = element("div", {}, [this.root]);
+    parent.append(this.around);
     // Streamlit fades what waits for a rerun. The board says so itself, and stays in use.
     const container = parent.host?.closest('[data-testid="stElementContainer"]');
     container?.style.setProperty("opacity", "1", "important");
@@ -96,7 +98,7 @@ class Board {
     clearTimeout(this.lost);
     this.stop();
     this.resizing.disconnect();
-    this.root.remove();
+    this.around.remove();
   }
 
   // --- what comes from the server
@@ -104,6 +106,7 @@ class Board {
   receive(data) {
     if (!data || data === this.latest) return; // a new theme: style sheets see to it
     this.latest = data;
+    if (data.test_id) this.around.setAttribute("data-testid", data.test_id);
     if (data.session !== this.session) {
       this.session = data.session;
       this.sequence = data.answered;
