@@ -28,6 +28,9 @@ from dvae_core.evaluation.results import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dvae_core.data.base import Dataset
     from dvae_core.evaluation import Evaluation
     from dvae_core.run import Run
@@ -124,6 +127,24 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         """
         return lambda: write_strip(run, latent, output, count, seed, json)
 
+    def sheet(
+        name: tyro.conf.Positional[str],
+        output: Path,
+        count: int = 8,
+        seed: int = 0,
+        json: bool = False,
+    ) -> Callable[[], int]:
+        """Write sample images of a data set as a PNG: a row a factor, which alone varies.
+
+        Args:
+            name: of the data set.
+            output: the PNG to write.
+            count: images in a row at most.
+            seed: chooses the image that is varied.
+            json: print one JSON object as the last line.
+        """
+        return lambda: write_sheet(name, output, count, seed, json)
+
     def download(name: tyro.conf.Positional[str], json: bool = False) -> Callable[[], int]:
         """Fetch the published files of a data set; an interrupted download is continued.
 
@@ -157,6 +178,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         "resume": resume,
         "evaluate": evaluate,
         "traverse": traverse,
+        "sheet": sheet,
         "download": download,
         "import": import_,
     }
@@ -191,6 +213,35 @@ def list_datasets(json: bool) -> int:
         if info.state != "ready":
             print(f"{'':16} {info.detail}")
     _print_json({info.name: asdict(info) for info in states}, json)
+    return 0
+
+
+def write_sheet(name: str, output: Path, count: int, seed: int, json: bool) -> int:
+    """Write the sheet of a data set as a PNG."""
+    import numpy as np
+    import torch
+
+    from dvae_core.data import load_dataset
+    from dvae_core.data.variation import factor_variation
+    from dvae_core.sheets import traversal_sheet
+    from dvae_core.traversal import to_pixels
+
+    _check_picture(output, count)
+    dataset = load_dataset(name)
+    if not dataset.factor_sizes:
+        raise ConfigError(f"{name} has no factors, so there is no row to draw")
+    factors = dataset.sample_factors(1, torch.Generator().manual_seed(seed))[0]
+    channels, height, width = dataset.image_shape
+    shape = (len(dataset.factor_sizes), count, height, width, channels)
+    frames = np.full(
+        shape, 255, np.uint8
+    )  # a factor of few values leaves the rest of its row white
+    for factor in range(len(dataset.factor_sizes)):
+        images, values = factor_variation(dataset, factors, factor, count)
+        frames[factor, : len(values)] = to_pixels(images)
+    _write_picture(output, traversal_sheet(frames, dataset.factor_names))
+    print(f"{output}: {name} around the factors {factors.tolist()}")
+    _print_json({"output": str(output), "factors": factors.tolist()}, json)
     return 0
 
 
@@ -280,17 +331,12 @@ def evaluate_run(
 def write_strip(run_dir: Path, latent: int, output: Path, count: int, seed: int, json: bool) -> int:
     """Write the traversal of one latent as a PNG."""
     import torch
-    from PIL import Image
 
     from dvae_core.data import load_dataset
-    from dvae_core.files import write_atomically
     from dvae_core.run import Run
     from dvae_core.traversal import check_latent, film_strip, traverse_latent
 
-    if output.suffix.lower() != ".png":
-        raise ConfigError(f"--output is {output}, but strips are written as .png")
-    if not 2 <= count <= 512:
-        raise ConfigError(f"--count is {count}, but a strip has 2 to 512 images")
+    _check_picture(output, count)
     run = Run(run_dir)
     model = run.load_model()
     check_latent(model, latent)
@@ -300,9 +346,7 @@ def write_strip(run_dir: Path, latent: int, output: Path, count: int, seed: int,
         code = model.encode(image).mean_code()[0]
     values = model.latents.traversal_values(latent, count)
     pixels = film_strip(traverse_latent(model, code, latent, values))
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
-    write_atomically(output, buffer.getvalue())
+    _write_picture(output, pixels)
     print(
         f"{output}: latent {latent} at {len(values)} values "
         f"from {values[0]:.2f} to {values[-1]:.2f}"
@@ -451,6 +495,23 @@ def _progress_bar(label: str, **options: Any) -> Iterator[Callable[[int, int], N
             bar.update(done - bar.n)
 
         yield show
+
+
+def _check_picture(output: Path, count: int) -> None:
+    if output.suffix.lower() != ".png":
+        raise ConfigError(f"--output is {output}, but pictures are written as .png")
+    if not 2 <= count <= 512:
+        raise ConfigError(f"--count is {count}, but a row has 2 to 512 images")
+
+
+def _write_picture(output: Path, pixels: "NDArray[np.uint8]") -> None:
+    from PIL import Image
+
+    from dvae_core.files import write_atomically
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
+    write_atomically(output, buffer.getvalue())
 
 
 def _preset_of(arguments: list[str]) -> str | None:

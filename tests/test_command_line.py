@@ -113,6 +113,13 @@ def test_an_unknown_metric_is_named_with_those_there_are(
     assert "no metric is called 'beauty': there are mutual_information" in capsys.readouterr().err
 
 
+def test_a_sheet_has_a_row_for_each_factor(tmp_path: Path) -> None:
+    output = tmp_path / "sheet.png"
+    assert main(["sheet", "circles", "--output", str(output), "--count", "5"]) == 0
+    with Image.open(output) as image:
+        assert image.height == 2 * 66 + 2
+
+
 def test_ones_own_images_are_imported_and_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,9 +54,6 @@ class _Vector:
     def __add__(self, other: "_Vector") -> "_Vector":
         return _Vector(self.x + other.x, self.y + other.y, self.z + other.z)
 
-    def __sub__(self, other: "_Vector") -> "_Vector":
-        return _Vector(self.x - other.x, self.y - other.y, self.z - other.z)
-
     def __mul__(self, factor: Tensor) -> "_Vector":
         return _Vector(self.x * factor, self.y * factor, self.z * factor)
 
@@ -158,9 +155,8 @@ class _Capsule:
         side = _entry(
             _tube(origin, direction, self.radius), _slab(origin.z, direction.z, low, high)
         )
-        for centre in {low, high}:
-            side = torch.minimum(side, _entry(_ball(origin, direction, self.radius, centre)))
-        return side
+        ends = [_entry(_ball(origin, direction, self.radius, height)) for height in (low, high)]
+        return torch.minimum(side, torch.minimum(*ends))
 
     def normal(self, point: _Vector) -> _Vector:
         nearest = point.z.clamp(self.radius, self.height - self.radius)
@@ -257,7 +253,7 @@ class _Room:
     """The room as seen at O orientations, by R x R rays each: R = _SIZE * _RAYS."""
 
     def __init__(self, turns: Tensor) -> None:
-        """`turns`: radians (O,) by which the camera has gone around the room, clockwise from above."""
+        """`turns`: radians (O,) that the camera went around the room, clockwise from above."""
         device = turns.device
         ray = (torch.arange(_SIZE * _RAYS, device=device) + 0.5) / _RAYS - _SIZE / 2
         right, up = ray / _FOCAL_LENGTH, -ray[:, None] / _FOCAL_LENGTH
@@ -293,13 +289,6 @@ class _Room:
         along = torch.where(is_back, wall_point.x, -side * wall_point.y)
         self.wall_light = _mean_where(self.is_wall, wall_light * _wallpaper(along, wall_point.z))
 
-        self._filter = _lanczos(device)
-        self.floor_share = self._share(self.is_floor)
-        self.wall_share = self._share(self.is_wall)
-
-    def _share(self, mask: Tensor) -> Tensor:
-        return self._filter @ mask.float() @ self._filter.T  # (O, R, R) -> (O, H, W)
-
     def layers_with(self, solid: _Solid) -> Tensor:
         """(O, 7, H, W), as `_render_layers` has them."""
         direction = self.direction.on(_OBJECT_WINDOW)
@@ -319,8 +308,9 @@ class _Room:
         is_floor, is_wall = self.is_floor & ~is_object, self.is_wall & ~is_object
 
         layers = torch.zeros(len(distance), 7, _SIZE, _SIZE, device=distance.device)
-        for layer, mask in enumerate((is_floor, is_wall, is_object)):
-            layers[:, layer] = self._share(mask)
+        kernel = _lanczos(distance.device)
+        masks = torch.stack([is_floor, is_wall, is_object], dim=1).float()
+        layers[:, :3] = kernel @ masks @ kernel.T  # (O, 3, R, R) -> (O, 3, H, W)
         layers[:, 3], layers[:, 4] = self.bare_floor_light, self.wall_light
         layers[:, 3, *_SHADOW_WINDOW] = _mean_where(is_floor[rays], floor_light)
         layers[:, 5, *_OBJECT_WINDOW] = _mean_where(is_met, light)
@@ -382,19 +372,16 @@ class Rooms(Dataset):
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         if self._layers is None:
             self._layers = _render_layers(self.device)
-        floor_hue, wall_hue, object_hue, scale, shape, orientation = factors.unbind(1)
-        view = (scale * 4 + shape) * 15 + orientation
-        layers = self._layers[view].float()[:, :, None]  # (B, 7, 1, H, W)
-        *surfaces, highlight = layers.unbind(1)  # (B, 1, H, W) each
-        shares, lights = surfaces[:3], surfaces[3:]
+        scale, shape, orientation = factors[:, 3:].unbind(1)
+        layers = self._layers[(scale * 4 + shape) * 15 + orientation].float()  # (B, 7, H, W)
+        shares, lights, highlights = layers.split((3, 3, 1), dim=1)
+        hues = self._hues[factors[:, :3]]  # (B, 3 surfaces, C, 1, 1)
 
         images = self._sky.expand(len(factors), -1, _SIZE, _SIZE).clone()
-        for share, light, hue in zip(
-            shares, lights, (floor_hue, wall_hue, object_hue), strict=True
-        ):
-            surface = self._hues[hue] * light
-            if hue is object_hue:
-                surface += highlight
-            images.addcmul_(share, surface.clamp_(max=1).sub_(self._sky))
+        for surface in range(3):
+            colours = hues[:, surface] * lights[:, surface, None]  # (B, C, H, W)
+            if surface == 2:
+                colours += highlights
+            images.addcmul_(shares[:, surface, None], colours.clamp_(max=1).sub_(self._sky))
         images.clamp_(0, 1)
         return images if self.image_shape[1] == _SIZE else avg_pool2d(images, 2)

@@ -50,8 +50,8 @@ class Sprites(Dataset):
     64x64 by testing pixel centres, without anti-aliasing, hence binary. For 32x32 they are averaged
     over 2x2 pixels.
 
-    Of the published frames, 45 of squares and ellipses are met to the pixel; 84 of hearts have a mean
-    intersection over union of 0.9999, the worst 0.989.
+    Of 129 published frames, the 45 of squares and ellipses are met to the pixel; the 84 of hearts
+    have a mean intersection over union of 0.9999, the worst 0.989.
 
     Args:
         image_size: 64 or 32 pixels.
@@ -76,8 +76,7 @@ class Sprites(Dataset):
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         # (B, 5) -> five of (B, 1, 1)
         shape, scale, orientation, x, y = factors[:, :, None, None].unbind(1)
-        # A full turn is no turn, to the last bit.
-        angle = orientation % 39 * (2 * math.pi / 39)
+        angle = orientation * (2 * math.pi / 39)
         cos, sin = angle.cos(), angle.sin()
         size = 0.5 + 0.1 * scale
 
