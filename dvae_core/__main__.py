@@ -282,7 +282,7 @@ def start_training(config: RunConfig, run_dir: Path, json: bool) -> int:
     from dvae_core.run import Run
     from dvae_core.training.trainer import choose_device
 
-    choose_device(config.device)  # refuse before anything is written
+    choose_device(config.device, config.compiled)  # refuse before anything is written
     dataset = load_dataset(config.dataset, config.image_size)
     return _train(Run.create(run_dir, config, dataset.image_shape), json)
 
@@ -313,7 +313,11 @@ def evaluate_run(
     run = Run(run_dir)
     wanted = _metrics_named(metrics)
     dataset = load_dataset(run.record.dataset, run.record.image_size)
-    with _interruptions() as interrupted, _job_progress(run, interrupted) as report:
+    with (
+        run.reserved_for("evaluation"),
+        _interruptions() as interrupted,
+        _job_progress(run, interrupted) as report,
+    ):
         evaluation = _evaluate(run, dataset, protocol, wanted, settings, report, interrupted)
     scores = [
         score

@@ -126,6 +126,11 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
                 f"compiled needs device cuda, not {self.device}: on a processor the compiled step "
                 f"is slower than the plain one"
             )
+        if self.compiled and self.objective == "factor":
+            raise ConfigError(
+                "compiled does not go with the factor objective: its two gradients through one "
+                "captured step were never tried"
+            )
         return self
 
     @classmethod

@@ -4,7 +4,7 @@ Colours come from the reader's theme where a figure leaves them open, so that li
 work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,10 +22,10 @@ def information_heatmap(
     order: Sequence[int],
     *,
     unit: str,
-    kl: NDArray[np.float64] | None = None,
+    bars: Mapping[str, NDArray[np.float64]] | None = None,
     marked: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """Heat map of what each latent tells about each factor, with the KL of each latent beside it.
+    """Heat map of what each latent tells about each factor, with bars for each latent beside it.
 
     Above the cells lies a layer of invisible markers whose `customdata` is (latent, factor): a heat
     map itself reports no clicks.
@@ -35,16 +35,17 @@ def information_heatmap(
         factor_names: (F,).
         order: latents from top to bottom.
         unit: what the numbers are, for hover and colour bar.
-        kl: mean KL of each latent in nats, (N,), drawn as bars.
+        bars: name -> a number for each latent, (N,), such as its KL; a column of bars each.
         marked: a (latent, factor) to frame.
     """
+    bars = bars or {}
     rows = [f"latent {latent}" for latent in order]
     shown = information[list(order)]  # (N, F)
     figure = make_subplots(
-        cols=2 if kl is not None else 1,
+        cols=1 + len(bars),
         rows=1,
         shared_yaxes=True,
-        column_widths=[0.8, 0.2] if kl is not None else [1.0],
+        column_widths=[1.0] + [0.18] * len(bars),
         horizontal_spacing=0.02,
     )
     figure.add_trace(
@@ -83,20 +84,20 @@ def information_heatmap(
         row=1,
         col=1,
     )
-    if kl is not None:
+    for column, (name, values) in enumerate(bars.items(), start=2):
         figure.add_trace(
             go.Bar(
-                x=[kl[latent] for latent in order],
+                x=[values[latent] for latent in order],
                 y=rows,
                 orientation="h",
                 marker={"color": ACCENT},
-                hovertemplate="%{y}<br>KL %{x:.3f} nats<extra></extra>",
+                hovertemplate=f"%{{y}}<br>{name} %{{x:.3f}}<extra></extra>",
                 showlegend=False,
             ),
             row=1,
-            col=2,
+            col=column,
         )
-        figure.update_xaxes(title_text="KL, nats", row=1, col=2)
+        figure.update_xaxes(title_text=name, nticks=3, rangemode="tozero", row=1, col=column)
     if marked is not None and marked[0] in order:
         column, row = marked[1], list(order).index(marked[0])
         figure.add_shape(
@@ -109,9 +110,12 @@ def information_heatmap(
         )
     figure.update_yaxes(autorange="reversed", row=1, col=1)
     figure.update_layout(
-        height=110 + 38 * len(rows),
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        height=140 + 38 * len(rows),
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},  # above the plot stand the chart's buttons
         dragmode=False,
+        # A click anywhere in a cell is one on its marker.
+        hovermode="closest",
+        hoverdistance=-1,
     )
     return figure
 
@@ -139,6 +143,6 @@ def latent_information_heatmap(information: NDArray[np.float64], order: Sequence
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(
-        height=130 + 30 * len(names), margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode=False
+        height=160 + 30 * len(names), margin={"l": 10, "r": 10, "t": 40, "b": 10}, dragmode=False
     )
     return figure

@@ -6,6 +6,7 @@ two files each has one writer: `job.json` says who was started, and is written b
 `progress.json` says how far it is, and is written by the job.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from dvae_core.run import JobProgress, JobRecord, Run, is_alive, this_process
 
 JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 
 
@@ -83,10 +84,12 @@ def start_job(run: Run, command: str, arguments: Sequence[str] = ()) -> None:
 
 def find_job(run: Run) -> Job | None:
     """The latest job of a run, or None where there never was one."""
-    record = run.read_job()
+    try:
+        record, progress = run.read_job(), run.read_job_progress()
+    except RunError as error:  # damaged; another job will replace them
+        return Job("", [], "lost", message=str(error))
     if record is None:
         return None
-    progress = run.read_job_progress()
     if progress is None or progress.pid != record.pid:
         progress = JobProgress(pid=record.pid, state="running", stage="starting")
     state: JobState = progress.state
@@ -103,13 +106,13 @@ def stop_job(run: Run, grace_seconds: float = GRACE_SECONDS) -> None:
     record = run.read_job()
     if record is None or not is_alive(record.pid, record.process_started_at):
         return
-    process = psutil.Process(record.pid)
-    os.killpg(record.pid, signal.SIGTERM)
-    try:
-        process.wait(grace_seconds)
-    except psutil.TimeoutExpired:
-        os.killpg(record.pid, signal.SIGKILL)
-        process.wait(grace_seconds)
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it ended by itself
+        process = psutil.Process(record.pid)
+        os.killpg(record.pid, signal.SIGTERM)
+        try:
+            process.wait(grace_seconds)
+        except psutil.TimeoutExpired:
+            os.killpg(record.pid, signal.SIGKILL)
 
 
 def report_progress(

@@ -22,6 +22,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -30,6 +31,7 @@ from typing import Any, Literal, TypeVar
 
 import psutil
 import torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize_tensors
@@ -284,6 +286,25 @@ class Run:
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Replace evaluation.json."""
         write_atomically(self.path / "evaluation.json", json.dumps(evaluation, indent=1) + "\n")
+
+    @contextmanager
+    def reserved_for(self, work: str) -> Iterator[None]:
+        """Hold the run for one kind of work, such as `training`, against other processes.
+
+        Raises:
+            RunError: another process is at it.
+        """
+        lock = FileLock(self.path / f".{work}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.path} is held by another process for {work}: wait for it, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def read_job(self) -> JobRecord | None:
         """job.json, or None where no job was ever started."""

@@ -43,7 +43,10 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         ),
         hide_index=True,
         height="content",
-        column_config={"factors": st.column_config.TextColumn(width="large")},
+        column_config={
+            "images": st.column_config.NumberColumn(format="localized"),
+            "factors": st.column_config.TextColumn(width="large"),
+        },
     )
     names = [info.name for info in infos]
     chosen = st.selectbox("Look at", names, key="data-name", width=300)
@@ -68,21 +71,18 @@ def show_one(info: DatasetInfo) -> None:
     """One set: its sheet, or how to get it."""
     if info.state != "ready":
         st.info(plain(info.detail), icon=":material/download:")
-        if info.state == "file missing":
-            st.code(f"python -m dvae_core download {info.name}", language="bash")
     else:
+        st.caption(plain(info.detail))
+    if info.state == "file missing":
+        st.code(f"python -m dvae_core download {info.name}", language="bash")
+    if info.state == "ready":
         seed = st.session_state.setdefault("data-seed", 0)
         show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
         st.button("Another image", icon=":material/shuffle:", on_click=next_seed, key="data-next")
     if info.origin == "imported":
-        st.button(
-            "Remove this set",
-            icon=":material/delete:",
-            on_click=remove,
-            args=(info.name,),
-            key="data-remove",
-            help="Deletes the imported copy; runs trained on it stay.",
-        )
+        with st.popover("Remove this set", icon=":material/delete:"):
+            st.write("This deletes the imported copy. Runs that were trained on it stay.")
+            st.button("Remove it", on_click=remove, args=(info.name,), key="data-remove")
 
 
 def next_seed() -> None:
@@ -139,9 +139,9 @@ def show_import() -> None:
                 st.caption(f"factor {plain(factor)}: {count} values")
             for note in plan.notes:
                 st.caption(plain(note))
-            with st.container(horizontal=True, vertical_alignment="bottom"):
+            with st.form("import-form", border=False):
                 name = st.text_input("Name", placeholder="mine", key="import-name", width=240)
-                if st.button("Import", type="primary", disabled=not name, key="import"):
+                if st.form_submit_button("Import", type="primary", key="import"):
                     bar = st.progress(0.0, "importing")
 
                     def show(done: int, total: int) -> None:

@@ -47,6 +47,10 @@ def board_and_tools(
             f"latents: the handles stand at the start."
         )
         there.code = None
+    low, high = model.latents.code_range
+    if there.code is not None and not all(low <= value <= high for value in there.code):
+        st.info(f"The link's code leaves the range {low:g} to {high:g}: it was brought back in.")
+        there.code = tuple(min(max(value, low), high) for value in there.code)
     view = BoardView(
         model=model,
         profile=profile,
@@ -56,6 +60,7 @@ def board_and_tools(
         posterior=begun.posterior,
     )
     show_board(view, key=f"board-{there.address}", on_release=lambda event: there.move(event.code))
+    state.write_link(there)
     with st.container(horizontal=True, key="steps"):
         undone = st.button(
             "Undo",
@@ -78,7 +83,7 @@ def board_and_tools(
         with st.container(horizontal=True, gap="medium", key="start-images"):
             show_image(to_pixels(begun.image), "original")
             show_image(to_pixels(back.image), "decoded")
-            show_image(to_pixels((1 + back.difference) / 2), "difference")
+            show_image(to_pixels((1 + back.difference) / 2), "decoded − original")
             st.metric(
                 "Reconstruction loss",
                 f"{back.loss:.1f} nats",
@@ -89,10 +94,9 @@ def board_and_tools(
     if tool == "pair":
         show_pair(view, key=f"{there.address}-pair")
     elif tool == "interpolation":
-        show_interpolation(view, begun, dataset, key=f"{there.address}-interpolation")
+        show_interpolation(view, there.hard, dataset, key=f"{there.address}-interpolation")
     elif tool == "takeaways":
         show_takeaways(view, begun, run.id)
-    state.write_link(there)
 
 
 require_router()
@@ -115,13 +119,17 @@ with errors_shown():
         begin(there, model, dataset)  # settles a start that a link asked for and is not here
         choose_start(there, model, dataset, key=f"{address}-start")
         st.subheader("Board", divider=False)
-        span, factor = model.latents.spans[0], "KL"
+        span, factor = model.latents.spans[0], None
         if len(model.latents.spans) > 1:
             span = st.selectbox("Range of the tracks", model.latents.spans, key="span")
         profile = st_latent_profile(run, dataset, span)
         if len(profile.factor_names):
-            orders = ["KL", *profile.factor_names]
-            factor = st.selectbox("Order latents by", orders, key=f"{address}-order")
+            factor = st.selectbox(
+                "Order latents by",
+                [None, *range(len(profile.factor_names))],
+                format_func=lambda f: "KL" if f is None else plain(profile.factor_names[f]),
+                key=f"{address}-order",
+            )
         if model.latents.num_categories is not None:
             hard_key = f"{address}-hard"
             st.session_state[hard_key] = there.hard
@@ -133,5 +141,5 @@ with errors_shown():
                 "may lie between two categories. On: the value of its most likely category.",
             )
 
-    in_order = profile.by_information(factor) if factor in profile.factor_names else profile.by_kl()
+    in_order = profile.by_kl() if factor is None else profile.by_information(factor)
     board_and_tools(there, run, model, dataset, profile, in_order)

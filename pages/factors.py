@@ -1,5 +1,7 @@
 """What each latent tells about each true factor, and what that is worth."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -7,7 +9,8 @@ import torch
 
 from dvae_core.data.base import Dataset
 from dvae_core.data.variation import factor_variation
-from dvae_core.evaluation import ProtocolName, read_evaluation
+from dvae_core.evaluation import Evaluation, ProtocolName, read_evaluation
+from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.pairing import diagonal_order
 from dvae_core.figures import information_heatmap, latent_information_heatmap
 from dvae_core.models.vae import VAE
@@ -33,11 +36,11 @@ STRIP_IMAGES = 12
 PLOT_CONFIG = {
     "displaylogo": False,
     "toImageButtonOptions": {"format": "svg", "scale": 2},
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoom2d", "pan2d"],
+    "modeBarButtons": [["toImage"]],
 }
 
 
-def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, factor: int) -> None:
+def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, name: str) -> None:
     """The traversal of a latent beside the true variation of a factor, from the start in hand."""
     begun = begin(there, model, dataset)
     values = model.latents.traversal_values(latent, STRIP_IMAGES)
@@ -45,26 +48,28 @@ def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, fac
     factors = torch.tensor(there.start.numbers if there.start else ())
     if there.start is None or there.start.kind != "factors":
         factors = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
+    factor = dataset.factor_names.index(name)
     varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
-    name = dataset.factor_names[factor]
     with st.container(key="cell"):
         st.markdown(f"**latent {latent}** beside **{plain(name)}**")
         show_grid(sliding[None], f"latent {latent} slides over its range")
         show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
         if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
-            st.session_state[f"{there.address}-order"] = name
+            st.session_state[f"{there.address}-order"] = factor
             st.switch_page("pages/explore.py")
 
 
 def pick_from_chart() -> None:
     """Remember a clicked cell: the chart forgets it when it is drawn anew."""
-    points = st.session_state["information"]["selection"]["points"]
+    address = st.session_state["address"]
+    points = st.session_state[f"{address}-information"]["selection"]["points"]
     if points:
         latent, factor = points[0]["customdata"]
-        st.session_state["cell-latent"], st.session_state["cell-factor"] = int(latent), int(factor)
+        st.session_state[f"{address}-latent"] = int(latent)
+        st.session_state[f"{address}-factor"] = int(factor)
 
 
-def choose_cell(names: tuple[str, ...], order: list[int]) -> tuple[int, int] | None:
+def choose_cell(address: str, names: Sequence[str], order: list[int]) -> tuple[int, int] | None:
     """The cell in hand, by click or by keyboard."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         latent = st.selectbox(
@@ -73,7 +78,7 @@ def choose_cell(names: tuple[str, ...], order: list[int]) -> tuple[int, int] | N
             index=None,
             format_func=lambda latent: f"latent {latent}",
             placeholder="click a cell, or choose",
-            key="cell-latent",
+            key=f"{address}-latent",
             width=220,
         )
         factor = st.selectbox(
@@ -82,10 +87,18 @@ def choose_cell(names: tuple[str, ...], order: list[int]) -> tuple[int, int] | N
             index=None,
             format_func=lambda factor: plain(names[factor]),
             placeholder="click a cell, or choose",
-            key="cell-factor",
+            key=f"{address}-factor",
             width=220,
         )
     return None if latent is None or factor is None else (latent, factor)
+
+
+def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.ndarray]:
+    """KL and usage of each latent; the usage is that of categories, so Gaussians have none."""
+    bars = {"KL, nats": evaluation.matrix("kl", protocol)[0]}
+    if evaluation.table("usage", protocol) is not None:
+        bars["categories used"] = categories_used(evaluation.matrix("usage", protocol))
+    return bars
 
 
 def show_information(
@@ -97,26 +110,32 @@ def show_information(
     entropy = evaluation.matrix("factor_entropy", protocol)
     shares = table / np.maximum(entropy, 1e-9)
     order = diagonal_order(shares)
+    # Factors with a single value tell nothing and are left out.
+    names = evaluation.columns("mutual_information", protocol)
     st.subheader("What each latent tells about each factor")
-    cell = choose_cell(dataset.factor_names, order)
+    cell = choose_cell(there.address, names, order)
     figure = information_heatmap(
         shares if unit == "share" else table,
-        dataset.factor_names,
+        names,
         order,
         unit=UNITS[unit],
-        kl=evaluation.matrix("kl", protocol)[0],
+        bars=latent_bars(evaluation, protocol),
         marked=cell,
     )
     st.plotly_chart(
         figure,
-        key="information",
+        key=f"{there.address}-information",
         on_select=pick_from_chart,
         selection_mode="points",
         config=PLOT_CONFIG,
     )
-    st.caption(plain(f"{protocol}: {describe_table(evaluation, protocol)}"))
+    st.caption(
+        plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
+        + "A code without noise can tell more than its KL pays for, so look at both."
+    )
     if cell is not None:
-        show_cell(there, st_load_model(run), dataset, *cell)
+        latent, factor = cell
+        show_cell(there, st_load_model(run), dataset, latent, names[factor])
 
 
 def show_between(run: Run, protocol: ProtocolName) -> None:
@@ -129,12 +148,11 @@ def show_between(run: Run, protocol: ProtocolName) -> None:
         st.plotly_chart(latent_information_heatmap(between, order), config=PLOT_CONFIG)
 
 
-def show_exports(run: Run, dataset: Dataset, protocol: ProtocolName) -> None:
+def show_exports(run: Run, protocol: ProtocolName) -> None:
     """Downloads of the numbers; the charts save themselves."""
     evaluation = st_information(run, protocol)
-    matrix = pd.DataFrame(
-        evaluation.matrix("mutual_information", protocol), columns=list(dataset.factor_names)
-    )
+    names = evaluation.columns("mutual_information", protocol)
+    matrix = pd.DataFrame(evaluation.matrix("mutual_information", protocol), columns=names)
     files = {
         "information.csv": matrix.to_csv(index_label="latent"),
         "scores.csv": scores_table(read_evaluation(run), protocol).to_csv(index=False),
@@ -194,4 +212,4 @@ with errors_shown():
 if has_factors:
     with errors_shown():
         show_between(run, protocol)
-        show_exports(run, dataset, protocol)
+        show_exports(run, protocol)

@@ -56,6 +56,7 @@ def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
         (["train", "--run-dir", "RUN", "--stepss", "3"], "--stepss"),
         (["train", "--run-dir", "RUN", "--preset", "fast"], "no preset is called 'fast'"),
         (["train", "--run-dir", "Bad Name"], "cannot name a run"),
+        (["train", "--run-dir", "RUN", "--compiled"], "compiled is set, but the device is"),
         (["train"], "run-dir"),
         (["resume", "RUN"], "no run folder"),
         (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "no run folder"),
@@ -104,6 +105,14 @@ def test_a_run_is_evaluated_and_keeps_its_scores(
     assert (mig["points"], mig["protocol"]) == (500, "paper")
     written = tiny_run.read_evaluation()
     assert {score["name"] for score in written["scores"]} == {"mig", "kl", "active_latents"}
+
+
+def test_two_evaluations_of_one_run_do_not_lose_each_others_scores(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tiny_run.reserved_for("evaluation"):
+        assert main(["evaluate", str(tiny_run.path), "--metrics", "mig"]) == 2
+    assert "held by another process for evaluation" in capsys.readouterr().err
 
 
 def test_an_unknown_metric_is_named_with_those_there_are(

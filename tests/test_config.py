@@ -64,6 +64,11 @@ def test_a_compiled_step_needs_cuda() -> None:
         RunConfig(compiled=True, device="cpu")
 
 
+def test_a_compiled_step_does_not_go_with_the_factor_objective() -> None:
+    with pytest.raises(ConfigError, match="does not go with the factor objective"):
+        RunConfig(compiled=True, objective="factor")
+
+
 def test_a_config_survives_json() -> None:
     config = RunConfig(objective="factor", gamma=3.5, threads=3)
     assert RunConfig.model_validate_json(config.model_dump_json()) == config

@@ -26,7 +26,9 @@ def test_each_cell_has_a_marker_that_knows_latent_and_factor() -> None:
 
 
 def test_kl_is_drawn_beside_the_latents_in_their_order() -> None:
-    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats", kl=np.array([0.5, 2.0]))
+    figure = information_heatmap(
+        INFORMATION, NAMES, [1, 0], unit="nats", bars={"KL, nats": np.array([0.5, 2.0])}
+    )
     assert list(figure.data[2].x) == [2.0, 0.5]
 
 

@@ -102,3 +102,12 @@ def test_a_job_that_breaks_says_why(tiny_run: Run) -> None:
 def test_stopping_what_does_not_run_does_nothing(tiny_run: Run) -> None:
     stop_job(tiny_run)
     assert find_job(tiny_run) is None
+
+
+def test_a_damaged_record_is_lost_and_another_job_can_start(tiny_run: Run) -> None:
+    (tiny_run.path / "job.json").write_text("{")
+    job = find_job(tiny_run)
+    assert job is not None
+    assert job.state == "lost"
+    start_job(tiny_run, "evaluate", QUICK)
+    assert wait_for(tiny_run, lambda job: job.state != "running").state == "finished"

@@ -95,7 +95,8 @@ def _rows(view: BoardView, values: Tensor) -> list[BoardRow]:
                 continuous=view.model.latents.num_categories is None,
                 carries=carries,
                 information=information,
-                active=bool(profile.active[latent]),
+                # Where none is active, folding all would leave an empty board.
+                active=bool(profile.active[latent] or not profile.active.any()),
             )
         )
     return rows

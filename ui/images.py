@@ -1,7 +1,6 @@
 """Pictures for a page: PNG, enlarged without smoothing."""
 
 import io
-from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -17,8 +16,8 @@ def to_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def to_gif(frames: Sequence[NDArray[np.uint8]], milliseconds: int = 60) -> bytes:
-    """Endless GIF of uint8 (H, W, C) frames, there and back again."""
+def to_gif(frames: NDArray[np.uint8], milliseconds: int = 60) -> bytes:
+    """Endless GIF of uint8 (frames, H, W, C), there and back again."""
     images = [Image.fromarray(f.squeeze(-1) if f.shape[-1] == 1 else f) for f in frames]
     images += images[-2:0:-1]
     buffer = io.BytesIO()

@@ -56,7 +56,7 @@ def _running(run: Run) -> None:
         st.button(
             "Stop",
             icon=":material/stop:",
-            on_click=stop_job,
+            on_click=_stop,
             args=(run,),
             key="stop-measuring",
             help="What is measured already is kept.",
@@ -76,3 +76,8 @@ def _ended(job: Job) -> None:
 def _start(run: Run, protocol: ProtocolName, metrics: str) -> None:
     with errors_shown():
         start_job(run, "evaluate", ["--protocol", protocol, "--metrics", metrics])
+
+
+def _stop(run: Run) -> None:
+    with errors_shown():
+        stop_job(run)

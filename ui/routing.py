@@ -1,10 +1,14 @@
 """The pages of the app, and the way to them."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
-from streamlit.navigation.page import Page
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import Page
 
 
-def navigate() -> Page:
+def navigate() -> "Page":
     """The page that was asked for; app.py runs it."""
     st.session_state["routed"] = True
     return _navigation()
@@ -21,7 +25,7 @@ def require_router() -> None:
         st.rerun()
 
 
-def _navigation() -> Page:
+def _navigation() -> "Page":
     return st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", icon=":material/tune:", default=True),

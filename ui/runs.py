@@ -9,7 +9,8 @@ from ui.errors import plain
 
 def choose_run() -> tuple[str, Run] | None:
     """Let a person choose among all runs with a model; None, and a word, where there is none."""
-    runs = {address: run for address, run in all_runs() if run.has_model and not run.problem()}
+    found = [(address, run, run.problem()) for address, run in all_runs()]
+    runs = {address: run for address, run, problem in found if run.has_model and not problem}
     for note in state.read_link(runs):
         st.info(plain(note), icon=":material/link_off:")
     if not runs:
@@ -27,7 +28,7 @@ def choose_run() -> tuple[str, Run] | None:
         help="Shipped runs and those of your own folder. Type to search.",
     )
     state.choose_run(chosen)
-    damaged = [f"{address}: {run.problem()}" for address, run in all_runs() if run.problem()]
+    damaged = [f"{address}: {problem}" for address, _, problem in found if problem]
     if damaged:
         with st.sidebar.expander(f"{len(damaged)} damaged", icon=":material/warning:"):
             for problem in damaged:

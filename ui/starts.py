@@ -1,6 +1,6 @@
 """Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
@@ -63,10 +63,10 @@ def first_start(dataset: Dataset | None) -> Start:
 def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
     """The controls that choose a start."""
     kinds = dict(KINDS) if dataset is not None else {k: KINDS[k] for k in ("upload", "prior")}
-    begun_from = there.start.kind if there.start else "prior"
-    st.session_state.setdefault(
-        f"{key}-kind", begun_from if begun_from in kinds else next(iter(kinds))
-    )
+    if st.session_state.get(f"{key}-shown") != there.start:  # undo, a link, the browser's Back
+        begun_from = there.start.kind if there.start else "prior"
+        st.session_state[f"{key}-kind"] = begun_from if begun_from in kinds else next(iter(kinds))
+        st.session_state[f"{key}-shown"] = there.start
     kind = st.segmented_control(
         "Start from",
         list(kinds),
@@ -102,7 +102,7 @@ def _look_up(there: Exploration, start: Start, model: VAE, dataset: Dataset | No
 def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
     if dataset is None:
         raise DataError("the data set of this run cannot be read")
-    generator = torch.Generator(dataset.device).manual_seed(0)  # what factors leave open
+    generator = torch.Generator(dataset.device).manual_seed(start.instance)
     if start.kind == "factors" and dataset.factor_sizes:
         return dataset.images(torch.tensor([start.numbers]), generator)[0]
     if start.kind == "image" and not dataset.factor_sizes and start.numbers[0] < len(dataset):
@@ -128,25 +128,27 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
     else:
         names, sizes = ("image",), (len(dataset),)
 
+    widgets = [f"{key}-number-{place}" for place in range(len(names))]
+
     def pick() -> None:
-        chosen = tuple(int(st.session_state[f"{key}-{name}"]) for name in names)
-        there.begin(Start(kind, chosen))
+        there.begin(Start(kind, tuple(int(st.session_state[widget]) for widget in widgets)))
 
-    for name, size, value in zip(names, sizes, numbers, strict=True):
+    for widget, name, size, value in zip(widgets, names, sizes, numbers, strict=True):
+        st.session_state[widget] = value
         if size > 1:
-            st.session_state[f"{key}-{name}"] = value
-            st.slider(plain(name), 0, size - 1, key=f"{key}-{name}", on_change=pick)
-        else:
-            st.session_state[f"{key}-{name}"] = 0
+            st.slider(plain(name), 0, size - 1, key=widget, on_change=pick)
 
-    def step(by: int | None) -> None:
-        if by is None:
-            index = int(np.random.default_rng().integers(len(dataset)))
-        else:
-            index = (_index_of(numbers, dataset) + by) % len(dataset)
-        factors = dataset.factors_at(torch.tensor([index]))[0].tolist()
-        there.begin(Start(kind, tuple(factors) if kind == "factors" else (index,)))
+    def step(by: int) -> None:
+        index = (_index_of(numbers, dataset) + by) % len(dataset)
+        there.begin(_start_at(index, kind, dataset))
 
+    def draw() -> None:
+        random = np.random.default_rng()
+        instance = int(random.integers(1, 10**6)) if has_instances else 0
+        there.begin(_start_at(int(random.integers(len(dataset))), kind, dataset, instance))
+
+    # Without factors each image has its own number.
+    has_instances = dataset.is_noisy and kind == "factors"
     with st.container(horizontal=True):
         st.button(
             "",
@@ -169,9 +171,24 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
             icon=":material/shuffle:",
             key=f"{key}-random",
             shortcut="n",
-            on_click=step,
-            args=(None,),
+            on_click=draw,
         )
+        if has_instances:
+            st.button(
+                "Another of these",
+                key=f"{key}-instance",
+                help="Another image of the same factors: they do not decide everything here.",
+                on_click=lambda: there.begin(replace(begun, instance=begun.instance + 1)),
+            )
+
+
+def _start_at(
+    index: int, kind: Literal["factors", "image"], dataset: Dataset, instance: int = 0
+) -> Start:
+    if kind == "image":
+        return Start("image", (index,))
+    factors = dataset.factors_at(torch.tensor([index]))[0].tolist()
+    return Start("factors", tuple(factors), instance)
 
 
 def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
@@ -199,6 +216,7 @@ def _choose_upload(there: Exploration, model: VAE, key: str) -> None:
     if file is None or file.file_id == st.session_state.get(f"{key}-file-read"):
         return
     st.session_state[f"{key}-file-read"] = file.file_id
+    st.session_state[f"{key}-note"] = ""
     with errors_shown():
         image, note = read_image(file.getvalue(), model.image_shape)
         there.begin(Start("upload", upload=to_pixels(image)))

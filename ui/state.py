@@ -6,6 +6,7 @@ another person the same image, and the browser's Back goes to the code before.
 """
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 Code = tuple[float, ...]
 
 MAX_HISTORY = 200
-# Beyond this no decoder was ever trained; a link could ask for anything.
-MAX_CODE = 20.0
+_START = re.compile(
+    r"(?P<kind>factors|image|prior)-(?P<numbers>\d{1,9}(\.\d{1,9}){0,63})(~(?P<instance>\d{1,9}))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -29,30 +32,30 @@ class Start:
         kind: an image by its factors, an image by its place in a set without factors, a sample of
             the prior, or an uploaded image.
         numbers: the factors (F,), the index, or the seed.
+        instance: which of the images that the numbers leave open, in noisy sets.
         upload: the uploaded image, uint8 (H, W, C).
     """
 
     kind: Literal["factors", "image", "prior", "upload"]
     numbers: tuple[int, ...] = ()
+    instance: int = 0
     upload: NDArray[np.uint8] | None = field(default=None, compare=False)
 
     def to_text(self) -> str:
         """The start in a URL."""
-        return "-".join([self.kind, ".".join(map(str, self.numbers))]).rstrip("-")
+        numbers = ".".join(map(str, self.numbers))
+        return f"{self.kind}-{numbers}" + (f"~{self.instance}" if self.instance else "")
 
     @classmethod
     def from_text(cls, text: str) -> "Start | None":
         """The start that a URL names, or None. Whether the data set has it is not known here."""
-        kind, _, numbers = text.partition("-")
-        parts = numbers.split(".") if numbers else []
-        if kind not in ("factors", "image", "prior") or len(parts) > 64:
+        found = _START.fullmatch(text)
+        if found is None:
             return None
-        if not parts or not all(part.isascii() and part.isdigit() for part in parts):
+        values = tuple(int(part) for part in found["numbers"].split("."))
+        if found["kind"] != "factors" and len(values) != 1:
             return None
-        values = tuple(int(part[:10]) for part in parts)
-        if kind != "factors" and len(values) != 1:
-            return None
-        return cls(kind, values)  # type: ignore[arg-type]
+        return cls(found["kind"], values, int(found["instance"] or 0))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -64,14 +67,14 @@ class Exploration:
         start: where it began; None lets the page choose.
         code: where the handles stand, (N,); None means at the start's own code.
         hard: whether the start's code is that of the most likely categories.
-        history: earlier starts and codes, the latest last.
+        history: earlier starts, codes and `hard`, the latest last.
     """
 
     address: str
     start: Start | None = None
     code: Code | None = None
     hard: bool = False
-    history: list[tuple[Start | None, Code | None]] = field(default_factory=list)
+    history: list[tuple[Start | None, Code | None, bool]] = field(default_factory=list)
 
     def move(self, code: Code | None) -> None:
         """Go to another code; `undo` comes back."""
@@ -85,15 +88,16 @@ class Exploration:
 
     def begin_hard(self, hard: bool) -> None:
         """Take the start's code as that of the most likely categories, or as their expectation."""
+        self._remember()
         self.hard, self.code = hard, None
 
     def undo(self) -> None:
         """Go back one step, where there is one."""
         if self.history:
-            self.start, self.code = self.history.pop()
+            self.start, self.code, self.hard = self.history.pop()
 
     def _remember(self) -> None:
-        self.history = [*self.history[1 - MAX_HISTORY :], (self.start, self.code)]
+        self.history = [*self.history[1 - MAX_HISTORY :], (self.start, self.code, self.hard)]
 
 
 def exploration(address: str) -> Exploration:
@@ -131,7 +135,9 @@ def read_link(known: Collection[str]) -> list[str]:
         return []
     st.session_state["link"] = link
     notes = []
-    address = link.get("run", "")
+    if "run" not in link:
+        return ["The link names no run, so its start and code mean nothing. This is a run of ours."]
+    address = link["run"]
     if address not in known:
         return [f"The link names the run “{address[:80]}”, which is not here. This is another one."]
     choose_run(address)
@@ -168,4 +174,4 @@ def _parse_code(text: str) -> Code | None:
         values = tuple(float(part) for part in text[:4096].split(","))
     except ValueError:
         return None
-    return values if all(math.isfinite(v) and abs(v) <= MAX_CODE for v in values) else None
+    return values if all(math.isfinite(v) for v in values) else None

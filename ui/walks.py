@@ -15,7 +15,6 @@ from dvae_core.traversal import (
 )
 from ui.boards import BoardView
 from ui.images import show_grid
-from ui.starts import Begun
 
 GRID_SIDE = 9
 WALK_IMAGES = 12
@@ -42,14 +41,21 @@ def show_pair(view: BoardView, key: str) -> None:
     show_grid(to_pixels(grid), caption)
 
 
-def show_interpolation(view: BoardView, begun: Begun, dataset: Dataset | None, key: str) -> None:
-    """From the code in hand to that of another image: all latents together, then one by one."""
+def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key: str) -> None:
+    """From the code in hand to that of another image: all latents together, then one by one.
+
+    With `hard` the way ends at the other image's most likely categories; in between all codes are
+    soft.
+    """
     if dataset is None:
         st.info("The other image comes from the data set, which cannot be read here.")
         return
-    seed = st.number_input("Other image (seed)", 0, 9999, 1, key=f"{key}-seed", width=180)
+    seed = st.number_input(
+        "The other image, drawn by this number", 0, 9999, 1, key=f"{key}-seed", width=300
+    )
     other = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(int(seed)))[0]
-    end = encode_image(view.model, other).mean_code()[0]
+    posterior = encode_image(view.model, other)
+    end = (posterior.mode_code() if hard else posterior.mean_code())[0]
     straight = to_pixels(decode_codes(view.model, interpolate(view.code, end, WALK_IMAGES)))
     moving = [latent for latent in view.order if view.profile.active[latent]]
     by_latent = to_pixels(decode_codes(view.model, interpolate_by_latent(view.code, end, moving)))

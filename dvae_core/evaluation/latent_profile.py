@@ -47,10 +47,9 @@ class LatentProfile:
         """Latents, the one with the largest KL first."""
         return np.argsort(-self.kl, kind="stable").tolist()
 
-    def by_information(self, factor_name: str) -> list[int]:
+    def by_information(self, factor: int) -> list[int]:
         """Latents, the one that tells most about a factor first."""
-        column = self.information[:, self.factor_names.index(factor_name)]
-        return np.argsort(-column, kind="stable").tolist()
+        return np.argsort(-self.information[:, factor], kind="stable").tolist()
 
     def carries(self, latent: int) -> tuple[str, float | None]:
         """The factor that a latent tells most about, and which share of it; ("", None) without

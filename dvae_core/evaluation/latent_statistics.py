@@ -48,6 +48,17 @@ class LatentStatistics:
         return self.kl > ACTIVE_KL
 
 
+def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many categories each latent uses: the exponential of the entropy of its aggregate
+    posterior, from 1 to K, (N,).
+
+    Args:
+        usage: (N, K), each row summing to one.
+    """
+    surprise = -np.log(usage, where=usage > 0, out=np.zeros_like(usage))
+    return np.exp((usage * surprise).sum(axis=1))
+
+
 def latent_statistics(
     model: Autoencoder,
     dataset: Dataset,

@@ -109,6 +109,11 @@ class Evaluation(_Record):
             raise EvaluationError(reasons[0] if reasons else f"{name} was not measured")
         return np.array(table.values)
 
+    def columns(self, name: str, protocol: ProtocolName) -> list[str]:
+        """The factors that the columns of a table are."""
+        table = self.table(name, protocol)
+        return list(table.columns) if table is not None else []
+
     def replaced(
         self,
         metric: Metric,

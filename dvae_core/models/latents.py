@@ -186,6 +186,11 @@ class CategoricalLatents(nn.Module):
         return _gumbel(shape, generator, self.values.device)
 
     @property
+    def code_range(self) -> tuple[float, float]:
+        """Least and greatest value that the decoder was trained to read."""
+        return self.values.min().item(), self.values.max().item()
+
+    @property
     def spans(self) -> tuple[str, ...]:
         """Ranges that a traversal can cover: all categories, as there is nothing beyond them."""
         return ("categories",)
@@ -248,6 +253,11 @@ class GaussianLatents(nn.Module):
         """Standard normal noise (count, N) for `GaussianPosterior.sample`."""
         shape = (count, self.num_latents)
         return torch.randn(shape, generator=generator, device=self.anchor.device)
+
+    @property
+    def code_range(self) -> tuple[float, float]:
+        """There is no bound, but beyond ten standard deviations of the prior no data lie."""
+        return -10.0, 10.0
 
     @property
     def spans(self) -> tuple[str, ...]:

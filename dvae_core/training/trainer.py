@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.base import Dataset
-from dvae_core.errors import TrainingError
+from dvae_core.errors import ConfigError, TrainingError
 from dvae_core.models.vae import build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
 from dvae_core.run import Run, State, Status, this_process
@@ -51,40 +51,19 @@ def train(
     Raises:
         TrainingError: a loss is not finite; the folder then says failed, and why, and keeps the
             last good state.
-        CoreError: the data set or the saved state cannot be read.
+        RunError: another process trains the run, or its saved state cannot be read.
+        DataError: the data set cannot be read.
     """
-    config = run.record
-    run.clear_stop_request()
-    pid, started_at = this_process()
-    status = Status(state=State.RUNNING, steps=config.steps, pid=pid, process_started_at=started_at)
-    run.write_status(status)
-    try:
-        with _threads(config.threads):
-            device = choose_device(config.device)
-            dataset = load_dataset(config.dataset, config.image_size, device)
-            training = Training(config, dataset, device)
-            if run.has_trainer_state:
-                training.load_state(run.load_trainer_state(training.state()))
-            run.truncate_metrics(training.step)
-            status = status.model_copy(
-                update={"device": device.type, "step": training.step, "seconds": training.seconds}
-            )
-            run.write_status(status)
-            finished = _run_steps(run, training, status, on_progress, should_stop)
-    except BaseException as error:
-        state = State.FAILED if isinstance(error, Exception) else State.STOPPED
-        run.write_status(_ended(run.status(), state, str(error) or type(error).__name__))
-        raise
-    status = _ended(run.status(), State.FINISHED if finished else State.STOPPED)
-    run.write_status(status)
-    return status
+    with run.reserved_for("training"):
+        return _train(run, on_progress, should_stop)
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, compiled: bool = False) -> torch.device:
     """The device that a config's `device` means on this machine.
 
     Raises:
-        TrainingError: this machine has no such device.
+        ConfigError: this machine has no such device, or a compiled step is asked of another one
+            than cuda.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -92,11 +71,15 @@ def choose_device(name: str) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
+        name = next(device for device, there in available.items() if there)
     if not available[name]:
-        raise TrainingError(
+        raise ConfigError(
             f"device {name} is asked for, but this machine offers "
             f"{', '.join(device for device, there in available.items() if there)}"
+        )
+    if compiled and name != "cuda":
+        raise ConfigError(
+            f"compiled is set, but the device is {name}: only on cuda is a compiled step faster"
         )
     return torch.device(name)
 
@@ -149,7 +132,7 @@ class Training:
         self._summed_steps = 0
         self._losses = self._compute_losses
         if config.compiled:
-            self._losses = _compiled(self._compute_losses, device)
+            self._losses = torch.compile(self._compute_losses, mode="reduce-overhead")
 
     def advance(self) -> None:
         """One update of all parameters.
@@ -189,6 +172,17 @@ class Training:
                     f"{name} is {total.item()} at step {self.step}: the training diverged; "
                     f"try a smaller learning_rate"
                 )
+
+    def check_weights(self) -> None:
+        """Raise `TrainingError` if the last update left weights that are not finite: a state that
+        cannot be continued must not replace one that can."""
+        for module in (self.model, self.objective):
+            for name, tensor in module.state_dict().items():
+                if not tensor.isfinite().all():
+                    raise TrainingError(
+                        f"{name} is not finite after step {self.step}: the training diverged; "
+                        f"try a smaller learning_rate"
+                    )
 
     def take_means(self) -> dict[str, float]:
         """Means of the loss terms, nats per image, over the steps since the last call."""
@@ -259,6 +253,36 @@ class Training:
         return [*names, "total_correlation"] if "objective" in self.optimizers else names
 
 
+def _train(
+    run: Run, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+) -> Status:
+    config = run.record
+    run.clear_stop_request()
+    pid, started_at = this_process()
+    status = Status(state=State.RUNNING, steps=config.steps, pid=pid, process_started_at=started_at)
+    run.write_status(status)
+    try:
+        with _threads(config.threads):
+            device = choose_device(config.device, config.compiled)
+            dataset = load_dataset(config.dataset, config.image_size, device)
+            training = Training(config, dataset, device)
+            if run.has_trainer_state:
+                training.load_state(run.load_trainer_state(training.state()))
+            run.truncate_metrics(training.step)
+            status = status.model_copy(
+                update={"device": device.type, "step": training.step, "seconds": training.seconds}
+            )
+            run.write_status(status)
+            finished = _run_steps(run, training, status, on_progress, should_stop)
+    except BaseException as error:
+        state = State.FAILED if isinstance(error, Exception) else State.STOPPED
+        run.write_status(_ended(run.status(), state, str(error) or type(error).__name__))
+        raise
+    status = _ended(run.status(), State.FINISHED if finished else State.STOPPED)
+    run.write_status(status)
+    return status
+
+
 def _run_steps(
     run: Run,
     training: Training,
@@ -292,17 +316,23 @@ def _run_steps(
             run.write_status(status)
             logged_step, logged_at = training.step, now
         if ending or now - saved_at >= config.checkpoint_seconds:
-            _save(run, training)
+            save_state(run, training)
             saved_at = time.monotonic()
         on_progress(Progress(training.step, config.steps, metrics))
     if training.step == config.steps and not run.has_model:
-        _save(run, training)
+        save_state(run, training)
     run.write_status(status.model_copy(update={"step": training.step, "seconds": training.seconds}))
     return training.step >= config.steps
 
 
-def _save(run: Run, training: Training) -> None:
-    training.check_finite()  # a state that cannot be continued must not replace one that can
+def save_state(run: Run, training: Training) -> None:
+    """Replace the saved state of a run and the weights that readers see.
+
+    Raises:
+        TrainingError: a loss or a weight is not finite; nothing is replaced then.
+    """
+    training.check_finite()
+    training.check_weights()
     # First what resuming reads, whole in itself; the files for readers follow.
     run.save_trainer_state(training.state())
     run.save_objective(training.objective)
@@ -328,15 +358,6 @@ def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:
         "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
         "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
     }
-
-
-def _compiled(losses: Callable, device: torch.device) -> Callable:
-    if device.type != "cuda":
-        raise TrainingError(
-            f"compiled is set, but the device is {device.type}: only on cuda is a compiled step "
-            f"faster"
-        )
-    return torch.compile(losses, mode="reduce-overhead")
 
 
 @contextmanager

@@ -1,9 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dvae_core.config import RunConfig
+from dvae_core.data.imported import import_images
 from dvae_core.run import Run
+from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 
 
@@ -67,6 +71,52 @@ def test_undo_brings_the_start_before(open_app: OpenApp, runs: dict[str, Run]) -
     assert app.sidebar.slider[0].value == 16
 
 
+def test_the_side_bar_follows_undo_to_another_kind_of_start(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app()
+    kind = "checkpoints/discrete-start-kind"
+    app.button_group(key=kind).set_value("prior").run()
+    assert app.query_params["start"] == "prior-0"
+    app.button(key="undo").click().run()
+    assert app.query_params["start"] == "factors-16.16"
+    assert app.button_group(key=kind).value == "data"
+
+
+def test_factors_with_hostile_names_are_shown(
+    open_app: OpenApp,
+    runs: dict[str, Run],
+    own_folders: Path,
+    tiny_config: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DVAE_DATA", str(own_folders / "data"))
+    images = np.random.default_rng(0).integers(0, 255, (6, 32, 32), np.uint8)
+    factors = np.array([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
+    source = own_folders / "odd.npz"
+    np.savez(source, images=images, factors=factors, factor_names=np.array(["kind", "KL"]))
+    import_images(source, "odd", 32)
+    config = tiny_config.model_copy(update={"dataset": "odd", "steps": 2})
+    train(Run.create(own_folders / "runs" / "odd", config, (1, 32, 32)))
+    app = open_app(run="runs/odd")
+    assert not app.exception
+    assert not app.error
+    app.sidebar.slider[1].set_value(2).run()
+    assert app.query_params["start"].endswith(".2")
+
+
+def test_a_noisy_set_shows_another_image_of_the_same_factors(
+    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig
+) -> None:
+    config = tiny_config.model_copy(update={"dataset": "digits", "steps": 2})
+    train(Run.create(own_folders / "runs" / "digits", config, (1, 32, 32)))
+    app = open_app(run="runs/digits", start="factors-3")
+    first = app.metric[0].value
+    app.button(key="runs/digits-start-instance").click().run()
+    assert app.query_params["start"] == "factors-3~1"
+    assert app.metric[0].value != first
+
+
 def test_the_loss_is_of_the_code_in_the_link(open_app: OpenApp, runs: dict[str, Run]) -> None:
     at_start = open_app(run="runs/smooth", start="factors-3.20").metric[0].value
     elsewhere = open_app(run="runs/smooth", start="factors-3.20", code="2,2,-2").metric[0].value
@@ -84,7 +134,9 @@ def test_the_loss_is_of_the_code_in_the_link(open_app: OpenApp, runs: dict[str, 
         ({"run": "runs/smooth", "start": "x"}, "cannot be read"),
         ({"run": "runs/smooth", "start": "prior-1", "code": "1,2"}, "has 2 values, but this model"),
         ({"run": "runs/smooth", "start": "prior-1", "code": "1,nan,2"}, "code cannot be read"),
-        ({"run": "runs/smooth", "start": "prior-1", "code": "1,1e9,2"}, "code cannot be read"),
+        ({"run": "runs/smooth", "start": "prior-1", "code": "1,1e9,2"}, "leaves the range -10 to"),
+        ({"run": "checkpoints/discrete", "code": "15,-15"}, "leaves the range -1 to 1"),
+        ({"start": "prior-1"}, "names no run"),
         ({"run": "runs/smooth", "start": "prior-1", "code": "<b>"}, "code cannot be read"),
     ],
 )

@@ -35,8 +35,8 @@ def test_the_heat_map_names_its_protocol_for_both_families(
 
 def test_choosing_latent_and_factor_opens_the_cell(open_app: OpenApp, runs: dict[str, Run]) -> None:
     app = open_app(PAGE, run="runs/smooth")
-    app.selectbox(key="cell-latent").set_value(2)
-    app.selectbox(key="cell-factor").set_value(1).run()
+    app.selectbox(key="runs/smooth-latent").set_value(2)
+    app.selectbox(key="runs/smooth-factor").set_value(1).run()
     assert not app.exception
     assert "**latent 2** beside **y**" in [element.value for element in app.markdown]
 

@@ -54,6 +54,6 @@ def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile
 def test_latents_are_ordered_by_kl_or_by_a_factor() -> None:
     profile = profile_of([0.01, 2.0, 1.0], [[0.0, 0.1], [0.2, 0.9], [0.5, 0.3]])
     assert profile.by_kl() == [1, 2, 0]
-    assert profile.by_information("x") == [2, 1, 0]
+    assert profile.by_information(0) == [2, 1, 0]
     assert profile.carries(1) == ("y", 0.9)
     assert profile.active.tolist() == [False, True, True]

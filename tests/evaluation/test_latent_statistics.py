@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.latent_statistics import latent_statistics
+from dvae_core.evaluation.latent_statistics import categories_used, latent_statistics
 from tests.evaluation.known import CategoricalModel, GaussianModel, Plain
 
 
@@ -50,3 +50,8 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
     broken = GaussianModel(lambda x: x / 0)
     with pytest.raises(EvaluationError, match="not finite"):
         latent_statistics(broken, Plain(3), 10, seed=0)
+
+
+def test_categories_used_run_from_one_to_all() -> None:
+    usage = np.array([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    np.testing.assert_allclose(categories_used(usage), [1.0, 2.0, 4.0])

@@ -5,9 +5,16 @@ import torch
 
 from dvae_core.config import RunConfig
 from dvae_core.data.circles import Circles
-from dvae_core.errors import TrainingError
+from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.run import Run, State
-from dvae_core.training.trainer import Progress, Training, choose_device, noise_scale_at, train
+from dvae_core.training.trainer import (
+    Progress,
+    Training,
+    choose_device,
+    noise_scale_at,
+    save_state,
+    train,
+)
 
 CPU = torch.device("cpu")
 OBJECTIVES = ("elbo", "factor")
@@ -128,6 +135,33 @@ def test_a_loss_that_is_not_finite_fails_with_step_and_term(
     assert all(tensor.isfinite().all() for tensor in weights(run).values())
 
 
+def test_weights_that_are_not_finite_replace_no_good_state(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+    training = Training(tiny_config, Circles(32), CPU)
+    save_state(run, training)
+    with torch.no_grad():
+        training.model.decoder.hidden.weight[0, 0] = float("inf")
+    with pytest.raises(TrainingError, match=r"decoder\.hidden\.weight is not finite"):
+        save_state(run, training)
+    assert all(tensor.isfinite().all() for tensor in weights(run).values())
+
+
+def test_two_processes_do_not_train_one_run(tmp_path: Path, tiny_config: RunConfig) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+    with (
+        run.reserved_for("training"),
+        pytest.raises(RunError, match="held by another process for training"),
+    ):
+        train(Run(run.path))
+
+
+def test_a_compiled_step_is_refused_without_cuda() -> None:
+    with pytest.raises(ConfigError, match="compiled is set, but the device is cpu"):
+        choose_device("cpu", compiled=True)
+
+
 def test_a_full_disk_fails_the_run_and_keeps_the_last_state(
     tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,19 +219,16 @@ def test_threads_are_set_for_the_training_alone(tiny_config: RunConfig, tmp_path
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     missing = "cuda" if not torch.cuda.is_available() else "mps"
-    with pytest.raises(TrainingError, match=f"device {missing} is asked for, but this machine"):
+    with pytest.raises(ConfigError, match=f"device {missing} is asked for, but this machine"):
         choose_device(missing)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_compiled_step_gives_the_plain_steps_losses(
-    tiny_config: RunConfig, objective: str
-) -> None:
+def test_a_compiled_step_gives_the_plain_steps_losses(tiny_config: RunConfig) -> None:
     device = torch.device("cuda")
     means = []
     for compiled in (False, True):
-        update = {"objective": objective, "device": "cuda", "compiled": compiled}
+        update = {"device": "cuda", "compiled": compiled}
         training = Training(tiny_config.model_copy(update=update), Circles(32, device), device)
         for _ in range(10):
             training.advance()

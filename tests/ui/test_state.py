@@ -4,7 +4,13 @@ from ui.state import MAX_HISTORY, Exploration, Start
 
 
 @pytest.mark.parametrize(
-    "start", [Start("factors", (3, 17)), Start("image", (5,)), Start("prior", (0,))]
+    "start",
+    [
+        Start("factors", (3, 17)),
+        Start("image", (5,)),
+        Start("prior", (0,)),
+        Start("factors", (7,), 12),
+    ],
 )
 def test_a_start_survives_its_text(start: Start) -> None:
     assert Start.from_text(start.to_text()) == start
@@ -44,6 +50,15 @@ def test_undo_goes_back_through_codes_and_starts() -> None:
     assert there.code is None
     there.undo()
     assert there.start == Start("prior", (0,))
+
+
+def test_undo_brings_back_what_snapping_changed() -> None:
+    there = Exploration("runs/a", Start("prior", (0,)))
+    there.move((1.0,))
+    there.begin_hard(True)
+    assert (there.code, there.hard) == (None, True)
+    there.undo()
+    assert (there.code, there.hard) == ((1.0,), False)
 
 
 def test_the_history_is_bounded() -> None:

@@ -144,6 +144,9 @@ class Board {
       this.rows.delete(latent);
     }
     const repaint = frames !== this.frames;
+    // What plays belongs to the start that it was begun from.
+    const starts = (rows) => JSON.stringify(rows.map((row) => [row.latent, row.start]).sort());
+    if (this.playing && starts(data.rows) !== starts(this.data.rows)) this.stop();
     this.data = data;
     this.frames = frames;
     this.committed = [];
