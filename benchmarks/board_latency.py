@@ -1,6 +1,6 @@
 """How long from letting go of a handle to new frames on every row, in a real browser.
 
-    python benchmarks/board_latency.py
+    python -m benchmarks.board_latency
 
 Models of the paper's size (10 latents of 64 categories, 64x64), grey and RGB, trained for 300 steps
 (half a minute each), so that there is something in their frames. The time runs in the browser, from

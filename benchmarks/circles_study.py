@@ -1,7 +1,7 @@
 """Do categorical latents lie along the axes where Gaussian ones turn? The quick preset, many seeds.
 
-    python benchmarks/circles_study.py --output runs/circles-study --seeds 10
-    python benchmarks/circles_study.py --output runs/soft --seeds 3 -- --sampling soft
+    python -m benchmarks.circles_study --output runs/circles-study --seeds 10
+    python -m benchmarks.circles_study --output runs/soft --seeds 3 -- --sampling soft
 
 Trains both families for each seed, two runs at a time on a core each, and prints the 20-bin MIG.
 What is there already is neither trained nor measured again, so that the study can be interrupted.

@@ -1,6 +1,6 @@
 """Images a second of every data set that is here, in batches of 64 at 64x64, and their memory.
 
-    python benchmarks/datasets.py
+    python -m benchmarks.datasets
 
 The originals are measured where their files are; the others are always there. Each set has a
 process of its own. Memory is what the process holds for itself after the batches, less what it held
@@ -28,7 +28,7 @@ def main() -> None:
     print("|---|---|---|")
     for info in dataset_states():
         if info.state == "ready":
-            command = [sys.executable, __file__, info.name]
+            command = [sys.executable, "-m", "benchmarks.datasets", info.name]
             print(
                 subprocess.run(command, check=True, capture_output=True, text=True).stdout, end=""
             )

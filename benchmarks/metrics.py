@@ -1,6 +1,6 @@
 """How long the metrics take on `sprites`, 64x64, 10 latents of 64 categories.
 
-    python benchmarks/metrics.py
+    python -m benchmarks.metrics
 
 Trains for 300 steps first, then measures each set of metrics in a process of its own, as the app
 does, from nothing. Exact DCI takes most of it.

@@ -29,7 +29,9 @@ def _navigation() -> "Page":
     return st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", icon=":material/tune:", default=True),
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/factors.py", title="Factors", icon=":material/grid_on:"),
+            st.Page("pages/method.py", title="Method", icon=":material/school:"),
             st.Page("pages/data.py", title="Data", icon=":material/photo_library:"),
         ]
     )

@@ -5,6 +5,7 @@ the same images, and so their codes can be set beside each other.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,18 @@ class Link:
         return float(np.interp(value, self.own, self.partner))
 
 
+class Partners(NamedTuple):
+    """Two latents that carry the same.
+
+    Attributes:
+        latents: of the left model and of the right.
+        factor: that both carry; None where there are no factors.
+    """
+
+    latents: tuple[int, int]
+    factor: int | None
+
+
 def link_by_quantile(own: Codes, partner: Codes) -> Link:
     """The same quantile of the data, counted from the other end where the codes run against each
     other.
@@ -48,8 +61,9 @@ def link_by_quantile(own: Codes, partner: Codes) -> Link:
     """
     sign = _sign(own, partner)
     shares = np.linspace(0.0, 1.0, _QUANTILES)
-    own_quantiles = np.quantile(own, shares)
-    partner_quantiles = np.quantile(partner, shares if sign > 0 else shares[::-1])
+    own_quantiles = np.quantile(own.astype(np.float64), shares)
+    partner_shares = shares if sign > 0 else shares[::-1]
+    partner_quantiles = np.quantile(partner.astype(np.float64), partner_shares)
     return _link(own_quantiles, partner_quantiles, sign)
 
 
@@ -71,10 +85,8 @@ def link_by_factor(own: Codes, partner: Codes, factor: NDArray[np.integer]) -> L
     return _link(own_means[order], partner_means[order], _sign(own_means, partner_means))
 
 
-def pair_latents(
-    left: Codes, right: Codes, factors: Factors
-) -> list[tuple[int, int, int | None]]:
-    """Latents of two models that carry the same, no latent twice: (left, right, factor).
+def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
+    """Latents of two models that carry the same, no latent twice.
 
     By the factor that each carries, where there are factors; else by what the latents tell about
     each other, and the factor is None. Both are the assignment with the largest sum of mutual
@@ -88,10 +100,12 @@ def pair_latents(
     if factors.shape[1] == 0:
         between = measure_information(left, discretize(right, PAPER_BINS)).matrix  # (N, N')
         partners = latents_of_factors(between)
-        return [(own, other, None) for other, own in enumerate(partners) if own is not None]
+        return [
+            Partners((own, other), None) for other, own in enumerate(partners) if own is not None
+        ]
     carried = [latents_of_factors(measure_information(c, factors).matrix) for c in (left, right)]
     return [
-        (own, other, factor)
+        Partners((own, other), factor)
         for factor, (own, other) in enumerate(zip(*carried, strict=True))
         if own is not None and other is not None
     ]

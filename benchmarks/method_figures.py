@@ -1,0 +1,112 @@
+"""The figures and the numbers of docs/method.md.
+
+    python -m benchmarks.method_figures --output docs/images
+    python -m benchmarks.method_figures --output docs/images --study runs/circles-study
+
+Reads the shipped runs, and of a study (benchmarks/circles_study.py) the worst, median and best run
+of each family.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dvae_core.data import load_dataset
+from dvae_core.evaluation import mig
+from dvae_core.evaluation.axis_angles import factor_grid, factor_plane
+from dvae_core.evaluation.results import EvaluationSettings
+from dvae_core.evaluation.seeds import FAMILIES, read_seed_scores
+from dvae_core.evaluation.subject import Subject
+from dvae_core.latent_plane import PlanePicture, draw_plane, side_by_side
+from dvae_core.rotation import costs_by_angle, round_normal, uniform_grid
+from dvae_core.run import SHIPPED_ROOT, Run, list_runs
+
+SHOWN_DEGREES = (0, 15, 30, 45)
+NUM_CATEGORIES = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True, help="folder of the figures")
+    parser.add_argument("--study", type=Path, help="folder of runs of both families")
+    asked = parser.parse_args()
+    asked.output.mkdir(parents=True, exist_ok=True)
+    shipped = [(family, Run(SHIPPED_ROOT / f"circles-{family}")) for family in FAMILIES]
+    write_planes(asked.output / "method-planes.svg", shipped, columns=2)
+    write_turned_grids(asked.output / "method-turned-grids.png")
+    print_costs()
+    if asked.study is not None:
+        scores = read_seed_scores(list_runs(asked.study), "paper")
+        ranked = [
+            (f"{rank} {family}", run)
+            for family in FAMILIES
+            for rank, run in scores.worst_median_best(family, "mig")
+        ]
+        write_planes(asked.output / "method-seeds.svg", ranked, columns=3)
+
+
+def write_planes(path: Path, runs: list[tuple[str, Run]], columns: int) -> None:
+    """The grid of the first two factors in the latent plane of each run."""
+    pictures, titles = [], []
+    for name, run in runs:
+        picture, score = drawn(run)
+        pictures.append(picture)
+        titles.append(f"{name}, MIG {score:.3f}")
+    path.write_text(side_by_side(pictures, titles, columns), encoding="utf-8")
+
+
+def drawn(run: Run) -> tuple[PlanePicture, float]:
+    """The picture of a run, and its MIG; prints what is measured."""
+    model, record = run.load_model(), run.record
+    dataset = load_dataset(record.dataset, record.image_size)
+    points = Subject(run, dataset, "paper", EvaluationSettings(), num_workers=None).train
+    middle = [size // 2 for size in dataset.factor_sizes]
+    plane = factor_plane(model, points, factor_grid(dataset, middle, (0, 1)))
+    score = mig(points.codes, points.factors)
+    degrees = np.degrees(plane.fitted.angles)
+    print(
+        f"{run.path.name}: MIG {score:.3f}, angles {degrees[0]:.1f} and {degrees[1]:.1f} degrees, "
+        f"R2 {plane.fitted.r_squared:.3f}"
+    )
+    picture = draw_plane(
+        plane.codes,
+        plane.latents,
+        (dataset.factor_names[0], dataset.factor_names[1]),
+        bounded=record.latents == "categorical",
+        arrows=plane.fitted.matrix,
+        centre=plane.fitted.centre,
+    )
+    return picture, score
+
+
+def write_turned_grids(path: Path) -> None:
+    """A uniform grid after each of `SHOWN_DEGREES`, dark where there is much mass."""
+    tiles = []
+    for degrees in SHOWN_DEGREES:
+        mass = uniform_grid(NUM_CATEGORIES).turned(np.radians(degrees)).picture(np.empty(0))
+        upright = mass.T[::-1]  # the first latent to the right, the second up
+        grey = 235 - 195 * np.clip(upright * NUM_CATEGORIES**2 / 3, 0, 1)
+        large = grey.repeat(12, axis=0).repeat(12, axis=1)
+        tiles.append(np.pad(large, 8, constant_values=255))
+    Image.fromarray(np.concatenate(tiles, axis=1).round().astype(np.uint8)).save(path)
+
+
+def print_costs() -> None:
+    """What a made grid and a made normal of equal variances cost at each angle."""
+    angles = np.radians(SHOWN_DEGREES)
+    grid = costs_by_angle(uniform_grid(NUM_CATEGORIES), angles)
+    normal = costs_by_angle(round_normal(), angles)
+    columns = ("angle", "KL of the grid, nats", "cells spread", "mass clipped", "KL of the normal")
+    print("| " + " | ".join(columns) + " |")
+    print("|---" * len(columns) + "|")
+    for place, degrees in enumerate(SHOWN_DEGREES):
+        print(
+            f"| {degrees}° | {grid.kl[place]:.3f} | {grid.kl_spread[place]:.3f} | "
+            f"{grid.clipped[place]:.1%} | {normal.kl[place]:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The grid of two factors drawn in the plane of two latents, as SVG: for a page, which lets a
+pointer ask for the image behind a point, and for a file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 320
+_MARGIN = 30
+# One hue a factor, of like weight on a light and on a dark ground.
+FACTOR_COLORS = ("#2a88a8", "#e07b39")
+
+_Place = Callable[[NDArray[np.floating]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class PlanePicture:
+    """A drawn grid.
+
+    Attributes:
+        svg: the drawing, 320 x 320; its ink is the text colour of what surrounds it.
+        points: where each image of the grid lies in it, (rows, columns, 2).
+    """
+
+    svg: str
+    points: NDArray[np.float64]
+
+
+def draw_plane(
+    codes: NDArray[np.floating],
+    latents: tuple[int, int],
+    factor_names: tuple[str, str],
+    *,
+    bounded: bool,
+    arrows: NDArray[np.floating] | None = None,
+    centre: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0),
+) -> PlanePicture:
+    """Lines along equal values of each factor, the first latent to the right, the second up.
+
+    Lines on which the second factor varies carry the colour of the second, and so for the first;
+    they grow stronger with the value of the factor that stays.
+
+    Args:
+        codes: (rows, columns, 2), the first factor down, the second across.
+        latents: which ones these are.
+        factor_names: of the two factors.
+        bounded: the latents live in [-1, 1], whose border is drawn, and 0 is no special place.
+        arrows: (2, 2), column f is what the whole range of factor f does to the latents.
+        centre: (2,), where the arrows cross.
+    """
+    reach = 1.2 * (1.0 if bounded else max(1.0, float(np.abs(codes).max())))
+    scale = (SIDE / 2 - _MARGIN) / reach
+
+    def place(points: NDArray[np.floating]) -> NDArray[np.float64]:
+        return SIDE / 2 + scale * np.asarray(points, np.float64) * (1.0, -1.0)
+
+    points = place(codes)
+    parts = [_axes(place, reach, bounded, latents)]
+    for factor, lines in ((1, points), (0, points.swapaxes(0, 1))):
+        parts += _lines(lines, FACTOR_COLORS[factor])
+    if arrows is not None:
+        middle = np.asarray(centre)
+        ends = [np.stack([middle - arrow / 2, middle + arrow / 2]) for arrow in arrows.T]
+        for factor, end in enumerate(ends):
+            parts.append(_arrow(place(end), FACTOR_COLORS[factor], factor_names[factor]))
+    label = (
+        f"grid of {factor_names[0]} and {factor_names[1]} over latents {latents[0]}, {latents[1]}"
+    )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {SIDE}" role="img" '
+        f'aria-label="{escape(label)}" font-family="sans-serif" font-size="11">'
+        + "".join(parts)
+        + "</svg>"
+    )
+    return PlanePicture(svg, points)
+
+
+def side_by_side(pictures: Sequence[PlanePicture], titles: Sequence[str], columns: int) -> str:
+    """One SVG file of several drawings with a title above each, dark ink on white."""
+    height = SIDE + 24
+    rows = -(-len(pictures) // columns)
+    parts = []
+    for index, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        x, y = index % columns * SIDE, index // columns * height
+        inner = picture.svg.replace("<svg ", f'<svg x="{x}" y="{y + 24}" width="{SIDE}" ', 1)
+        parts.append(
+            f'<text x="{x + SIDE / 2}" y="{y + 18}" text-anchor="middle" fill="#1c2526" '
+            f'font-size="13">{escape(title)}</text>'
+            + inner.replace("viewBox", f'height="{SIDE}" viewBox', 1)
+        )
+    width = columns * SIDE
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {rows * height}" '
+        f'width="{width}" height="{rows * height}" font-family="sans-serif" color="#1c2526">'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>' + "".join(parts) + "</svg>\n"
+    )
+
+
+def _axes(place: _Place, reach: float, bounded: bool, latents: tuple[int, int]) -> str:
+    (left, bottom), (right, top) = place(np.array([[-1.0, -1.0], [1.0, 1.0]]) * reach)
+    middle = SIDE / 2
+    lines = [
+        f'<path d="M{left:.1f} {middle}H{right:.1f}M{middle} {top:.1f}V{bottom:.1f}" '
+        'stroke="currentColor" stroke-opacity=".25" fill="none"/>'
+    ]
+    if bounded:
+        (x0, y1), (x1, y0) = place(np.array([[-1.0, -1.0], [1.0, 1.0]]))
+        lines.append(
+            f'<rect x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" '
+            'fill="none" stroke="currentColor" stroke-opacity=".45" stroke-dasharray="3 3"/>'
+        )
+    lines.append(
+        f'<text x="{middle}" y="{SIDE - 9}" text-anchor="middle" fill="currentColor">'
+        f"latent {latents[0]} →</text>"
+        f'<text x="13" y="{middle}" text-anchor="middle" fill="currentColor" '
+        f'transform="rotate(-90 13 {middle})">latent {latents[1]} →</text>'
+    )
+    return "".join(lines)
+
+
+def _lines(lines: NDArray[np.float64], color: str) -> list[str]:
+    """One polyline a row of (rows, columns, 2) points, stronger from the first to the last."""
+    drawn = []
+    for line, opacity in zip(lines, np.linspace(0.3, 1.0, len(lines)), strict=True):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
+        drawn.append(
+            f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.3" '
+            f'stroke-opacity="{opacity:.2f}" stroke-linejoin="round"/>'
+        )
+    return drawn
+
+
+def _arrow(ends: NDArray[np.float64], color: str, name: str) -> str:
+    (x0, y0), (x1, y1) = ends
+    length = max(1e-9, float(np.hypot(x1 - x0, y1 - y0)))
+    along = np.array([x1 - x0, y1 - y0]) / length
+    across = np.array([-along[1], along[0]])
+    tip = np.array([x1, y1])
+    left, right = tip - 9 * along + 4.5 * across, tip - 9 * along - 4.5 * across
+    shape = (
+        f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"
+        f"M{left[0]:.1f} {left[1]:.1f}L{x1:.1f} {y1:.1f}L{right[0]:.1f} {right[1]:.1f}"
+    )
+    text = np.clip(tip + 13 * along, 16, SIDE - 16)
+    return (
+        # A rim in the colour of the ground keeps the arrow apart from the lines under it.
+        f'<path d="{shape}" fill="none" stroke="var(--paper, #ffffff)" stroke-width="6" '
+        'stroke-linecap="round"/>'
+        f'<path d="{shape}" fill="none" stroke="{color}" stroke-width="3" '
+        'stroke-linecap="round" stroke-linejoin="round"/>'
+        f'<text x="{text[0]:.1f}" y="{text[1] + 4:.1f}" text-anchor="middle" fill="{color}" '
+        'stroke="var(--paper, #ffffff)" stroke-width="4" paint-order="stroke" font-weight="700" '
+        f'font-size="13">{escape(name)}</text>'
+    )

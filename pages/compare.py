@@ -1,0 +1,114 @@
+"""Two runs on the same images: Gaussian beside discrete, and why a grid resists rotation."""
+
+import streamlit as st
+
+from dvae_core.evaluation import ProtocolName, read_evaluation
+from dvae_core.evaluation.axis_angles import FactorGrid
+from dvae_core.evaluation.seeds import SeedScores, read_seed_scores
+from ui.cached import st_load_dataset
+from ui.comparing import MATCHES, Comparison, choose_sides, open_comparison
+from ui.errors import errors_shown, plain
+from ui.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
+from ui.routing import require_router
+from ui.score_differences import differences_table, show_differences
+from ui.seeds import choose_folder, folders_of_seeds, show_seeds
+from ui.starts import choose_start
+from ui.turning import show_turning
+from ui.two_boards import show_boards, show_information
+
+PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "native")
+
+
+def show_plane(comparison: Comparison, grid: FactorGrid) -> None:
+    """The grid of two factors in both latent planes."""
+    panels = [
+        plane_panel(side.name, side.model, side.points, comparison.dataset, grid)
+        for side in comparison.sides
+    ]
+    show_panels(panels, comparison.dataset, grid, key="planes")
+
+
+require_router()
+chosen = choose_sides()
+if chosen is None:
+    st.stop()
+with errors_shown():
+    left, right = (run.record for _, run in chosen)
+    dataset = st_load_dataset(left.dataset, left.image_size)
+    comparison = open_comparison(*chosen, dataset)
+    with st.sidebar:
+        linked = st.toggle(
+            "Link the boards",
+            value=True,
+            key="linked",
+            help="Moving a latent moves its partner to the value that means the same.",
+        )
+        match = st.selectbox(
+            "Partners meet at the",
+            list(MATCHES),
+            format_func=MATCHES.__getitem__,
+            key="match",
+            disabled=not linked,
+        )
+        comparison.begin()  # settles a start that the left data set does not have
+        choose_start(
+            comparison.sides[0].there, comparison.sides[0].model, dataset, key="compare-start"
+        )
+        protocol = st.radio("Protocol of the scores", PROTOCOLS, key="compare-protocol")
+    if left.dataset != right.dataset:
+        st.warning(
+            plain(
+                f"The runs were trained on different data: {left.dataset} and {right.dataset}. "
+                f"Both are shown images of {left.dataset} here; their scores are each of its own."
+            )
+        )
+    show_boards(comparison, match if linked else None)
+
+    grid: FactorGrid | None = None
+    if dataset.factor_sizes:
+        st.subheader("The same grid in both latent spaces")
+        st.write(
+            "All values of two factors, encoded. Each line keeps one factor and lets the other "
+            "run; the arrows are the directions of a fitted linear map. Point at the grid to see "
+            "the image there, in both."
+        )
+        pair = choose_factors(dataset)
+        if pair is not None:
+            grid = grid_around(dataset, comparison.sides[0].there.start, pair)
+            show_plane(comparison, grid)
+            planes = [plane_latents(side.points, pair) for side in comparison.sides]
+            if planes[0] is not None and planes[1] is not None:
+                st.subheader("Turn both latent spaces")
+                st.write(
+                    "A standard normal prior looks the same from every side; a grid has axes and a "
+                    "border. Turn both planes and watch the terms of the loss."
+                )
+                show_turning(comparison, (planes[0], planes[1]))
+        st.subheader("What each latent tells about each factor")
+        show_information(comparison)
+
+    st.subheader("Several seeds")
+    folders = folders_of_seeds(dataset)
+    folder = choose_folder(folders)
+    seeds: SeedScores | None = None
+    if folder is not None:
+        seeds = read_seed_scores(folders[folder], protocol)
+        show_seeds(folder, seeds, dataset, grid, protocol)
+
+    st.subheader("Scores of both")
+    sides = comparison.sides
+    table = differences_table(
+        (read_evaluation(sides[0].run), read_evaluation(sides[1].run)),
+        (sides[0].name, sides[1].name),
+        (left.latents, right.latents),
+        protocol,
+        seeds,
+    )
+    if table.empty:
+        st.caption("Neither run is measured yet under this protocol: Factors does it.")
+    else:
+        show_differences(table)
+        st.caption(
+            f"Protocol {protocol}. No run is called better by less than the spread of seeds: twice "
+            "the standard deviation of the difference between one run of each family."
+        )

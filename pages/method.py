@@ -1,0 +1,68 @@
+"""The method in ten minutes, for someone who knows VAEs: each part with a control on real code."""
+
+import streamlit as st
+import torch
+from torch import Tensor
+
+from dvae_core.errors import DataError
+from dvae_core.models.vae import VAE
+from dvae_core.run import all_runs
+from ui.cached import st_load_dataset, st_load_model
+from ui.errors import errors_shown, plain
+from ui.lessons_latents import show_cardinalities, show_families, show_gap, show_noise
+from ui.lessons_structure import show_circle_and_grid, show_factor, show_neighbourhoods
+from ui.routing import require_router
+from ui.runs import describe, show_summary
+
+
+def choose_example() -> tuple[VAE | None, Tensor | None]:
+    """A categorical run for the parts that need one, and an image of its data."""
+    runs = {
+        address: run
+        for address, run in all_runs()
+        if run.has_model and not run.problem() and run.record.latents == "categorical"
+    }
+    if not runs:
+        st.sidebar.caption("No categorical run here: two parts do without their images.")
+        return None, None
+    with st.sidebar:
+        address = st.selectbox("Example run", list(runs), format_func=describe, key="example")
+        show_summary(runs[address])
+    with errors_shown():
+        model = st_load_model(runs[address])
+        record = runs[address].record
+        try:
+            dataset = st_load_dataset(record.dataset, record.image_size)
+        except DataError as error:
+            st.sidebar.caption(plain(str(error)))
+            return model, None
+        images = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(0))
+        return model, images[0]
+    return None, None
+
+
+require_router()
+model, image = choose_example()
+with st.container(width=880):
+    st.title("The method", anchor=False)
+    st.markdown(
+        "What a variational autoencoder gains when its latents are **ordered categories on a "
+        "grid** instead of normal distributions. Ten minutes, for someone who knows VAEs. Every "
+        "control below runs the code that trains and measures the models of this project."
+    )
+    show_families()
+    show_noise()
+    show_gap(model, image)
+    show_circle_and_grid()
+    show_neighbourhoods(model, image)
+    show_factor()
+    show_cardinalities()
+    st.subheader("Source")
+    st.markdown(
+        "David Friede, Christian Reimers, Heiner Stuckenschmidt and Mathias Niepert: *Learning "
+        "Disentangled Discrete Representations*, ECML PKDD 2023, "
+        "[arXiv:2307.14151](https://arxiv.org/abs/2307.14151); details as in the authors' "
+        "reference implementation, repository david-friede/lddr. FactorVAE: Kim and Mnih, "
+        "*Disentangling by Factorising*, ICML 2018. The words and the pictures are ours."
+    )
+    st.page_link("pages/compare.py", label="See it on two models", icon=":material/compare:")

@@ -1,0 +1,186 @@
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.config import RunConfig
+from dvae_core.evaluation.results import Evaluation, Score
+from dvae_core.run import Run
+from dvae_core.training.trainer import train
+from tests.app.conftest import OpenApp
+
+PAGE = "pages/compare.py"
+
+
+def notes(app: AppTest) -> str:
+    said = [*app.info, *app.warning, *app.error, *app.caption, *app.markdown]
+    return " ".join(element.value for element in said).replace("\\", "")
+
+
+def metrics(app: AppTest, label: str) -> list[str]:
+    """Values of both sides, left first."""
+    return [metric.value for metric in app.metric if metric.label == label]
+
+
+def write_mig(run: Run, value: float) -> None:
+    score = Score(
+        metric="mig",
+        name="mig",
+        protocol="paper",
+        points=10_000,
+        test_points=0,
+        seed=0,
+        step=12,
+        estimator="mean codes, 20 bins",
+        seconds=1.0,
+        value=value,
+    )
+    run.write_evaluation(Evaluation(scores=[score]).model_dump())
+
+
+def test_without_runs_the_page_says_how_to_get_two(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "--latents gaussian" in app.code[0].value
+    assert "--latents categorical" in app.code[0].value
+
+
+def test_gaussian_stands_beside_categorical_without_a_word_of_complaint(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert [*app.error, *app.warning, *app.info] == []
+    assert app.sidebar.selectbox(key="compare-left").value == "runs/smooth"
+    assert app.sidebar.selectbox(key="compare-right").value == "checkpoints/discrete"
+    assert len(metrics(app, "Reconstruction")) == 2
+
+
+def test_both_begin_at_the_same_image(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE)
+    before = metrics(app, "Reconstruction")
+    app.sidebar.slider[0].set_value(3).run()
+    assert not app.exception
+    assert all(a != b for a, b in zip(before, metrics(app, "Reconstruction"), strict=True))
+
+
+def test_a_sample_of_the_left_prior_is_an_image_for_the_right(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(PAGE)
+    app.button_group(key="compare-start-kind").set_value("prior").run()
+    assert not app.exception
+    assert not app.error
+    assert len(metrics(app, "Reconstruction")) == 1
+
+
+@pytest.mark.parametrize("match", ["quantile", "factor"])
+def test_partners_can_meet_by_quantile_and_by_factor(
+    open_app: OpenApp, runs: dict[str, Run], match: str
+) -> None:
+    app = open_app(PAGE)
+    app.sidebar.selectbox(key="match").set_value(match).run()
+    assert not app.exception
+    assert "Partners, left ↔ right" in notes(app)
+
+
+def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(PAGE)
+    app.button_group(key="turned-mass").set_value("made").run()
+    before = [float(value) for value in metrics(app, "KL, nats")]
+    app.slider(key="angle").set_value(30).run()
+    after = [float(value) for value in metrics(app, "KL, nats")]
+    assert before[0] > 0
+    assert after[0] == pytest.approx(before[0], rel=0.01)
+    assert after[1] > before[1] + 0.1
+
+
+@pytest.mark.parametrize("mass", ["aggregate", "image", "made"])
+@pytest.mark.parametrize("angle", [0, 45, 90])
+def test_every_mass_can_be_turned(
+    open_app: OpenApp, runs: dict[str, Run], mass: str, angle: int
+) -> None:
+    app = open_app(PAGE)
+    app.button_group(key="turned-mass").set_value(mass)
+    app.slider(key="angle").set_value(angle).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_runs_of_one_family_can_be_compared(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, tiny_config: RunConfig
+) -> None:
+    other = Run.create(own_folders / "runs" / "other", tiny_config, (1, 32, 32))
+    train(other)
+    app = open_app(PAGE)
+    app.sidebar.selectbox(key="compare-left").set_value("runs/other").run()
+    app.sidebar.selectbox(key="compare-right").set_value("checkpoints/discrete").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_left_run_is_not_offered_on_the_right(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE)
+    app.sidebar.selectbox(key="compare-left").set_value("checkpoints/discrete").run()
+    assert not app.exception
+    assert app.sidebar.selectbox(key="compare-right").options == ["smooth"]
+
+
+def test_runs_on_different_data_are_said_to_be(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    path = runs["checkpoints/discrete"].path / "config.json"
+    path.write_text(path.read_text().replace('"circles"', '"sprites"'))
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "circles and sprites" in app.warning[0].value.replace("\\", "")
+
+
+def test_a_run_without_a_partner_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    (runs["runs/smooth"].path / "config.json").write_text("{")
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "Nothing to compare yet" in notes(app)
+
+
+def test_weights_that_cannot_be_read_are_an_error_box(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    path = runs["checkpoints/discrete"].path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "is truncated" in app.error[0].value
+
+
+def test_without_seeds_a_difference_is_given_to_nobody(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    write_mig(runs["runs/smooth"], 0.1)
+    write_mig(runs["checkpoints/discrete"], 0.9)
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "nothing is known of the spread" in notes(app)
+    row = app.dataframe[0].value.iloc[0]
+    assert row["right − left"] == "+0.800"
+    assert row["reading"] == "one run each"
+
+
+def test_seeds_show_three_of_each_family_and_judge_the_difference(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, tiny_config: RunConfig
+) -> None:
+    for family, base in (("gaussian", 0.1), ("categorical", 0.7)):
+        config = tiny_config.model_copy(update={"latents": family, "steps": 1})
+        for seed in range(3):
+            run = Run.create(
+                own_folders / "runs" / "study" / f"{family}-{seed}", config, (1, 32, 32)
+            )
+            train(run)
+            write_mig(run, base + 0.01 * seed)
+    write_mig(runs["runs/smooth"], 0.1)
+    write_mig(runs["checkpoints/discrete"], 0.9)
+    app = open_app(PAGE)
+    assert not app.exception
+    assert not app.error
+    assert "3 gaussian and 3 categorical runs" in notes(app)
+    assert app.dataframe[0].value.iloc[0]["reading"] == "right is ahead"

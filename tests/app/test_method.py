@@ -1,0 +1,78 @@
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.run import Run
+from tests.app.conftest import OpenApp
+
+PAGE = "pages/method.py"
+
+
+def metric(app: AppTest, label: str) -> list[float]:
+    return [float(m.value.split()[0].rstrip("%")) for m in app.metric if m.label == label]
+
+
+def test_the_page_stands_without_any_run(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert not app.error
+    assert len(app.subheader) == 8
+
+
+def test_with_a_run_the_page_stands_without_a_word_of_complaint(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert [*app.error, *app.warning] == []
+    assert "Neighbours differ by" in " ".join(caption.value for caption in app.caption)
+
+
+def test_turning_the_priors_costs_the_grid_alone(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    app.slider(key="method-angle").set_value(0).run()
+    level = metric(app, "KL from the prior")[2:]  # the first two are of one latent of each family
+    app.slider(key="method-angle").set_value(45).run()
+    turned = metric(app, "KL from the prior")[2:]
+    assert level == [0.0, 0.0]
+    assert turned[0] == 0.0
+    assert turned[1] > 0.1
+
+
+def test_a_surer_encoder_says_more(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    app.slider(key="width").set_value(0.5).run()
+    unsure = metric(app, "KL from the prior")[:2]
+    app.slider(key="width").set_value(0.05).run()
+    sure = metric(app, "KL from the prior")[:2]
+    assert sure[0] > unsure[0]
+    assert sure[1] > unsure[1]
+
+
+def test_between_two_places_lies_a_code_that_is_neither(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    (expected,) = metric(app, "Expected code")
+    (hard,) = metric(app, "Value of the most likely category")
+    assert abs(expected - hard) > 0.3
+
+
+def test_independent_latents_have_no_total_correlation(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert metric(app, "Total correlation")[0] > 0.1
+    app.slider(key="follows").set_value(0.0).run()
+    assert metric(app, "Total correlation") == [0.0]
+
+
+def test_fewer_values_lower_the_ceiling(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    app.slider(key="cardinality").set_value(8).run()
+    assert metric(app, "Its ceiling, ln K_j") == [2.079]
+    assert metric(app, "KL from the uniform over K_j")[0] < 2.079
+
+
+@pytest.mark.parametrize("sampling", ["soft", "straight_through"])
+def test_without_noise_samples_do_not_differ(open_app: OpenApp, sampling: str) -> None:
+    app = open_app(PAGE)
+    app.button_group(key="sampling").set_value(sampling)
+    app.slider(key="noise-scale").set_value(0.0).run()
+    said = " ".join(caption.value for caption in app.caption)
+    assert "Standard deviation of the samples 0.000" in said

@@ -1,0 +1,168 @@
+"""Compare with the shipped runs, in a real browser."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import REPOSITORY
+from tests.browser.test_latent_board import centre
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(
+    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
+
+
+@pytest.fixture
+def compare(page: Page, address: str) -> Page:
+    """The page with all its parts, left the Gaussian run and right the categorical one."""
+    page.goto(f"{address}/compare")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    settled(page)
+    return page
+
+
+def settled(page: Page) -> None:
+    for side in ("left", "right"):
+        board = page.get_by_test_id(f"board-{side}").get_by_test_id("latent-board")
+        expect(board).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def code(page: Page, side: str) -> list[float]:
+    image = page.get_by_test_id(f"board-{side}").get_by_test_id("latent-image")
+    text = image.get_attribute("data-code")
+    assert text is not None
+    return [float(value) for value in text.strip("[]").split(",")]
+
+
+def drag(page: Page, side: str, latent: int, by: float) -> None:
+    handle = page.get_by_test_id(f"board-{side}").get_by_test_id(f"latent-handle-{latent}")
+    handle.scroll_into_view_if_needed()
+    x, y = centre(handle)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by, y, steps=8)
+    page.mouse.up()
+
+
+def changed(page: Page, side: str, before: list[float]) -> list[float]:
+    """The code of a side, once it is another than before."""
+    page.wait_for_function(
+        """([side, before]) => {
+            const found = (root) => {
+                for (const node of root.querySelectorAll("*")) {
+                    if (node.dataset?.testid === `board-${side}`) return node;
+                    const inside = node.shadowRoot && found(node.shadowRoot);
+                    if (inside) return inside;
+                }
+            };
+            const image = found(document)?.querySelector("[data-testid=latent-image]");
+            return image && image.dataset.code !== before;
+        }""",
+        arg=[side, before_text(page, side, before)],
+    )
+    return code(page, side)
+
+
+def before_text(page: Page, side: str, before: list[float]) -> str:
+    image = page.get_by_test_id(f"board-{side}").get_by_test_id("latent-image")
+    text = image.get_attribute("data-code") or ""
+    return text if code(page, side) == before else ""
+
+
+def kl(page: Page, side: str) -> Locator:
+    metric = page.locator(f".st-key-turned-{side}").get_by_test_id("stMetric").first
+    return metric.get_by_test_id("stMetricValue")
+
+
+def test_moving_a_latent_moves_its_partner_to_where_it_means_the_same(compare: Page) -> None:
+    before = {side: code(compare, side) for side in ("left", "right")}
+    drag(compare, "right", 0, -90)
+    moved = changed(compare, "right", before["right"])
+    followed = changed(compare, "left", before["left"])
+    assert moved[0] < before["right"][0]
+    # x grows against latent 0 in both shipped runs, so that both fall together.
+    assert followed[0] < before["left"][0]
+    assert followed[1] == pytest.approx(before["left"][1], abs=1e-4)
+
+
+def test_unlinked_boards_move_apart(compare: Page) -> None:
+    compare.get_by_test_id("stSidebar").get_by_text("Link the boards").click()
+    settled(compare)
+    before = {side: code(compare, side) for side in ("left", "right")}
+    drag(compare, "left", 1, 70)
+    changed(compare, "left", before["left"])
+    settled(compare)
+    compare.wait_for_timeout(500)  # an answer to the right would have come with the left one's
+    assert code(compare, "right") == before["right"]
+
+
+def test_undo_takes_both_back(compare: Page) -> None:
+    before = {side: code(compare, side) for side in ("left", "right")}
+    drag(compare, "left", 0, 80)
+    left = changed(compare, "left", before["left"])
+    right = changed(compare, "right", before["right"])
+    settled(compare)
+    compare.get_by_role("button", name="Undo").click()
+    assert changed(compare, "left", left) == pytest.approx(before["left"], abs=1e-4)
+    assert changed(compare, "right", right) == pytest.approx(before["right"], abs=1e-4)
+
+
+def test_the_angle_raises_the_kl_of_a_uniform_grid_and_leaves_that_of_a_round_normal(
+    compare: Page,
+) -> None:
+    compare.get_by_role("radio", name="Made").click()
+    expect(kl(compare, "right")).to_have_text("0.000")
+    normal = float(kl(compare, "left").inner_text())
+    slider = compare.locator(".st-key-angle").get_by_role("slider")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowRight")
+    expect(slider).to_have_value("20")
+    expect(kl(compare, "right")).not_to_have_text("0.000")
+    settled(compare)
+    assert float(kl(compare, "right").inner_text()) > 0.1
+    assert normal > 0
+    assert float(kl(compare, "left").inner_text()) == pytest.approx(normal, rel=0.01)
+
+
+def test_the_pointer_finds_the_image_behind_a_point_in_both_planes(compare: Page) -> None:
+    tip = compare.get_by_test_id("plane-tip")
+    expect(tip).to_be_hidden()
+    drawing = compare.get_by_test_id("plane-1")
+    drawing.scroll_into_view_if_needed()
+    compare.mouse.move(*centre(drawing))
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("x ")
+    for plane in ("plane-0", "plane-1"):
+        mark = compare.get_by_test_id(plane).locator("circle")
+        expect(mark).to_have_attribute("visibility", "visible")
+
+
+def test_a_plane_is_walked_by_keyboard(compare: Page) -> None:
+    compare.get_by_test_id("plane-0").focus()
+    compare.keyboard.press("ArrowRight")
+    tip = compare.get_by_test_id("plane-tip")
+    index = int(tip.get_attribute("data-index") or -1)
+    compare.keyboard.press("ArrowUp")
+    expect(tip).to_have_attribute("data-index", str(index + 1))
+    compare.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+
+
+def test_the_page_fits_a_narrow_screen(compare: Page) -> None:
+    compare.set_viewport_size({"width": 390, "height": 900})
+    expect(compare.get_by_test_id("board-right")).to_be_visible()
+    compare.wait_for_timeout(500)
+    surplus = compare.evaluate(
+        "(() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth; })()"
+    )
+    assert surplus <= 0
