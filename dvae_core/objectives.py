@@ -1,19 +1,19 @@
 """What a training adds to the reconstruction.
 
 An objective looks at the posterior and the sampled code of a batch and returns a `Penalty`. One
-that plays against a network of its own (the factor objective) also returns that network's loss; the
-trainer takes both gradients at the same parameters, as the reference implementation does.
+that plays against a network of its own (the factor objective) also returns that network's
+gradients, taken at the same parameters, as the reference implementation does.
 """
 
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dvae_core.config import ObjectiveConfig
+from dvae_core.models.discriminator import Discriminator
 from dvae_core.models.latents import Posterior
-from dvae_core.models.networks import Discriminator, initialize_weights
+from dvae_core.models.networks import initialize_weights
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Penalty:
     Attributes:
         total: the weighted sum to minimise, nats per image, a scalar.
         terms: the unweighted parts by name, nats per image, scalars, to be logged.
-        adversary_loss: loss of the objective's own parameters, where it has some.
+        own_gradients: of the objective's own parameters, in their order; none where it has none.
     """
 
     total: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
-    adversary_loss: Tensor | None = None
+    own_gradients: tuple[Tensor, ...] = ()
 
 
 class Elbo(nn.Module):
@@ -65,25 +65,20 @@ class Factor(Elbo):
         return torch.rand(shape, generator=generator, device=device)
 
     def forward(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Penalty:
-        """The penalty of a batch of codes (B, N), and the discriminator's loss."""
+        """The penalty of a batch of codes (B, N), and the discriminator's gradients."""
         assert noise is not None
         kl = posterior.kl().sum(1).mean()
-        logits = self.discriminator(code)  # serves both losses
-        total_correlation = _log_density_ratio(logits)
         permuted = code.detach().gather(0, noise.argsort(0))  # each latent on its own
-        adversary_loss = 0.5 * (
-            F.cross_entropy(logits, _all(0, logits))
-            + F.cross_entropy(self.discriminator(permuted), _all(1, logits))
-        )
+        game = self.discriminator.play(code, permuted)
         return Penalty(
-            kl + self.gamma * total_correlation,
-            {"kl": kl, "total_correlation": total_correlation},
-            adversary_loss,
+            kl + self.gamma * game.log_density_ratio,
+            {"kl": kl, "total_correlation": game.log_density_ratio},
+            game.gradients,
         )
 
     def total_correlation(self, code: Tensor) -> Tensor:
         """The discriminator's estimate on codes (B, N), in nats, a scalar."""
-        return _log_density_ratio(self.discriminator(code))
+        return self.discriminator.log_density_ratio(code)
 
 
 Objective = Elbo | Factor
@@ -106,11 +101,3 @@ def build_objective(
     if generator is not None:
         initialize_weights(objective, generator)
     return objective
-
-
-def _log_density_ratio(logits: Tensor) -> Tensor:
-    return (logits[:, 0] - logits[:, 1]).mean()
-
-
-def _all(label: int, logits: Tensor) -> Tensor:
-    return torch.full((len(logits),), label, dtype=torch.int64, device=logits.device)

@@ -10,6 +10,7 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dvae_core.errors import ConfigError
 
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
         self.head = nn.Linear(HIDDEN_UNITS, head_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.convolutions(images)
+        maps = self.convolutions(_channels_last(images))
         hidden = self.hidden(maps.flatten(1)).relu()  # (B, 64, 4, 4) -> (B, 1024) -> (B, 256)
         return self.head(hidden)
 
@@ -51,33 +52,36 @@ class Decoder(nn.Module):
         stages: list[nn.Module] = []
         for width_in, width_out in pairwise(widths):
             stages += [_doubling(width_in, width_out), nn.ReLU(inplace=True)]
-        stages.append(_doubling(widths[-1], channels))
+        stages.append(LastTransposedConvolution(widths[-1], channels))
         self.convolutions = nn.Sequential(*stages)
 
     def forward(self, codes: Tensor) -> Tensor:
         hidden = self.maps(self.hidden(codes).relu()).relu()
         maps = hidden.unflatten(1, (MAP_CHANNELS, MAP_SIZE, MAP_SIZE))  # (B, 1024) -> (B, 64, 4, 4)
-        return self.convolutions(maps)
+        return self.convolutions(_channels_last(maps))
 
 
-class Discriminator(nn.Module):
-    """Codes (B, N) to two logits (B, 2): drawn jointly, or permuted latent by latent.
+class LastTransposedConvolution(nn.ConvTranspose2d):
+    """Maps (B, C_in, H, W) to images (B, C_out, 2H, 2W): a 4x4 transposed convolution of stride 2,
+    computed as a 2x2 convolution with four output channels for each of an image's.
 
-    The density ratio behind the total correlation of FactorVAE (Kim & Mnih 2018, section 3).
+    Each 2x2 block of the result sees 2x2 pixels of the input, so the same sums fall out of a plain
+    convolution whose channels are then laid out in space. With as few channels as an image has,
+    libraries compute that several times faster (docs/performance.md).
     """
 
-    def __init__(self, num_latents: int, width: int = 1000, num_hidden: int = 6) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for layer in range(num_hidden):
-            layers.append(nn.Linear(num_latents if layer == 0 else width, width))
-            # The slope of the reference implementation; disentanglement_lib has 0.2.
-            layers.append(nn.LeakyReLU(0.01))
-        layers.append(nn.Linear(width, 2))
-        self.layers = nn.Sequential(*layers)
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=4, stride=2, padding=1)
 
-    def forward(self, codes: Tensor) -> Tensor:
-        return self.layers(codes)
+    def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
+        # Row 2p + a of the kernel reaches row a of the block that lies p blocks further down.
+        kernel = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (C_in, C_out, p, a, q, b)
+        kernel = kernel.flip(2, 4).permute(1, 3, 5, 0, 2, 4)  # (C_out, a, b, C_in, p, q)
+        assert self.bias is not None
+        blocks = F.conv2d(
+            maps, kernel.flatten(0, 2), self.bias.repeat_interleave(4), padding=1
+        )  # (B, 4 C_out, H + 1, W + 1)
+        return F.pixel_shuffle(blocks, 2)[..., 1:-1, 1:-1]
 
 
 def initialize_weights(module: nn.Module, generator: torch.Generator) -> None:
@@ -106,6 +110,16 @@ def _halving(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
 
 def _doubling(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(channels_in, channels_out, kernel_size=4, stride=2, padding=1)
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """The same (B, C, H, W) with the channels of a pixel side by side in memory.
+
+    Going through the flat order marks images of one channel, too, which have both orders and are
+    else taken for the other one: layers would mix the two, and pay for it at every ReLU.
+    """
+    rows = maps.permute(0, 2, 3, 1).contiguous()
+    return rows.flatten().view(rows.shape).permute(0, 3, 1, 2)
 
 
 def _checked_channels(image_shape: tuple[int, int, int]) -> int:

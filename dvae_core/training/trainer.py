@@ -7,7 +7,7 @@ with the same bits as one that was never interrupted.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -144,16 +144,15 @@ class Training:
         images = self.dataset.sample_images(config.batch_size, self.generators["data"])
         shape = (config.batch_size, config.num_latents)
         noise_generator = self.generators["noise"]
-        terms, adversary_loss = self._losses(
+        terms, own_gradients = self._losses(
             images.contiguous(memory_format=torch.channels_last),
             torch.full((), noise_scale_at(config, self.step), device=self.device),
             self.model.latents.noise(config.batch_size, noise_generator),
             self.objective.noise(shape, noise_generator, self.device),
         )
-        # Both gradients are taken before either update.
-        _set_gradients(self.model, terms["loss"], retain_graph=adversary_loss is not None)
-        if adversary_loss is not None:
-            _set_gradients(self.objective, adversary_loss)
+        weights = list(self.model.parameters())
+        _set_gradients(weights, torch.autograd.grad(terms["loss"], weights))
+        _set_gradients(self.objective.parameters(), own_gradients)
         for optimizer in self.optimizers.values():
             optimizer.step()
         self.step += 1
@@ -240,13 +239,13 @@ class Training:
         noise_scale: Tensor,
         latent_noise: Tensor,
         objective_noise: Tensor | None,
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
+    ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         posterior = self.model.encode(images, noise_scale)
         code = posterior.sample(noise=latent_noise, sampling=self.config.sampling)
         reconstruction = reconstruction_loss(self.model.decode(code), images).mean()
         penalty = self.objective(posterior, code, objective_noise)
         terms = {"loss": reconstruction + penalty.total, "reconstruction": reconstruction}
-        return terms | penalty.terms, penalty.adversary_loss
+        return terms | penalty.terms, penalty.own_gradients
 
     def _term_names(self) -> list[str]:
         names = ["loss", "reconstruction", "kl"]
@@ -345,11 +344,11 @@ def _ended(status: Status, state: State, message: str = "") -> Status:
     )
 
 
-def _set_gradients(module: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:
-    parameters = list(module.parameters())
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
+def _set_gradients(parameters: Iterable[nn.Parameter], gradients: Sequence[Tensor]) -> None:
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
+        # A fused optimizer reads both flat, so they must lie in memory in the same order.
+        same_order = gradient.stride() == parameter.stride()
+        parameter.grad = gradient if same_order else torch.empty_like(parameter).copy_(gradient)
 
 
 def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:

@@ -6,7 +6,8 @@ from torch import nn
 
 from dvae_core.config import ModelConfig
 from dvae_core.errors import ConfigError
-from dvae_core.models.networks import Discriminator, Encoder, initialize_weights
+from dvae_core.models.discriminator import Discriminator
+from dvae_core.models.networks import Encoder, LastTransposedConvolution, initialize_weights
 from dvae_core.models.vae import build_model, reconstruction_loss
 
 
@@ -72,3 +73,36 @@ def test_reconstruction_sums_cross_entropy_over_pixels_and_channels() -> None:
     # At logit 0 each pixel costs ln 2 whatever its value.
     expected = torch.full((2,), 3 * 16 * torch.log(torch.tensor(2.0)).item())
     torch.testing.assert_close(reconstruction_loss(logits, images), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_last_layer_is_a_transposed_convolution(channels: int) -> None:
+    layer = LastTransposedConvolution(8, channels).double()
+    maps = torch.randn(2, 8, 5, 7, dtype=torch.float64, requires_grad=True)
+    outside = torch.randn(2, channels, 10, 14, dtype=torch.float64)
+    assert layer.bias is not None
+    variables = (maps, layer.weight, layer.bias)
+    ours = layer(maps)
+    plain = nn.functional.conv_transpose2d(maps, layer.weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(ours, plain)
+    for gradient, expected in zip(
+        torch.autograd.grad(ours, variables, outside),
+        torch.autograd.grad(plain, variables, outside),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maps_keep_one_memory_order_through_both_networks(channels: int) -> None:
+    """One layer in another order costs a strided pass over its maps, forward and backward."""
+    model = build_model(ModelConfig(), (channels, 64, 64), torch.Generator().manual_seed(0))
+    orders: list[bool] = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(
+                lambda _module, _inputs, maps: orders.append(maps.stride(1) == 1)
+            )
+    model.decode(model.encode(torch.rand(2, channels, 64, 64)).mean_code())
+    assert len(orders) == 8
+    assert all(orders)
