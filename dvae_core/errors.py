@@ -27,3 +27,7 @@ class TrainingError(CoreError):
 
 class EvaluationError(CoreError):
     """A score is not defined for what it was asked of."""
+
+
+class ModelError(CoreError):
+    """A model from elsewhere is not what is read here, or lacks the part that was asked for."""

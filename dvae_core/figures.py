@@ -1,7 +1,6 @@
 """Plotly figures that pages and notebooks share: numbers in, a figure out.
 
-Colours come from the reader's theme where a figure leaves them open, so that light and dark both
-work.
+Each carries `TEMPLATE`, so that it looks the same in a notebook as on a page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,29 @@ from plotly.subplots import make_subplots
 # Dark is little and light is much in a dark theme too: viridis keeps its order on both grounds.
 COLOR_SCALE = "Viridis"
 ACCENT = "#2a88a8"
+
+_INK, _GROUND, _LINE = "#1c2526", "#fbfbf9", "#d9dcd6"
+_AXIS = {
+    "automargin": True,
+    "gridcolor": _LINE,
+    "zerolinecolor": _LINE,
+    "title": {"font": {"size": 14}},
+}
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"color": _INK, "family": "sans-serif", "size": 12},
+        "title": {"font": {"size": 16}, "x": 0, "xanchor": "left"},
+        "paper_bgcolor": _GROUND,
+        "plot_bgcolor": _GROUND,
+        "xaxis": _AXIS | {"showgrid": False, "zeroline": False},
+        "yaxis": _AXIS,
+        "hoverlabel": {"bgcolor": _GROUND, "bordercolor": _LINE, "font": {"color": _INK}},
+    },
+    data={"scatter": [{"marker": {"line": {"width": 0}}}]},
+)
+"""The look of every figure here: that of the pages in their light theme. A page lays the theme that
+its reader has chosen over it."""
 
 
 def information_heatmap(
@@ -110,6 +132,7 @@ def information_heatmap(
         )
     figure.update_yaxes(autorange="reversed", row=1, col=1)
     figure.update_layout(
+        template=TEMPLATE,
         height=140 + 38 * len(rows),
         margin={"l": 10, "r": 10, "t": 40, "b": 10},  # above the plot stand the chart's buttons
         dragmode=False,
@@ -143,6 +166,9 @@ def latent_information_heatmap(information: NDArray[np.float64], order: Sequence
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(
-        height=160 + 30 * len(names), margin={"l": 10, "r": 10, "t": 40, "b": 10}, dragmode=False
+        template=TEMPLATE,
+        height=160 + 30 * len(names),
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        dragmode=False,
     )
     return figure

@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dvae_core.figures import COLOR_SCALE
+from dvae_core.figures import COLOR_SCALE, TEMPLATE
+from dvae_core.rotation import Picture
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +60,7 @@ def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit:
     figure.update_xaxes(title_text="angle", ticksuffix="°", dtick=15, range=[-1, 91])
     figure.update_yaxes(title_text=unit, rangemode="tozero")
     figure.update_layout(
+        template=TEMPLATE,
         height=360,
         margin=_MARGIN,
         dragmode=False,
@@ -68,13 +70,13 @@ def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit:
     return figure
 
 
-def mass_heatmap(mass: Floats, points: Floats, latents: tuple[int, int]) -> go.Figure:
-    """Mass or density of two latents, (P, P), the first latent to the right and the second up."""
+def mass_heatmap(picture: Picture, latents: tuple[int, int]) -> go.Figure:
+    """Mass or density of two latents, the first latent to the right and the second up."""
     figure = go.Figure(
         go.Heatmap(
-            z=mass.T,
-            x=points,
-            y=points,
+            z=picture.heights.T,
+            x=picture.points[0],
+            y=picture.points[1],
             colorscale=COLOR_SCALE,
             showscale=False,
             zmin=0.0,
@@ -83,7 +85,7 @@ def mass_heatmap(mass: Floats, points: Floats, latents: tuple[int, int]) -> go.F
     )
     figure.update_xaxes(title_text=f"latent {latents[0]}", constrain="domain")
     figure.update_yaxes(title_text=f"latent {latents[1]}", scaleanchor="x", constrain="domain")
-    figure.update_layout(height=300, margin={**_MARGIN, "t": 10}, dragmode=False)
+    figure.update_layout(template=TEMPLATE, height=300, margin={**_MARGIN, "t": 10}, dragmode=False)
     return figure
 
 
@@ -132,6 +134,7 @@ def family_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) 
         ]
     )
     figure.update_layout(
+        template=TEMPLATE,
         title={"text": label, "font": {"size": 14}},
         height=260,
         margin={**_MARGIN, "t": 36},
@@ -158,6 +161,7 @@ def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: st
     figure.update_xaxes(title_text="value")
     figure.update_yaxes(title_text=unit, rangemode="tozero")
     figure.update_layout(
+        template=TEMPLATE,
         height=280,
         margin=_MARGIN,
         bargap=0.1,
@@ -181,7 +185,7 @@ def distance_heatmap(distances: Floats) -> go.Figure:
     figure.update_yaxes(title_text="category", autorange="reversed", scaleanchor="x")
     figure.update_yaxes(constrain="domain")
     figure.update_xaxes(title_text="category", constrain="domain")
-    figure.update_layout(height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
+    figure.update_layout(template=TEMPLATE, height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
     return figure
 
 
@@ -198,5 +202,5 @@ def distance_curve(by_steps: Floats) -> go.Figure:
     )
     figure.update_xaxes(title_text="steps apart")
     figure.update_yaxes(title_text="mean distance", rangemode="tozero")
-    figure.update_layout(height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
+    figure.update_layout(template=TEMPLATE, height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
     return figure

@@ -13,10 +13,12 @@ Both families answer the same questions, with the same letters:
     dependence()    the part of it that no product of two latents can have, nats
     code()          the expectation, (2,)
     clipped         share of the mass that had to be clipped
+    picture()       what to draw
 """
 
 from dataclasses import dataclass
 from math import log
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,19 +34,34 @@ Floats = NDArray[np.float64]
 SPREAD_PARTS = 5
 """Points along each side of a cell over which its mass is spread."""
 
+NORMAL_POINTS = np.linspace(-3.5, 3.5, 71)
+"""Where the density of a normal is drawn."""
+
+
+class Picture(NamedTuple):
+    """Mass or density of two latents over pairs of points.
+
+    Attributes:
+        heights: (P, Q), first latent down, second across.
+        points: of both latents, (P,) and (Q,).
+    """
+
+    heights: Floats
+    points: tuple[Floats, Floats]
+
 
 @dataclass(frozen=True)
 class GridMass:
     """Joint mass of two categorical latents.
 
     Attributes:
-        mass: (K, K), first latent down, second across; sums to one.
-        values: of the categories of both latents, (2, K), evenly spaced and ascending.
+        mass: (K_1, K_2), first latent down, second across; sums to one.
+        values: of the categories of both latents, (K_1,) and (K_2,), ascending.
         clipped: share of the mass that a rotation took beyond the border.
     """
 
     mass: Floats
-    values: Floats
+    values: tuple[Floats, Floats]
     clipped: float = 0.0
 
     def turned(self, angle: float, parts: int = 1) -> "GridMass":
@@ -58,23 +75,27 @@ class GridMass:
             angle: radians, from the first latent's axis towards the second's.
             parts: points along each side of a cell.
         """
-        num_categories = len(self.mass)
-        lowest, step = self.values[:, 0], self.values[:, 1] - self.values[:, 0]
         within = (np.arange(parts) + 0.5) / parts - 0.5
-        along = np.arange(num_categories)[:, None] + within  # (K, parts), in steps
-        places = lowest + step * _corners(along.ravel(), along.ravel())  # (K parts, K parts, 2)
+        last = np.array(self.mass.shape) - 1
+        steps = [np.arange(float(count)) for count in self.mass.shape]
+        along = [
+            _along(values, whole, (whole[:, None] + within).ravel())  # (K_j parts,)
+            for values, whole in zip(self.values, steps, strict=True)
+        ]
+        places = turn(_corners(*along), angle)  # (K_1 parts, K_2 parts, 2)
+        arrived = np.stack([_along(steps[i], self.values[i], places[..., i]) for i in (0, 1)], -1)
         # A quarter turn lands on cells exactly, but for the last bits of floating point.
-        cells = np.rint(((turn(places, angle) - lowest) / step).round(9)).astype(np.int64)
-        inside = ((cells >= 0) & (cells < num_categories)).all(axis=-1)
-        rows, columns = np.clip(cells, 0, num_categories - 1).reshape(-1, 2).T
+        cells = np.rint(arrived.round(9)).astype(np.int64)
+        inside = ((cells >= 0) & (cells <= last)).all(axis=-1)
+        rows, columns = np.clip(cells, 0, last).reshape(-1, 2).T
         mass = self.mass.repeat(parts, axis=0).repeat(parts, axis=1) / parts**2
         moved = np.zeros_like(self.mass)
         np.add.at(moved, (rows, columns), mass.ravel())
         return GridMass(moved, self.values, float(mass[~inside].sum()))
 
     def kl(self) -> float:
-        """KL from the uniform over all K x K cells."""
-        return max(0.0, 2 * log(len(self.mass)) - _entropy(self.mass))
+        """KL from the uniform over all K_1 x K_2 cells."""
+        return max(0.0, log(self.mass.size) - _entropy(self.mass))
 
     def dependence(self) -> float:
         """Mutual information of the two latents."""
@@ -89,9 +110,9 @@ class GridMass:
         """Expectation of the category values."""
         return np.array([self.mass.sum(1) @ self.values[0], self.mass.sum(0) @ self.values[1]])
 
-    def picture(self, points: Floats) -> Floats:
-        """The mass itself, (K, K); `points` are the category values anyway."""
-        return self.mass
+    def picture(self) -> Picture:
+        """The mass itself at the values of the categories."""
+        return Picture(self.mass, self.values)
 
 
 @dataclass(frozen=True)
@@ -129,11 +150,12 @@ class NormalMass:
         """The mean."""
         return self.mean
 
-    def picture(self, points: Floats) -> Floats:
-        """Density at all pairs of `points` (P,): (P, P), first latent down, second across."""
-        corners = _corners(points, points) - self.mean
+    def picture(self) -> Picture:
+        """The density at all pairs of points up to 3.5 standard deviations of the prior."""
+        corners = _corners(NORMAL_POINTS, NORMAL_POINTS) - self.mean
         exponents = np.einsum("ija,ab,ijb->ij", corners, np.linalg.inv(self.covariance), corners)
-        return np.exp(-0.5 * exponents) / (2 * np.pi * np.sqrt(np.linalg.det(self.covariance)))
+        height = 1 / (2 * np.pi * np.sqrt(np.linalg.det(self.covariance)))
+        return Picture(height * np.exp(-0.5 * exponents), (NORMAL_POINTS, NORMAL_POINTS))
 
 
 JointMass = GridMass | NormalMass
@@ -154,9 +176,9 @@ def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
         raise ConfigError(f"latent {latents[0]} was chosen twice: a rotation needs two latents")
     pair = list(latents)
     if isinstance(posterior, CategoricalPosterior):
-        chances = posterior.probabilities()[:, pair].double().cpu().numpy()  # (B, 2, K)
-        mass = np.einsum("bi,bj->ij", chances[:, 0], chances[:, 1]) / len(chances)
-        return GridMass(mass / mass.sum(), posterior.values[pair].double().cpu().numpy())
+        (chances, rows), (others, columns) = (_marginals(posterior, latent) for latent in pair)
+        mass = np.einsum("bi,bj->ij", chances, others) / len(chances)
+        return GridMass(mass / mass.sum(), (rows, columns))
     means = posterior.mean[:, pair].double().cpu().numpy()  # (B, 2)
     variances = posterior.log_variance[:, pair].double().exp().cpu().numpy()
     mean = means.mean(axis=0)
@@ -164,11 +186,12 @@ def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
     return NormalMass(mean, np.diag(variances.mean(axis=0)) + around.T @ around / len(means))
 
 
-def uniform_grid(num_categories: int) -> GridMass:
-    """A made aggregate: every cell of a K x K grid alike, which is the prior itself."""
-    values = np.linspace(-1.0, 1.0, num_categories)
-    mass = np.full((num_categories, num_categories), num_categories**-2.0)
-    return GridMass(mass, np.stack([values, values]))
+def uniform_grid(rows: int, columns: int | None = None) -> GridMass:
+    """A made aggregate: every cell of a grid alike, which is the prior itself; square where no
+    number of columns is given."""
+    shape = rows, columns or rows
+    values = tuple(np.linspace(-1.0, 1.0, count) for count in shape)
+    return GridMass(np.full(shape, 1 / (shape[0] * shape[1])), (values[0], values[1]))
 
 
 def round_normal(mean: float = 1.0, variance: float = 0.25) -> NormalMass:
@@ -251,6 +274,21 @@ def losses_of_codes(model: VAE, image: Tensor, codes: Tensor) -> Floats:
     """Reconstruction loss of an image (C, H, W) from each of `codes` (A, N), nats, (A,)."""
     losses = reconstruction_loss(model.decode(codes), image.expand(len(codes), -1, -1, -1))
     return losses.double().cpu().numpy()
+
+
+def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Floats]:
+    """Probabilities of one latent's categories, (B, K_j), and their values, (K_j,)."""
+    count = posterior.num_categories_of(latent)
+    chances = posterior.probabilities()[:, latent, :count]
+    values = posterior.values[latent, :count]
+    return chances.double().cpu().numpy(), values.double().cpu().numpy()
+
+
+def _along(ys: Floats, xs: Floats, x: Floats) -> Floats:
+    """The line through (xs, ys), continued straight beyond both ends, at `x`."""
+    left = np.clip(np.searchsorted(xs, x) - 1, 0, len(xs) - 2)
+    slope = (ys[left + 1] - ys[left]) / (xs[left + 1] - xs[left])
+    return ys[left] + slope * (x - xs[left])
 
 
 def _corners(rows: Floats, columns: Floats) -> Floats:

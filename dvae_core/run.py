@@ -4,13 +4,17 @@ This is the one place that knows the files of a run:
 
     config.json                RunRecord: the config, plus what is needed to rebuild the model
     model.safetensors          weights, fixed category values included
+    encoder.onnx, decoder.onnx   instead of weights, for an imported model
     discriminator.safetensors  of the factor objective (not in shipped runs)
     trainer.safetensors        everything that resuming needs (not in shipped runs)
     status.json                Status, replaced atomically
     metrics.jsonl              one JSON object a line, in the course of training
+    scores.jsonl               the same, of scores measured in the course of training
+    snapshots/                 what the model made of a few images, bounded; see `Snapshot`
+    tensorboard/               event files made of the two logs, where they were asked for
     evaluation.json            scores
-    job.json, progress.json    the latest background job: who was started, how far it is
-    log.txt                    what it printed
+    notes.json                 Notes: a name for people, and what they wrote down
+    jobs/                      the latest background job of each command; see `dvae_core.jobs`
     stop                       present when someone asked the training to stop
 
 Nothing is ever unpickled, and nothing of a folder is believed before it was checked.
@@ -19,93 +23,123 @@ Nothing is ever unpickled, and nothing of a folder is believed before it was che
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import psutil
 import torch
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize_tensors
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from dvae_core.config import RunConfig, explain
+from dvae_core.config import OBJECTIVE_SETTINGS, ObjectiveConfig, RunConfig, TrainingConfig, explain
 from dvae_core.errors import ConfigError, RunError
-from dvae_core.files import write_atomically
+from dvae_core.files import new_folder, remove_leftovers, write_atomically
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
+from dvae_core.onnx.description import ImportedModel
+from dvae_core.process import ProcessIdentity
+from dvae_core.records import read_object, read_optional_record, read_record, write_record
+from dvae_core.row_log import RowLog
+from dvae_core.snapshot import Snapshot, read_snapshot, write_snapshot
+from dvae_core.tensor_files import load_weights, read_tensors, write_tensors
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-MAX_JSON_BYTES = 16 * 2**20
-Schema = TypeVar("Schema", bound=BaseModel)
+SNAPSHOT_NAME = re.compile(r"(\d{8})\.safetensors")
+RESERVED_BYTES = 64 * 2**10
 SHIPPED_ROOT = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 class State(StrEnum):
     """What a run is doing. `LOST` and `DAMAGED` are never written, only derived by a reader."""
 
-    QUEUED = "queued"
+    QUEUED = "queued"  # waits in the queue of its folder
     RUNNING = "running"
     FINISHED = "finished"
-    STOPPED = "stopped"
+    STOPPED = "stopped"  # neither at its end nor at work; a new run is stopped at step 0
     FAILED = "failed"
     LOST = "lost"  # the status says running, and no such process lives
     DAMAGED = "damaged"  # a file is missing or wrong
 
 
 class RunRecord(RunConfig):
-    """config.json: a run's config, and what it needs to be rebuilt without its data set."""
+    """config.json: a run's config, and what it needs to be rebuilt without its data set.
 
+    That of an imported model leaves the settings of objective and training out; they then read as
+    their defaults, which say nothing of it.
+    """
+
+    # Imported models have sizes that the networks here do not; their images are scaled to it.
+    image_size: int = Field(64, ge=32, le=128)  # type: ignore[assignment]
     format_version: Literal[1] = 1
     image_shape: tuple[int, int, int] = Field(description="(C, H, W)")
+    imported: ImportedModel | None = Field(None, description="None for a model that trained here")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     torch_version: str = torch.__version__
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model can say what it makes of an image."""
+        return self.imported is None or self.imported.encoder is not None
+
+    @property
+    def origin(self) -> str:
+        """How the model came about, in a few words."""
+        if self.imported is not None:
+            files = [file.name for file in (self.imported.encoder, self.imported.decoder) if file]
+            return f"imported from {' and '.join(files)}"
+        objective: str = self.objective
+        for name in OBJECTIVE_SETTINGS[objective][:1]:
+            objective += f" ({name.replace('_', ' ')} {getattr(self, name):g})"
+        return f"objective {objective} · {self.steps:,} steps · seed {self.seed}"
 
 
 class Status(BaseModel):
     """status.json: how far a training has come, and which process does it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Fields of another version are passed over: none of them may hide how far a run is.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: State
     step: int = Field(0, ge=0)
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=0, description="0 for an imported model")
     seconds: float = Field(0.0, ge=0, description="spent in training, over all its sessions")
     device: str = ""
     message: str = Field("", description="why it failed")
-    pid: int | None = None
-    process_started_at: float | None = None
+    diverged: bool = Field(False, description="whether it failed because of its numbers")
+    process: ProcessIdentity | None = Field(None, description="that trains it")
 
 
-class JobRecord(BaseModel):
-    """job.json: the process that was started for a run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    command: str
-    arguments: list[str]
-    pid: int
-    process_started_at: float
-
-
-class JobProgress(BaseModel):
-    """progress.json: how far a job says it is."""
+class Notes(BaseModel):
+    """notes.json: what people call a run, and what they wrote down about it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pid: int
-    state: Literal["running", "finished", "stopped", "failed"]
-    stage: str = ""
-    fraction: float = 0.0
-    message: str = ""
+    name: str = Field("", max_length=80)
+    notes: str = Field("", max_length=10_000)
+
+    @field_validator("name", "notes")
+    @classmethod
+    def _is_plain(cls, text: str, info: ValidationInfo) -> str:
+        """Control characters could do something to whoever prints them."""
+        allowed = "\n\t" if info.field_name == "notes" else ""
+        for character in text:
+            if unicodedata.category(character) == "Cc" and character not in allowed:
+                raise PydanticCustomError("text", "Control characters are no text")
+        return text
 
 
 class Run:
@@ -124,28 +158,36 @@ class Run:
     def create(
         cls, path: Path | str, config: RunConfig, image_shape: tuple[int, int, int]
     ) -> "Run":
-        """Make the folder of a new, queued run, all at once.
+        """Make the folder of a new run at step 0, all at once.
 
         Raises:
             RunError: the folder exists, or its name cannot be a run's.
         """
-        path = Path(path)
-        check_run_id(path.resolve().name)
         record = RunRecord(**config.model_dump(), image_shape=image_shape)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".new-"))
-        try:
-            draft.chmod(0o755)
-            Run(draft)._write_json("config.json", record)
-            Run(draft).write_status(Status(state=State.QUEUED, steps=config.steps))
-            if path.exists():
-                raise RunError(
-                    f"{path} exists already: choose another folder, or continue it with resume"
-                )
-            draft.rename(path)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+        with _new_run(Path(path)) as draft:
+            write_record(draft.path / "config.json", record)
+            draft.write_status(Status(state=State.STOPPED, steps=config.steps))
+        return cls(path)
+
+    @classmethod
+    def create_imported(
+        cls, path: Path | str, record: RunRecord, encoder: bytes | None, decoder: bytes
+    ) -> "Run":
+        """Make the folder of a finished run from checked ONNX files, all at once.
+
+        Raises:
+            RunError: the folder exists, or its name cannot be a run's.
+        """
+        with _new_run(Path(path)) as draft:
+            write_record(
+                draft.path / "config.json",
+                record,
+                exclude={*ObjectiveConfig.model_fields, *TrainingConfig.model_fields},
+            )
+            if encoder is not None:
+                write_atomically(draft.path / "encoder.onnx", encoder)
+            write_atomically(draft.path / "decoder.onnx", decoder)
+            draft.write_status(Status(state=State.FINISHED, steps=0))
         return cls(path)
 
     @cached_property
@@ -155,7 +197,12 @@ class Run:
         Raises:
             RunError: it is missing, unreadable, or not a config of this version.
         """
-        return self._read_model("config.json", RunRecord)
+        return read_record(self.path / "config.json", RunRecord)
+
+    def replace_record(self, record: RunRecord) -> None:
+        """Replace config.json. Other objects of the same run go on with what they have read."""
+        write_record(self.path / "config.json", record)
+        self.__dict__.pop("record", None)
 
     def status(self) -> Status:
         """status.json as it was last written, believed or not.
@@ -163,51 +210,93 @@ class Run:
         Raises:
             RunError: it is missing or unreadable.
         """
-        return self._read_model("status.json", Status)
+        return read_record(self.path / "status.json", Status)
 
     def write_status(self, status: Status) -> None:
         """Replace status.json."""
-        self._write_json("status.json", status)
+        write_record(self.path / "status.json", status)
 
     def state(self) -> State:
         """What the run is really doing."""
         if self.problem():
             return State.DAMAGED
         status = self.status()
-        if status.state is State.RUNNING and not is_alive(status.pid, status.process_started_at):
-            return State.LOST
-        return status.state
+        return self.state_of(status)
+
+    @staticmethod
+    def state_of(status: Status) -> State:
+        """What a status means now: one that says running is believed of a living process only."""
+        if status.state is not State.RUNNING or (status.process and status.process.is_alive()):
+            return status.state
+        return State.LOST
 
     def problem(self) -> str | None:
         """What is wrong with the folder, in one line, or None. Does not open the weights."""
         try:
-            _ = self.record
-            status = self.status()
-        except RunError as error:
+            self._check_status(self.status())
+            self.metrics.check_ends()
+            self.scores.check_ends()
+            self.read_notes()
+        except (RunError, OSError) as error:
             return str(error)
-        if status.state is State.FINISHED and not (self.path / "model.safetensors").is_file():
-            return f"{self.path}: model.safetensors is missing; the run says it is finished"
         return None
+
+    def model_files(self) -> list[Path]:
+        """The files that the model is in, whether they are there or not.
+
+        Raises:
+            RunError: config.json is missing or wrong.
+        """
+        imported = self.record.imported
+        if imported is None:
+            return [self.path / "model.safetensors"]
+        names = ["decoder.onnx"] if imported.encoder is None else ["encoder.onnx", "decoder.onnx"]
+        return [self.path / name for name in names]
 
     @property
     def has_model(self) -> bool:
-        """Whether there are weights to load."""
-        return (self.path / "model.safetensors").is_file()
+        """Whether there is a model to load."""
+        try:
+            return all(path.is_file() for path in self.model_files())
+        except RunError:
+            return False
+
+    def check_trainable(self) -> None:
+        """Raise `RunError` for an imported model, which nothing here can train."""
+        if self.record.imported is not None:
+            raise RunError(
+                f"{self.path} is an imported model: it can be explored and measured, but not "
+                f"trained on; train a run of your own instead"
+            )
+
+    def check_not_trained_elsewhere(self) -> None:
+        """Raise `RunError` if another process than this one trains the run."""
+        process = self.status().process
+        if self.state() is State.RUNNING and process and process != ProcessIdentity.current():
+            raise RunError(
+                f"{self.path} is being trained by process {process.pid}: wait for it, or stop it"
+            )
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:
         """The model in eval mode, its weights checked against what the config builds.
 
         Raises:
             RunError: files are missing, truncated, foreign, or hold numbers that are not finite.
+            ModelError: the files of an imported model are not what they were.
         """
-        model = build_model(self.record, self.record.image_shape)
-        self._load_weights("model.safetensors", model)
+        record = self.record
+        if record.imported is not None:
+            from dvae_core.onnx.opening import open_model  # onnxruntime takes a while to start
+
+            return open_model(self.path, record, record.image_shape, record.imported).to(device)
+        model = build_model(record, record.image_shape)
+        load_weights(self.path / "model.safetensors", model)
         model.requires_grad_(False)
         return model.eval().to(device)
 
     def save_model(self, model: nn.Module) -> None:
         """Replace model.safetensors."""
-        self._write_tensors("model.safetensors", model.state_dict())
+        write_tensors(self.path / "model.safetensors", model.state_dict())
 
     def load_objective(self, device: torch.device | str = "cpu") -> Objective:
         """The objective with the weights of its discriminator, in eval mode.
@@ -215,16 +304,16 @@ class Run:
         Raises:
             RunError: it has a discriminator, and its file is missing or wrong.
         """
-        objective = build_objective(self.record, self.record.num_latents)
+        objective = build_objective(self.record)
         if objective.state_dict():
-            self._load_weights("discriminator.safetensors", objective)
+            load_weights(self.path / "discriminator.safetensors", objective)
         objective.requires_grad_(False)
         return objective.eval().to(device)
 
     def save_objective(self, objective: nn.Module) -> None:
         """Replace discriminator.safetensors, where the objective has weights."""
         if weights := objective.state_dict():
-            self._write_tensors("discriminator.safetensors", weights)
+            write_tensors(self.path / "discriminator.safetensors", weights)
 
     @property
     def has_trainer_state(self) -> bool:
@@ -237,51 +326,76 @@ class Run:
         Raises:
             RunError: the file is missing, truncated or foreign.
         """
-        return self._read_tensors("trainer.safetensors", expected)
+        return read_tensors(self.path / "trainer.safetensors", expected)
 
     def save_trainer_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace trainer.safetensors."""
-        self._write_tensors("trainer.safetensors", state)
+        write_tensors(self.path / "trainer.safetensors", state)
 
-    def append_metrics(self, row: Mapping[str, float]) -> None:
-        """Add a line to metrics.jsonl."""
-        with open(self.path / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
+    @property
+    def metrics(self) -> RowLog:
+        """metrics.jsonl: loss terms and speed, a row every `log_every` steps."""
+        return RowLog(self.path / "metrics.jsonl")
 
-    def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, float]], int]:
-        """Lines of metrics.jsonl from a byte offset on.
+    @property
+    def scores(self) -> RowLog:
+        """scores.jsonl: scores measured in the course of training, a row for each snapshot taken,
+        of which there are more than were kept."""
+        return RowLog(self.path / "scores.jsonl")
 
-        Returns:
-            The rows, and the offset to go on from. A line still being written is left for then.
+    @property
+    def events_folder(self) -> Path:
+        """tensorboard: event files."""
+        return self.path / "tensorboard"
+
+    def snapshot_steps(self) -> list[int]:
+        """Steps of the snapshots that there are, ascending."""
+        names = (path.name for path in (self.path / "snapshots").glob("*.safetensors"))
+        return sorted(int(match[1]) for match in map(SNAPSHOT_NAME.fullmatch, names) if match)
+
+    def read_snapshot(self, step: int) -> Snapshot:
+        """The snapshot of a step, checked.
 
         Raises:
-            RunError: a finished line is no JSON object.
+            RunError: it is missing, damaged, or of another run.
         """
-        path = self.path / "metrics.jsonl"
-        if not path.is_file():
-            return [], 0
-        with open(path, "rb") as file:
-            file.seek(offset)
-            content = file.read()
-        complete = content[: content.rfind(b"\n") + 1]
-        try:
-            rows = [json.loads(line) for line in complete.splitlines()]
-        except ValueError:
-            raise RunError(f"{path} holds a line that is no JSON: the file was damaged") from None
-        return rows, offset + len(complete)
+        record = self.record
+        return read_snapshot(
+            self._snapshot_path(step), step, record.num_latents, record.image_shape
+        )
 
-    def truncate_metrics(self, last_step: int) -> None:
-        """Drop the lines past a step, which a training that continues from there writes again."""
-        rows, _ = self.read_metrics()
-        kept = [json.dumps(row) + "\n" for row in rows if row["step"] <= last_step]
-        if rows:
-            write_atomically(self.path / "metrics.jsonl", "".join(kept))
+    def write_snapshot(self, snapshot: Snapshot) -> None:
+        """Add or replace a snapshot."""
+        (self.path / "snapshots").mkdir(exist_ok=True)
+        write_snapshot(self._snapshot_path(snapshot.step), snapshot)
+
+    def remove_snapshots(self, steps: Iterable[int]) -> None:
+        """Remove the snapshots of some steps."""
+        for step in steps:
+            self._snapshot_path(step).unlink(missing_ok=True)
+
+    def clear_leftovers(self) -> None:
+        """Remove half of a file that a training has left which was killed while it saved."""
+        for name in ("*.safetensors", "*.jsonl", "config.json", "status.json"):
+            remove_leftovers(self.path / name)
+        remove_leftovers(self.path / "snapshots" / "*.safetensors")
+
+    @contextmanager
+    def space_for_last_words(self) -> Iterator[None]:
+        """Hold some disk space, and give it back however the work ends, so that status.json can
+        still say that the disk is full."""
+        path = self.path / ".reserve"
+        try:
+            path.write_bytes(b"\0" * RESERVED_BYTES)
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
     def read_evaluation(self) -> dict[str, Any]:
         """evaluation.json, or {} where nothing was evaluated yet."""
         if not (self.path / "evaluation.json").is_file():
             return {}
-        return self._read_json("evaluation.json")
+        return read_object(self.path / "evaluation.json")
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Replace evaluation.json."""
@@ -306,25 +420,25 @@ class Run:
         finally:
             lock.release()
 
-    def read_job(self) -> JobRecord | None:
-        """job.json, or None where no job was ever started."""
-        return self._read_optional("job.json", JobRecord)
+    def read_notes(self) -> Notes:
+        """notes.json; empty notes where there are none.
 
-    def write_job(self, record: JobRecord) -> None:
-        """Replace job.json."""
-        self._write_json("job.json", record)
+        Raises:
+            RunError: the file is damaged.
+        """
+        return read_optional_record(self.path / "notes.json", Notes) or Notes()
 
-    def read_job_progress(self) -> JobProgress | None:
-        """progress.json, or None where no job has said anything."""
-        return self._read_optional("progress.json", JobProgress)
+    def write_notes(self, name: str, notes: str) -> None:
+        """Replace notes.json.
 
-    def write_job_progress(self, progress: JobProgress) -> None:
-        """Replace progress.json."""
-        self._write_json("progress.json", progress)
-
-    def clear_job_progress(self) -> None:
-        """Forget what the job before said."""
-        (self.path / "progress.json").unlink(missing_ok=True)
+        Raises:
+            ConfigError: a text is too long, or has control characters.
+        """
+        try:
+            record = Notes(name=name.strip(), notes=notes.strip())
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from None
+        write_record(self.path / "notes.json", record)
 
     @property
     def stop_requested(self) -> bool:
@@ -339,68 +453,27 @@ class Run:
         """Take the request back."""
         (self.path / "stop").unlink(missing_ok=True)
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        if not self.path.is_dir():
-            raise RunError(f"{self.path} is no run folder: there is no such folder")
-        if not path.is_file():
-            raise RunError(f"{path} is missing: the folder is no run, or was half deleted")
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise RunError(f"{path} has more than {MAX_JSON_BYTES // 2**20} MB: it is no run's")
-        try:
-            content = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            raise RunError(f"{path} is no JSON: the file was damaged or truncated") from None
-        if not isinstance(content, dict):
-            raise RunError(f"{path} holds no JSON object, which is expected there")
-        return content
+    def _check_status(self, status: Status) -> None:
+        record, path = self.record, self.path / "status.json"
+        steps = 0 if record.imported else record.steps
+        if status.step > steps:
+            raise RunError(
+                f"{path} says step {status.step:,}, but by config.json the run has {steps:,} "
+                f"steps: one of the two was edited"
+            )
+        if status.state is not State.FINISHED:
+            return
+        if status.step < steps:
+            raise RunError(
+                f"{path} says finished at step {status.step:,}, but by config.json the run has "
+                f"{steps:,} steps: one of the two was edited"
+            )
+        for file in self.model_files():
+            if not file.is_file():
+                raise RunError(f"{self.path}: {file.name} is missing; the run says it is finished")
 
-    def _read_model(self, name: str, schema: type[Schema]) -> Schema:
-        try:
-            return schema.model_validate(self._read_json(name))
-        except ValidationError as error:
-            raise RunError(f"{self.path / name}: {explain(error)}") from None
-        except ConfigError as error:
-            raise RunError(f"{self.path / name}: {error}") from None
-
-    def _read_optional(self, name: str, schema: type[Schema]) -> Schema | None:
-        return self._read_model(name, schema) if (self.path / name).is_file() else None
-
-    def _write_json(self, name: str, model: BaseModel) -> None:
-        write_atomically(self.path / name, model.model_dump_json(indent=1) + "\n")
-
-    def _load_weights(self, name: str, module: nn.Module) -> None:
-        expected = module.state_dict()
-        tensors = self._read_tensors(name, expected)
-        for key, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                raise RunError(f"{self.path / name}: {key} holds numbers that are not finite")
-        module.load_state_dict(tensors)
-
-    def _read_tensors(self, name: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        path = self.path / name
-        if not path.is_file():
-            raise RunError(f"{path} is missing: the run has saved no such state yet, or lost it")
-        try:
-            with safe_open(path, framework="pt") as file:
-                found = set(file.keys())
-                if found != expected.keys():
-                    odd = sorted(found ^ expected.keys())[0]
-                    verb = "is missing" if odd in expected else "is not expected"
-                    raise RunError(
-                        f"{path}: tensor {odd[:80]} {verb}; the weights belong to another config"
-                    )
-                for key, wanted in expected.items():
-                    header = file.get_slice(key)
-                    _check_header(path, key, header.get_shape(), header.get_dtype(), wanted)
-                return {key: file.get_tensor(key).to(expected[key].dtype) for key in expected}
-        except (SafetensorError, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0][:120]
-            raise RunError(f"{path} is truncated or no safetensors file ({reason})") from None
-
-    def _write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        write_atomically(self.path / name, serialize_tensors(plain))
+    def _snapshot_path(self, step: int) -> Path:
+        return self.path / "snapshots" / f"{step:08d}.safetensors"
 
 
 def check_run_id(run_id: str) -> None:
@@ -412,16 +485,42 @@ def check_run_id(run_id: str) -> None:
         )
 
 
+def free_path(folder: Path, run_id: str) -> Path:
+    """Where a run of this id can be made in a folder: under its id, or with a number at its end
+    where there is something of that name."""
+    path, number = folder / run_id, 1
+    while path.exists():
+        number += 1
+        ending = f"-{number}"
+        path = folder / (run_id[: 64 - len(ending)] + ending)
+    return path
+
+
+def own_root() -> Path:
+    """The folder of this user's own runs: `DVAE_RUNS`, or `runs` here."""
+    return Path(os.environ.get("DVAE_RUNS") or "runs")
+
+
 def run_roots() -> dict[str, Path]:
     """The folders that hold runs, by the name that addresses use: the shipped ones, those of
     this user (`DVAE_RUNS`, or `runs` here), and each folder of runs among them."""
-    own = Path(os.environ.get("DVAE_RUNS") or "runs")
+    own = own_root()
     roots = {"checkpoints": SHIPPED_ROOT, "runs": own}
     if own.is_dir():
         for folder in sorted(own.iterdir()):
-            if RUN_ID.fullmatch(folder.name) and folder.is_dir() and not _looks_like_run(folder):
+            if RUN_ID.fullmatch(folder.name) and folder.is_dir() and not looks_like_run(folder):
                 roots[f"runs/{folder.name}"] = folder
     return roots
+
+
+def own_folder(name: str) -> Path:
+    """Where a new run of this user lies under that name.
+
+    Raises:
+        RunError: it cannot be a run's name.
+    """
+    check_run_id(name)
+    return run_roots()["runs"] / name
 
 
 def list_runs(root: Path) -> list[Run]:
@@ -431,7 +530,7 @@ def list_runs(root: Path) -> list[Run]:
     return [
         Run(folder)
         for folder in sorted(root.iterdir())
-        if RUN_ID.fullmatch(folder.name) and folder.is_dir() and _looks_like_run(folder)
+        if RUN_ID.fullmatch(folder.name) and folder.is_dir() and looks_like_run(folder)
     ]
 
 
@@ -454,40 +553,46 @@ def find_run(address: str) -> Run:
     raise RunError(f"there is no run {address[:80]!r}: choose one of the list")
 
 
-def is_alive(pid: int | None, started_at: float | None) -> bool:
-    """Whether the process that began then still lives; ids alone are used again."""
-    if pid is None or started_at is None:
-        return False
+def load_run(place: Path | str) -> Run:
+    """The run at an address `<root>/<id>`, such as `checkpoints/circles-categorical`, or in a
+    folder; its files are checked, its weights are not loaded yet.
+
+    An address is looked up first, and means the same wherever Python was started. A `Path` is
+    always a folder.
+
+    Raises:
+        RunError: there is no such run, or its folder is damaged.
+
+    Examples:
+        >>> run = load_run("checkpoints/circles-categorical")
+        >>> run.record.num_latents, run.state().value
+        (2, 'finished')
+    """
+    run = None if isinstance(place, Path) else dict(all_runs()).get(place)
+    run = run or Run(place)
+    if not looks_like_run(run.path):
+        raise RunError(
+            f"there is no run {str(place)[:80]!r}: give its folder, or an address such as "
+            f"{next((address for address, _ in all_runs()), 'runs/NAME')}"
+        )
+    if problem := run.problem():
+        raise RunError(problem)
+    return run
+
+
+@contextmanager
+def _new_run(path: Path) -> Iterator[Run]:
+    check_run_id(path.resolve().name)
     try:
-        process = psutil.Process(pid)
-        # Clocks are read in ticks of 10 ms.
-        same = abs(process.create_time() - started_at) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+        with new_folder(path) as draft:
+            yield Run(draft)
+    except FileExistsError:
+        raise RunError(
+            f"{path} exists already: choose another folder, or continue it with resume"
+        ) from None
 
 
-def this_process() -> tuple[int, float]:
-    """Process id and start time, as `Status` records them."""
-    return os.getpid(), psutil.Process().create_time()
-
-
-def _looks_like_run(folder: Path) -> bool:
+def looks_like_run(folder: Path) -> bool:
+    """Whether a folder is a run, or what is left of one."""
     names = ("config.json", "status.json", "model.safetensors")
     return any((folder / name).is_file() for name in names)
-
-
-_DTYPES = {torch.float32: {"F32", "F16"}, torch.int64: {"I64"}, torch.uint8: {"U8"}}
-
-
-def _check_header(path: Path, key: str, shape: list[int], dtype: str, wanted: Tensor) -> None:
-    if tuple(shape) != tuple(wanted.shape):
-        raise RunError(
-            f"{path}: tensor {key} has shape {tuple(shape)}, but the config needs "
-            f"{tuple(wanted.shape)}"
-        )
-    if dtype not in _DTYPES[wanted.dtype]:
-        raise RunError(
-            f"{path}: tensor {key} is of type {dtype}, but the config needs "
-            f"{' or '.join(sorted(_DTYPES[wanted.dtype]))}"
-        )

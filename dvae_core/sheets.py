@@ -1,6 +1,6 @@
 """Traversals as one picture: a row a latent with its KL, as the literature shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _INK, _PAPER = (28, 37, 38), (255, 255, 255)
 
 
 def traversal_sheet(
-    frames: NDArray[np.uint8],
+    frames: Iterable[NDArray[np.uint8]],
     labels: Sequence[str],
     heads: Sequence[tuple[str, NDArray[np.uint8]]] = (),
     scale: int = 1,
@@ -21,7 +21,7 @@ def traversal_sheet(
     """Rows of images with a label before each, as one picture on white.
 
     Args:
-        frames: uint8 (rows, count, H, W, C).
+        frames: of each row, uint8 (count, H, W, C); a shorter row leaves its end white.
         labels: one a row.
         heads: captioned images of the same size for a row above, such as the original.
         scale: every pixel of an image becomes that many, wide and high.
@@ -29,12 +29,13 @@ def traversal_sheet(
     Returns:
         uint8 (height, width, 3).
     """
-    rows, count, height, width, _ = frames.shape
-    height, width = height * scale, width * scale
+    rows = list(frames)
+    count = max(len(row) for row in rows)
+    height, width = (side * scale for side in rows[0].shape[1:3])
     head_height = height + _FONT_SIZE + 4 * _GAP if heads else 0
     size = (
         _LABEL_WIDTH + count * (width + _GAP),
-        head_height + rows * (height + _GAP) + _GAP,
+        head_height + len(rows) * (height + _GAP) + _GAP,
     )
     sheet = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -43,12 +44,12 @@ def traversal_sheet(
         left = _LABEL_WIDTH + i * max(width + _GAP, 110)
         sheet.paste(_enlarged(image, scale), (left, _GAP))
         draw.text((left, height + 2 * _GAP), caption, _INK, font)
-    for row in range(rows):
-        top = head_height + _GAP + row * (height + _GAP)
-        draw.text((8, top + height // 2), labels[row], _INK, font, anchor="lm")
-        for column in range(count):
+    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        top = head_height + _GAP + index * (height + _GAP)
+        draw.text((8, top + height // 2), label, _INK, font, anchor="lm")
+        for column, image in enumerate(row):
             place = (_LABEL_WIDTH + column * (width + _GAP), top)
-            sheet.paste(_enlarged(frames[row, column], scale), place)
+            sheet.paste(_enlarged(image, scale), place)
     return np.asarray(sheet)
 
 

@@ -4,6 +4,8 @@ Everything here decodes; nothing is random. Images are float32 (.., C, H, W) in 
 makes them uint8 (.., H, W, C) for screens and files.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,33 +37,31 @@ def traverse_latent(model: VAE, code: Tensor, latent: int, values: Tensor) -> Te
     return decode_codes(model, codes)
 
 
-def traverse_all(model: VAE, code: Tensor, values: Tensor) -> Tensor:
-    """Traversals of all latents at once: (N, count, C, H, W).
+def traverse_all(model: VAE, code: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
+    """Traversals of all latents at once: N times (P_j, C, H, W).
 
     Args:
         model: the VAE.
         code: start (N,), from which each row changes one latent.
-        values: (N, count), ascending in each row.
+        rows: values that each latent takes, N times (P_j,).
     """
-    num_latents, count = values.shape
-    codes = code.repeat(num_latents, count, 1)  # (N,) -> (N, count, N)
-    latents = torch.arange(num_latents, device=code.device)
-    codes[latents, :, latents] = values
-    return decode_codes(model, codes)
+    counts = [len(row) for row in rows]
+    codes = code.repeat(sum(counts), 1)
+    for latent, (part, row) in enumerate(zip(codes.split(counts), rows, strict=True)):
+        part[:, latent] = row
+    return list(decode_codes(model, codes).split(counts))
 
 
-def traversal_grid(
+def traversal_rows(
     model: VAE, span: str | None = None, codes: Tensor | None = None, count: int | None = None
-) -> Tensor:
-    """Values (N, count) that a traversal of each latent visits; arguments as of
-    `traversal_values` of the family."""
+) -> list[Tensor]:
+    """Values that a traversal of each latent visits, N times (P_j,): fewer where a latent has fewer
+    categories. Arguments and errors as of `traversal_values` of the family."""
     latents = model.latents
-    return torch.stack(
-        [
-            latents.traversal_values(latent, count, span, codes)
-            for latent in range(latents.num_latents)
-        ]
-    )
+    return [
+        latents.traversal_values(latent, count, span, codes)
+        for latent in range(latents.num_latents)
+    ]
 
 
 def traverse_pair(
@@ -89,7 +89,8 @@ def interpolate(start: Tensor, end: Tensor, count: int) -> Tensor:
 
 
 def interpolate_by_latent(start: Tensor, end: Tensor, order: list[int]) -> Tensor:
-    """Codes (len(order) + 1, N) from start to end, one latent after the other put to its end."""
+    """Codes (len(order) + 1, N) from a start (N,) to an end (N,), one latent after the other put to
+    its end."""
     codes = [start]
     for latent in order:
         code = codes[-1].clone()

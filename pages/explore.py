@@ -109,10 +109,13 @@ there = state.exploration(address)
 with errors_shown():
     model = st_load_model(run)
     dataset: Dataset | None = None
-    try:
-        dataset = st_load_dataset(run.record.dataset, run.record.image_size)
-    except DataError as error:
-        st.warning(plain(f"Samples of the prior and your own images only: {error}"))
+    if model.encoder is None:
+        st.info("This model is a decoder alone: its latents are slid from samples of the prior.")
+    else:
+        try:
+            dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+        except DataError as error:
+            st.warning(plain(f"Samples of the prior and your own images only: {error}"))
 
     with st.sidebar:
         show_summary(run)

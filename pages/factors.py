@@ -181,6 +181,13 @@ with st.sidebar:
     show_summary(run)
     protocol = st.radio("Protocol", PROTOCOLS, format_func=PROTOCOLS.__getitem__)
     unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
+if not run.record.has_encoder:
+    st.info(
+        "This model is a decoder alone: what its latents tell about factors needs an encoder. "
+        "Explore slides it.",
+        icon=":material/label_off:",
+    )
+    st.stop()
 if run.state() is State.RUNNING:
     st.info(
         f"In training: the numbers are of the state saved last, up to step {run.status().step:,}.",

@@ -20,7 +20,10 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     runs = {
         address: run
         for address, run in all_runs()
-        if run.has_model and not run.problem() and run.record.latents == "categorical"
+        if run.has_model
+        and not run.problem()
+        and run.record.latents == "categorical"
+        and run.record.has_encoder
     }
     if not runs:
         st.sidebar.caption("No categorical run here: two parts do without their images.")

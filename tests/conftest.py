@@ -1,13 +1,35 @@
 """Fixtures that tests of several packages share."""
 
+import contextlib
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dvae_core.config import RunConfig
 from dvae_core.run import Run
 from dvae_core.training.trainer import train
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_job_is_left_behind() -> Iterator[None]:
+    """Background jobs outlive whoever started them; those of the tests may not outlive these."""
+    os.environ["DVAE_TESTED_BY"] = mark = f"{os.getpid()}-{time.time_ns()}"
+    yield
+    jobs = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            is_job = process.cmdline()[1:3] == ["-m", "dvae_core"]
+            if is_job and process.environ().get("DVAE_TESTED_BY") == mark:
+                jobs[process] = " ".join(process.cmdline())
+    # One that has said its last word may still be about to end.
+    _, left = psutil.wait_procs(list(jobs), timeout=60)
+    for process in left:
+        process.kill()
+    assert not [jobs[process] for process in left]
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +55,7 @@ def tiny_config() -> RunConfig:
         threads=1,
         device="cpu",
         log_every=4,
+        snapshot_every=0,
     )
 
 

@@ -48,6 +48,24 @@ def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "counts"),
+    [
+        (["--cardinalities", "3", "7"], (3, 7, 40)),
+        (["--known-cardinalities"], (32, 32, 40)),
+    ],
+)
+def test_cardinalities_are_given_or_taken_from_the_data_set(
+    tmp_path: Path, flags: list[str], counts: tuple[int, ...]
+) -> None:
+    size = ["--num-latents", "3", "--num-categories", "40"]
+    assert main(["train", "--run-dir", str(tmp_path / "demo"), *TINY, *size, *flags]) == 0
+    written = json.loads((tmp_path / "demo" / "config.json").read_text())
+    assert tuple(written["cardinalities"]) == counts[:2]
+    run = Run(tmp_path / "demo")
+    assert run.load_model().latents.category_counts == counts
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["train", "--run-dir", "RUN", "--dataset", "squares"], "no data set is called 'squares'"),
@@ -57,6 +75,21 @@ def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
         (["train", "--run-dir", "RUN", "--preset", "fast"], "no preset is called 'fast'"),
         (["train", "--run-dir", "Bad Name"], "cannot name a run"),
         (["train", "--run-dir", "RUN", "--compiled"], "compiled is set, but the device is"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "3", "x"], "cardinalities"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "3", "1"], "cardinalities.1 is 1"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "65"], "num_categories is 64"),
+        (
+            ["train", "--run-dir", "RUN", "--latents", "gaussian", "--known-cardinalities"],
+            "gaussian latents have no categories",
+        ),
+        (
+            ["train", "--run-dir", "RUN", "--preset", "quick", "--known-cardinalities"],
+            "32 for latent 0, but num_categories is 16",
+        ),
+        (
+            ["train", "--run-dir", "RUN", "--cardinalities", "3", "--known-cardinalities"],
+            "not both",
+        ),
         (["train"], "run-dir"),
         (["resume", "RUN"], "no run folder"),
         (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "no run folder"),

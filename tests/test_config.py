@@ -1,6 +1,16 @@
+from typing import Any, Literal, get_args
+
 import pytest
 
-from dvae_core.config import PRESETS, ModelConfig, RunConfig
+from dvae_core.config import (
+    OBJECTIVE_SETTINGS,
+    PRESETS,
+    ModelConfig,
+    ObjectiveConfig,
+    RunConfig,
+    describe_category_counts,
+    settings_of,
+)
 from dvae_core.errors import ConfigError
 
 
@@ -32,6 +42,8 @@ def test_an_unknown_setting_is_named() -> None:
     [
         ("num_latents", 0),
         ("num_categories", 1),
+        ("cardinalities.0", (1, 4)),
+        ("cardinalities.1", (4, 513)),
         ("steps", -1),
         ("image_size", 48),
         ("learning_rate", float("nan")),
@@ -41,7 +53,7 @@ def test_an_unknown_setting_is_named() -> None:
 )
 def test_a_value_out_of_range_is_named_in_one_line(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"^{name} is [^\n]*$"):
-        RunConfig(**{name: value})
+        RunConfig(**{name.partition(".")[0]: value})
 
 
 def test_each_part_refuses_in_the_same_words() -> None:
@@ -49,14 +61,84 @@ def test_each_part_refuses_in_the_same_words() -> None:
         ModelConfig(num_categories=1)
 
 
+def test_cardinalities_are_of_the_first_latents() -> None:
+    config = RunConfig(num_latents=5, num_categories=40, cardinalities=(3, 6, 40))
+    assert config.category_counts == (3, 6, 40, 40, 40)
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    assert ModelConfig(latents="gaussian").category_counts == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_latents": 2, "cardinalities": (3, 4, 5)}, "has 3 numbers, but num_latents is 2"),
+        ({"num_categories": 16, "cardinalities": (3, 40)}, "40 for latent 1, but num_categories"),
+        ({"latents": "gaussian", "cardinalities": (3,)}, "gaussian latents have no categories"),
+    ],
+)
+def test_cardinalities_that_fit_no_latent_are_refused_in_one_line(
+    settings: dict[str, object], message: str
+) -> None:
+    for part in (ModelConfig, RunConfig):
+        with pytest.raises(ConfigError, match=f"^[^\n]*{message}[^\n]*$"):
+            part(**settings)
+
+
+def test_category_counts_are_told_by_their_runs() -> None:
+    assert describe_category_counts((64,) * 10) == "K = 64"
+    assert describe_category_counts((3, 40, 32, 32, 64, 64)) == "K = 3, 40, 2 × 32, 2 × 64"
+
+
 def test_several_mistakes_are_counted() -> None:
     with pytest.raises(ConfigError, match=r"\(and 1 more\)$"):
         RunConfig(steps=0, batch_size=0)
 
 
-def test_the_factor_objective_needs_two_latents() -> None:
-    with pytest.raises(ConfigError, match="at least 2"):
-        RunConfig(objective="factor", num_latents=1)
+@pytest.mark.parametrize("objective", ["factor", "tc"])
+def test_the_total_correlation_needs_two_latents(objective: Literal["factor", "tc"]) -> None:
+    with pytest.raises(ConfigError, match=f"^the {objective} objective needs .* at least 2"):
+        RunConfig(objective=objective, num_latents=1)
+
+
+def test_total_correlation_is_not_rewarded() -> None:
+    assert RunConfig(objective="tc", beta=1.0).beta == 1.0
+    assert RunConfig(objective="beta", beta=0.5).beta == 0.5
+    with pytest.raises(ConfigError, match=r"beta is 0.5, but the tc objective .* take 1 or more$"):
+        RunConfig(objective="tc", beta=0.5)
+
+
+def test_a_capacity_is_within_what_categories_hold() -> None:
+    settings: dict[str, Any] = {"objective": "annealed", "num_latents": 2, "num_categories": 16}
+    assert RunConfig(**settings, capacity_max=5.5).capacity_max == 5.5
+    with pytest.raises(ConfigError, match=r"capacity_max is 25 nats, .* at most 5\.55: lower it"):
+        RunConfig(**settings)
+    with pytest.raises(ConfigError, match=r"at most 3\.47"):  # ln 2 + ln 16
+        RunConfig(**settings, cardinalities=(2,), capacity_max=5.0)
+    assert RunConfig(**settings | {"objective": "beta"}).capacity_max == 25.0
+    assert RunConfig(**settings | {"latents": "gaussian"}).capacity_max == 25.0
+
+
+@pytest.mark.parametrize("objective", OBJECTIVE_SETTINGS)
+@pytest.mark.parametrize("latents", ["categorical", "gaussian"])
+def test_the_quick_preset_goes_with_every_objective(objective: str, latents: str) -> None:
+    RunConfig.from_preset("quick", objective=objective, latents=latents)
+
+
+def test_every_objective_says_which_settings_are_its_own() -> None:
+    names = get_args(ObjectiveConfig.model_fields["objective"].annotation)
+    assert tuple(OBJECTIVE_SETTINGS) == names
+    own = {name for settings in OBJECTIVE_SETTINGS.values() for name in settings}
+    assert own == set(ObjectiveConfig.model_fields) - {"objective"}
+
+
+def test_settings_that_a_run_ignores_are_left_out() -> None:
+    heeded = settings_of("tc", "categorical")
+    assert {"beta", "num_categories", "sampling", "noise_steps", "dataset", "seed"} <= set(heeded)
+    assert not {"gamma", "capacity_max", "dip_weight", "discriminator_learning_rate"} & set(heeded)
+    heeded = settings_of("factor", "gaussian")
+    assert {"gamma", "discriminator_learning_rate", "num_latents"} <= set(heeded)
+    assert not {"num_categories", "cardinalities", "sampling", "noise_scale_end"} & set(heeded)
+    assert [name for name in RunConfig.model_fields if name in heeded] == list(heeded)
 
 
 def test_a_compiled_step_needs_cuda() -> None:

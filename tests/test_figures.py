@@ -1,6 +1,15 @@
-import numpy as np
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
 
-from dvae_core.figures import information_heatmap, latent_information_heatmap
+import numpy as np
+import pytest
+
+from dvae_core.figures import TEMPLATE, information_heatmap, latent_information_heatmap
+
+ROOT = Path(__file__).parent.parent
 
 INFORMATION = np.array([[0.1, 0.9, 0.0], [0.7, 0.2, 0.3]])
 NAMES = ("shape", "x", "y")
@@ -44,3 +53,40 @@ def test_entropies_on_the_diagonal_are_left_out() -> None:
     shown = np.array(figure.data[0].z)
     assert np.isnan(np.diag(shown)).all()
     assert shown[0, 1] == 0.2
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "dvae_core").glob("figures*.py")), ids=lambda p: p.name
+)
+def test_every_figure_is_given_the_look_of_the_pages(path: Path) -> None:
+    functions = [
+        node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
+    makers = {}
+    for function in functions:
+        calls = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Call)]
+        if any(call.startswith(("go.Figure(", "make_subplots(")) for call in calls):
+            makers[function.name] = any("update_layout(template=TEMPLATE" in call for call in calls)
+    assert makers
+    assert all(makers.values()), makers
+
+
+def test_that_look_is_the_light_theme_of_the_app() -> None:
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]["light"]
+    layout = TEMPLATE.layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == theme["backgroundColor"]
+    assert layout.font.color == layout.hoverlabel.font.color == theme["textColor"]
+    assert layout.yaxis.gridcolor == layout.hoverlabel.bordercolor == theme["borderColor"]
+
+
+def test_a_figure_has_that_look_without_streamlit() -> None:
+    program = (
+        "import sys, numpy, plotly.io, dvae_core\n"
+        "figure = dvae_core.information_heatmap(numpy.eye(2), 'ab', [0, 1], unit='nats')\n"
+        "print('streamlit' in sys.modules, plotly.io.templates.default)\n"
+        "print(figure.to_dict()['layout']['template']['layout']['paper_bgcolor'])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    assert shown.split() == ["False", "plotly", TEMPLATE.layout.paper_bgcolor]

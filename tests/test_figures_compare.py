@@ -11,6 +11,7 @@ from dvae_core.figures_compare import (
     frame_cells,
     mass_heatmap,
 )
+from dvae_core.rotation import GridMass
 
 
 def test_the_angle_in_hand_is_marked_among_the_curves() -> None:
@@ -22,9 +23,11 @@ def test_the_angle_in_hand_is_marked_among_the_curves() -> None:
 
 
 def test_the_first_latent_of_a_mass_runs_to_the_right() -> None:
-    mass = np.array([[0.0, 0.0], [1.0, 0.0]])  # the first latent high, the second low
-    figure = mass_heatmap(mass, np.array([-1.0, 1.0]), (3, 5))
-    np.testing.assert_array_equal(figure.data[0].z, [[0.0, 1.0], [0.0, 0.0]])
+    mass = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])  # the first latent high, the second low
+    picture = GridMass(mass, (np.array([-1.0, 1.0]), np.array([-1.0, 0.0, 1.0]))).picture()
+    figure = mass_heatmap(picture, (3, 5))
+    np.testing.assert_array_equal(figure.data[0].z, [[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+    assert (len(figure.data[0].x), len(figure.data[0].y)) == (2, 3)
     assert figure.layout.xaxis.title.text == "latent 3"
 
 

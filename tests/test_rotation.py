@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dvae_core.config import ModelConfig
 from dvae_core.errors import ConfigError
-from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior
+from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior, GaussianPosterior
 from dvae_core.models.vae import build_model
 from dvae_core.reconstruction import reconstruct
 from dvae_core.rotation import (
@@ -41,7 +41,7 @@ def one_cell(row: int, column: int, num_categories: int = 5) -> GridMass:
     mass = np.zeros((num_categories, num_categories))
     mass[row, column] = 1.0
     values = np.linspace(-1, 1, num_categories)
-    return GridMass(mass, np.stack([values, values]))
+    return GridMass(mass, (values, values))
 
 
 def test_a_turn_goes_from_the_first_axis_towards_the_second() -> None:
@@ -117,6 +117,16 @@ def test_a_corner_turned_out_of_the_grid_is_clipped_to_its_border() -> None:
     assert turned.clipped == 1.0
 
 
+def test_mass_moves_to_the_nearest_cell_where_cells_lie_unevenly() -> None:
+    values = np.array([-1.0, -0.1, 0.1, 1.0])
+    mass = np.zeros((4, 4))
+    mass[3, 1] = 1.0
+    turned = GridMass(mass, (values, values)).turned(pi / 4)  # (1, -0.1) goes to (0.78, 0.64)
+    assert turned.mass[3, 3] == 1.0
+    quarter = GridMass(mass, (values, values)).turned(pi / 2, parts=3)  # (0.1, 1)
+    np.testing.assert_allclose(quarter.mass[2, 3], 1.0)
+
+
 def test_a_uniform_aggregate_costs_nothing_until_it_is_turned() -> None:
     costs = costs_by_angle(uniform_grid(16), np.radians([0.0, 15.0, 45.0, 90.0]))
     assert costs.kl[0] == pytest.approx(0.0, abs=1e-9)
@@ -164,9 +174,23 @@ def test_dependence_is_the_kl_that_marginals_leave_over() -> None:
 
 
 def test_the_picture_of_a_normal_integrates_to_one() -> None:
-    points = np.linspace(-6, 6, 121)
-    density = NormalMass(np.array([0.5, -0.2]), np.array([[1.0, 0.4], [0.4, 0.8]])).picture(points)
-    assert density.sum() * 0.1**2 == pytest.approx(1.0, abs=1e-3)
+    mass = NormalMass(np.array([0.5, -0.2]), np.array([[0.5, 0.2], [0.2, 0.4]]))
+    heights, (down, across) = mass.picture()
+    assert heights.sum() * np.diff(down)[0] * np.diff(across)[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_two_latents_of_different_sizes_span_an_oblong_grid() -> None:
+    latents = CategoricalLatents(3, 8, (3, 5))
+    posterior = latents.posterior(torch.randn(1, 24, generator=torch.Generator().manual_seed(0)))
+    mass = joint_mass(posterior, (1, 0))
+    assert isinstance(mass, GridMass)
+    assert mass.mass.shape == (5, 3)
+    assert mass.kl() == pytest.approx(posterior.kl()[0, :2].sum().item(), abs=1e-5)
+    expected = posterior.mean_code()[0, [1, 0]].numpy()
+    np.testing.assert_allclose(mass.code(), expected, atol=1e-6)
+    turned = mass.turned(pi)  # half a turn takes every cell to the one across the centre
+    np.testing.assert_allclose(turned.mass, mass.mass[::-1, ::-1], atol=1e-12)
+    assert uniform_grid(5, 3).kl() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_normal_turned_and_turned_back_gives_the_code_from_before() -> None:

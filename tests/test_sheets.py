@@ -13,6 +13,14 @@ def test_every_image_is_in_its_place() -> None:
     assert sheet[14, -5].tolist() == [100, 100, 100]
 
 
+def test_a_shorter_row_leaves_its_end_white() -> None:
+    frames = [np.zeros((count, 8, 8, 1), np.uint8) for count in (3, 1)]
+    sheet = traversal_sheet(frames, ["latent 0", "latent 1"])
+    dark = (sheet[:, 150:] == 0).all(-1)
+    assert dark[:10].sum() == 3 * 64
+    assert dark[10:].sum() == 64
+
+
 def test_heads_stand_above_the_rows() -> None:
     frames = np.zeros((1, 2, 8, 8, 3), np.uint8)
     head = np.full((8, 8, 3), (9, 8, 7), np.uint8)

@@ -11,6 +11,7 @@ from dvae_core.traversal import (
     interpolate,
     interpolate_by_latent,
     to_pixels,
+    traversal_rows,
     traverse_all,
     traverse_latent,
     traverse_pair,
@@ -44,13 +45,22 @@ def test_a_traversal_changes_its_latent_and_keeps_the_others(
 
 
 def test_all_traversals_at_once_are_each_on_its_own(model: VAE, code: torch.Tensor) -> None:
-    values = torch.tensor([[-1.0, 0.0, 1.0], [-0.5, 0.0, 0.5], [0.0, 0.2, 0.4]])
-    images = traverse_all(model, code, values)
-    assert images.shape == (N, 3, 1, 32, 32)
+    rows = [torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([0.5]), torch.tensor([0.0, 0.2])]
+    images = traverse_all(model, code, rows)
+    assert [len(row) for row in images] == [3, 1, 2]
     for latent in range(N):
         torch.testing.assert_close(
-            images[latent], traverse_latent(model, code, latent, values[latent])
+            images[latent], traverse_latent(model, code, latent, rows[latent])
         )
+
+
+def test_a_traversal_visits_the_categories_that_a_latent_has() -> None:
+    config = ModelConfig(num_latents=N, num_categories=5, cardinalities=(2, 4))
+    model = build_model(config, (1, 32, 32), torch.Generator().manual_seed(0))
+    rows = traversal_rows(model)
+    assert [len(row) for row in rows] == [2, 4, 5]
+    for row, count in zip(rows, (2, 4, 5), strict=True):
+        torch.testing.assert_close(row, torch.linspace(-1, 1, count))
 
 
 def test_a_pair_spans_a_grid_first_latent_down_second_across(

@@ -35,6 +35,11 @@ class BoardView:
     code: Tensor
     posterior: Posterior | None
 
+    @property
+    def values(self) -> list[Tensor]:
+        """That the handles may take, N times (P_j,)."""
+        return [torch.from_numpy(values) for values in self.profile.values]
+
     def kl_of(self, latent: int) -> float:
         """Nats of the start image, or on average where there is none."""
         if self.posterior is None:
@@ -52,12 +57,11 @@ def show_board(
 ) -> None:
     """Decode all frames of the current code and show the board; arguments as of `latent_board`.
     Call it inside a fragment."""
-    values = torch.from_numpy(view.profile.values)
     with COMPUTING:
-        frames = to_pixels(traverse_all(view.model, view.code, values))
+        frames = [to_pixels(row) for row in traverse_all(view.model, view.code, view.values)]
         image = to_pixels(decode_codes(view.model, view.code))
     latent_board(
-        _rows(view, values),
+        _rows(view),
         encode_frames(frames, image, _fingerprint(view)),
         key=key,
         on_release=on_release,
@@ -66,20 +70,27 @@ def show_board(
     )
 
 
+def spaced(values: Tensor, count: int) -> Tensor:
+    """As many of the values (P,), evenly chosen and both ends among them, or all that there are."""
+    return values[torch.linspace(0, len(values) - 1, min(count, len(values))).round().long()]
+
+
 def _fingerprint(view: BoardView) -> str:
     # The frames follow from model, code and values. Hashing these is quicker than hashing frames;
-    # of the model the first layer of the decoder will do.
+    # of the model the first tensor of the decoder will do.
     digest = hashlib.sha256(view.code.numpy().tobytes())
-    digest.update(view.profile.values.tobytes())
-    digest.update(view.model.decoder.hidden.weight.numpy().tobytes())
+    for values in view.profile.values:
+        digest.update(values.tobytes())
+    first = next(iter(view.model.decoder.state_dict().values()))
+    digest.update(first.numpy().tobytes())
     return digest.hexdigest()
 
 
-def _rows(view: BoardView, values: Tensor) -> list[BoardRow]:
+def _rows(view: BoardView) -> list[BoardRow]:
     profile = view.profile
     densities = None
     if view.posterior is not None:
-        densities = view.posterior.density(values)[0].numpy()  # (1, N, P) -> (N, P)
+        densities = view.posterior.density(view.values)  # N times (1, P_j)
     rows = []
     for latent in view.order:
         carries, information = profile.carries(latent)
@@ -90,7 +101,7 @@ def _rows(view: BoardView, values: Tensor) -> list[BoardRow]:
                 start=view.start_code[latent].item(),
                 value=view.code[latent].item(),
                 kl_nats=view.kl_of(latent),
-                posterior=() if densities is None else densities[latent].tolist(),
+                posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent].tolist(),
                 continuous=view.model.latents.num_categories is None,
                 carries=carries,

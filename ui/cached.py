@@ -24,9 +24,8 @@ COMPUTING = threading.Lock()
 
 
 def stamp(run: Run) -> int:
-    """Changes whenever the weights of a run do."""
-    path = run.path / "model.safetensors"
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    """Changes whenever the model of a run does."""
+    return sum(path.stat().st_mtime_ns for path in run.model_files() if path.is_file())
 
 
 def st_load_model(run: Run) -> VAE:

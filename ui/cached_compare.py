@@ -1,5 +1,7 @@
 """Caching wrappers of what Compare and Method measure; see `ui.cached`."""
 
+from dataclasses import replace
+
 import streamlit as st
 import torch
 
@@ -39,7 +41,7 @@ def _encode_images(path: str, stamp: int, dataset_name: str, image_size: int) ->
         ]
     if isinstance(posteriors[0], CategoricalPosterior):
         logits = torch.cat([p.logits for p in posteriors if isinstance(p, CategoricalPosterior)])
-        return CategoricalPosterior(logits, posteriors[0].values)
+        return replace(posteriors[0], logits=logits)
     gaussian = [p for p in posteriors if isinstance(p, GaussianPosterior)]
     return GaussianPosterior(
         torch.cat([p.mean for p in gaussian]), torch.cat([p.log_variance for p in gaussian])

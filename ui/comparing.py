@@ -131,7 +131,11 @@ class Comparison:
 
 def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
     """Let a person choose two runs in the side bar; None, and a word, where there are none."""
-    runs = {address: run for address, run in all_runs() if run.has_model and not run.problem()}
+    runs = {
+        address: run
+        for address, run in all_runs()
+        if run.has_model and not run.problem() and run.record.has_encoder
+    }
     first = _default(runs)
     if first is None:
         st.markdown("#### Nothing to compare yet")

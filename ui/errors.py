@@ -11,11 +11,15 @@ from dvae_core.errors import CoreError
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Show an error of the core in place of what failed; the rest of the page lives on."""
+    """Show an error of the core, or of the disk, in place of what failed; the rest of the page
+    lives on."""
     try:
         yield
     except CoreError as error:
         st.error(plain(str(error)), icon=":material/error:")
+    except OSError as error:  # a full disk, a folder that may not be written
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
+        st.error(plain(what), icon=":material/error:")
 
 
 def plain(text: str) -> str:

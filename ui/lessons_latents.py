@@ -46,7 +46,7 @@ def show_families() -> None:
         with column:
             st.markdown(f"**{name}**")
             values = torch.linspace(-1, 1, NUM_CATEGORIES if "K" in name else 81)
-            density = posterior.density(values[None])[0, 0].numpy()
+            density = posterior.density([values])[0][0].numpy()
             st.plotly_chart(
                 distribution_bars(values.numpy(), {"q(z | x)": density}, unit="q"),
                 key=f"family-{name[0]}",
@@ -137,10 +137,8 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
         low = st.slider("One place", -1.0, 1.0, -0.6, 0.05, key="gap-low")
         high = st.slider("Another place", -1.0, 1.0, 0.7, 0.05, key="gap-high")
         share = st.slider("Share of the second", 0.0, 1.0, 0.45, 0.05, key="gap-share")
-    num_categories = model.latents.num_categories if model is not None else None
-    posterior = peaks(
-        ((low, 1 - share), (high, share)), 0.1, num_categories=num_categories or NUM_CATEGORIES
-    )
+    num_categories = model.latents.category_counts[0] if model is not None else NUM_CATEGORIES
+    posterior = peaks(((low, 1 - share), (high, share)), 0.1, num_categories=num_categories)
     st.plotly_chart(
         distribution_bars(
             posterior.values[0].numpy(),
@@ -181,8 +179,8 @@ def show_cardinalities() -> None:
         "Labels are dear, but how many values a factor has is often known: four shapes, fifteen "
         "angles. Then latent $j$ can be given just $K_j$ places, by masking the logits past them. "
         "The idea is the paper's; its reference code holds none of it, so **this reading is "
-        "ours**: mask to $-\\infty$, places $\\mathrm{linspace}(-1, 1, K_j)$, KL from "
-        "the uniform over the $K_j$ that are left."
+        "ours** (`train --known-cardinalities`): mask to $-\\infty$, places "
+        "$\\mathrm{linspace}(-1, 1, K_j)$, KL from the uniform over the $K_j$ that are left."
     )
     with st.container(horizontal=True):
         count = st.slider("Values of the factor, K_j", 2, NUM_CATEGORIES, 4, key="cardinality")

@@ -23,7 +23,7 @@ from dvae_core.rotation import (
     uniform_grid,
 )
 from ui.cached import COMPUTING
-from ui.turning import CHART_CONFIG, DEGREES, NORMAL_POINTS
+from ui.turning import CHART_CONFIG, DEGREES
 
 NUM_CATEGORIES = 16
 
@@ -52,11 +52,10 @@ def show_circle_and_grid() -> None:
     }
     for column, (family, mass) in zip(st.columns(2), masses.items(), strict=True):
         turned = mass.turned(np.radians(degrees))
-        points = mass.values[0] if isinstance(mass, GridMass) else NORMAL_POINTS
         with column, st.container(key=f"prior-{family}"):
             st.markdown(f"**{family}**")
             st.plotly_chart(
-                mass_heatmap(turned.picture(points), points, (0, 1)),
+                mass_heatmap(turned.picture(), (0, 1)),
                 key=f"prior-{family}-picture",
                 config=CHART_CONFIG,
             )
@@ -150,7 +149,7 @@ def show_factor() -> None:
         with column:
             st.markdown(f"**{name}**")
             st.plotly_chart(
-                mass_heatmap(mass.mass, mass.values[0], (0, 1)),
+                mass_heatmap(mass.picture(), (0, 1)),
                 key=f"factor-{index}",
                 config=CHART_CONFIG,
             )

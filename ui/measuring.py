@@ -7,6 +7,7 @@ from dvae_core.jobs import Job, find_job, start_job, stop_job
 from dvae_core.run import SHIPPED_ROOT, Run
 from ui.errors import errors_shown, plain
 
+COMMAND = "evaluate"
 SETS = {
     "fast": "the quick ones (seconds)",
     "all": "all, exact DCI included (minutes)",
@@ -23,7 +24,7 @@ def show_measuring(run: Run, protocol: ProtocolName) -> None:
 
 def _watch(run: Run, protocol: ProtocolName) -> None:
     with errors_shown():
-        job = find_job(run)
+        job = find_job(run, COMMAND)
         if job is not None and job.state == "running":
             _running(run)
             return
@@ -48,7 +49,7 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
 
 @st.fragment(run_every=1.0)
 def _running(run: Run) -> None:
-    job = find_job(run)
+    job = find_job(run, COMMAND)
     if job is None or job.state != "running":
         st.rerun(scope="app")
     else:
@@ -75,9 +76,9 @@ def _ended(job: Job) -> None:
 
 def _start(run: Run, protocol: ProtocolName, metrics: str) -> None:
     with errors_shown():
-        start_job(run, "evaluate", ["--protocol", protocol, "--metrics", metrics])
+        start_job(run, COMMAND, ["--protocol", protocol, "--metrics", metrics])
 
 
 def _stop(run: Run) -> None:
     with errors_shown():
-        stop_job(run)
+        stop_job(run, COMMAND)

@@ -31,7 +31,10 @@ def _navigation() -> "Page":
             st.Page("pages/explore.py", title="Explore", icon=":material/tune:", default=True),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/factors.py", title="Factors", icon=":material/grid_on:"),
+            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("pages/select.py", title="Select", icon=":material/checklist:"),
             st.Page("pages/method.py", title="Method", icon=":material/school:"),
             st.Page("pages/data.py", title="Data", icon=":material/photo_library:"),
+            st.Page("pages/models.py", title="Models", icon=":material/swap_horiz:"),
         ]
     )

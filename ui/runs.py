@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dvae_core.config import describe_category_counts
 from dvae_core.run import Run, all_runs
 from ui import state
 from ui.errors import plain
@@ -43,17 +44,14 @@ def describe(address: str) -> str:
 
 
 def show_summary(run: Run) -> None:
-    """How a run was made, in two lines."""
+    """How a run was made, in a few lines."""
     record = run.record
     size = f"N = {record.num_latents}"
-    if record.latents == "categorical":
-        size += f", K = {record.num_categories}"
-    objective: str = record.objective
-    if objective == "factor":
-        objective += f" (gamma {record.gamma:g})"
+    if record.category_counts:
+        size += f" · {describe_category_counts(record.category_counts)}"
     st.caption(
-        f"{record.latents} latents, {size} · objective {objective} · {record.dataset} "
-        f"{record.image_size}x{record.image_size} · {record.steps:,} steps · seed {record.seed}"
+        f"{record.latents} latents, {size} · {record.dataset} "
+        f"{record.image_size}x{record.image_size} · {plain(record.origin)}"
     )
 
 

@@ -4,9 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from dvae_core.evaluation import Evaluation, ProtocolName
+from dvae_core.evaluation.meanings import MEANINGS
 from dvae_core.evaluation.results import Score
 from dvae_core.evaluation.seeds import SeedScores
-from ui.scores import MEANINGS
 
 Families = tuple[str, str]
 

@@ -7,6 +7,7 @@ import streamlit as st
 from dvae_core.data.base import Dataset
 from dvae_core.evaluation import ProtocolName
 from dvae_core.evaluation.axis_angles import FactorGrid
+from dvae_core.evaluation.meanings import MEANINGS
 from dvae_core.evaluation.seeds import FAMILIES, SeedScores
 from dvae_core.figures_compare import family_boxes
 from dvae_core.run import Run, list_runs, run_roots
@@ -14,7 +15,6 @@ from ui.cached import st_load_model
 from ui.cached_compare import st_encode_points
 from ui.errors import plain
 from ui.planes import plane_panel, show_panels
-from ui.scores import MEANINGS
 from ui.turning import CHART_CONFIG
 
 MIN_SEEDS = 3

@@ -62,7 +62,11 @@ def first_start(dataset: Dataset | None) -> Start:
 
 def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
     """The controls that choose a start."""
-    kinds = dict(KINDS) if dataset is not None else {k: KINDS[k] for k in ("upload", "prior")}
+    kinds = dict(KINDS)
+    if dataset is None:
+        del kinds["data"]
+    if model.encoder is None:
+        del kinds["upload"]
     if st.session_state.get(f"{key}-shown") != there.start:  # undo, a link, the browser's Back
         begun_from = there.start.kind if there.start else "prior"
         st.session_state[f"{key}-kind"] = begun_from if begun_from in kinds else next(iter(kinds))

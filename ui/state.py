@@ -106,6 +106,13 @@ def exploration(address: str) -> Exploration:
     return explorations.setdefault(address, Exploration(address))
 
 
+def set_widget(key: str, value: object) -> None:
+    """Give a widget its value before it is drawn. One that has it is left alone: setting it would
+    overwrite what a person enters at this moment."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
 def current_address(known: Collection[str]) -> str | None:
     """The run that this session looks at, or None where it has not chosen one that exists."""
     address = st.session_state.get("address")
@@ -131,9 +138,8 @@ def read_link(known: Collection[str]) -> list[str]:
         for name in ("run", "start", "code", "hard")
         if name in st.query_params
     }
-    if not link or link == st.session_state.get("link"):
+    if not _is_news(link):
         return []
-    st.session_state["link"] = link
     notes = []
     if "run" not in link:
         return ["The link names no run, so its start and code mean nothing. This is a run of ours."]
@@ -164,7 +170,62 @@ def write_link(there: Exploration) -> None:
             link["code"] = ",".join(f"{value:.9g}" for value in there.code)
         if there.hard:
             link["hard"] = "1"
-    if link != st.session_state.get("link") or link != dict(st.query_params):
+    _publish(link)
+
+
+def read_view(page: str, names: Collection[str]) -> tuple[dict[str, str], bool]:
+    """What a page that shows no single run is to show, by names of its own.
+
+    Args:
+        page: whose view it is.
+        names: that its links have.
+
+    Returns:
+        The view, as the link or else as this session left it, and whether it is a link's that this
+        session did not write.
+    """
+    views = st.session_state.setdefault("views", {})
+    link = {name: st.query_params[name] for name in names if name in st.query_params}
+    is_new = _is_news(link)
+    if is_new:
+        views[page] = link
+    return views.get(page, {}), is_new
+
+
+def current_view(page: str) -> dict[str, str]:
+    """The view of a page as this session last read or wrote it."""
+    view: dict[str, str] = st.session_state.setdefault("views", {}).get(page, {})
+    return view
+
+
+def remember_view(page: str, view: dict[str, str]) -> None:
+    """Change the view of a page, in a callback; the page makes the URL say it when it is drawn."""
+    st.session_state["views"][page] = view
+
+
+def write_view(page: str, view: dict[str, str]) -> None:
+    """Remember the view of a page, and make the URL say it."""
+    remember_view(page, view)
+    _publish(view)
+
+
+def _is_news(link: dict[str, str]) -> bool:
+    """Whether the browser tells a link that this session did not write; it is taken for known
+    then. To be asked once, before a run of the page writes any."""
+    if link == st.session_state.get("link"):
+        st.session_state["superseded"] = []
+        return False
+    if not link or link in st.session_state.get("superseded", []):
+        return False
+    st.session_state["link"] = link
+    return True
+
+
+def _publish(link: dict[str, str]) -> None:
+    told = dict(st.query_params)
+    if link != st.session_state.get("link") or link != told:
+        # A browser that has not heard of the new link yet goes on to tell the old one.
+        st.session_state["superseded"] = [*st.session_state.get("superseded", []), told]
         st.session_state["link"] = link
         st.query_params.from_dict(link)
 

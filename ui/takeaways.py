@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from dvae_core.reconstruction import reconstruct
 from dvae_core.sheets import traversal_sheet
 from dvae_core.traversal import film_strip, to_pixels, traverse_all, traverse_latent
-from ui.boards import BoardView
+from ui.boards import BoardView, spaced
 from ui.images import to_gif, to_png
 from ui.starts import Begun
 
@@ -26,14 +27,10 @@ def show_takeaways(view: BoardView, begun: Begun, run_id: str) -> None:
     latent = st.selectbox(
         "Latent", list(view.order), format_func=lambda latent: f"latent {latent}", width=160
     )
-    values = torch.from_numpy(view.profile.values)
-    places = _places(values.shape[1], SHEET_IMAGES)
-    sheet = _sheet(view, begun, to_pixels(traverse_all(view.model, view.code, values[:, places])))
+    sheet = _sheet(view, begun)
 
-    def row(count: int) -> torch.Tensor:
-        return traverse_latent(
-            view.model, view.code, latent, values[latent][_places(values.shape[1], count)]
-        )
+    def row(count: int) -> Tensor:
+        return traverse_latent(view.model, view.code, latent, spaced(view.values[latent], count))
 
     name = f"{run_id}-latent-{latent}"
     with st.container(horizontal=True):
@@ -62,7 +59,9 @@ def _download(label: str, kind: str, name: str, content: Callable[[], bytes]) ->
     )
 
 
-def _sheet(view: BoardView, begun: Begun, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _sheet(view: BoardView, begun: Begun) -> NDArray[np.uint8]:
+    values = [spaced(row, SHEET_IMAGES) for row in view.values]
+    frames = [to_pixels(row) for row in traverse_all(view.model, view.code, values)]
     heads = []
     if begun.image is not None:
         back = reconstruct(view.model, begun.image, view.code)
@@ -71,18 +70,18 @@ def _sheet(view: BoardView, begun: Begun, pixels: NDArray[np.uint8]) -> NDArray[
             ("decoded", to_pixels(back.image)),
         ]
     labels = [f"latent {latent}   {view.kl_of(latent):.2f} nats" for latent in view.order]
-    return traversal_sheet(
-        pixels[list(view.order)], labels, heads, scale=max(1, 64 // pixels.shape[3])
-    )
+    scale = max(1, 64 // view.model.image_shape[2])
+    return traversal_sheet([frames[latent] for latent in view.order], labels, heads, scale)
 
 
 def _all_moving(view: BoardView) -> NDArray[np.uint8]:
-    """All active rows side by side, uint8 (frames, H, W, C)."""
+    """All active rows side by side, uint8 (frames, H, W, C). A latent of few values stays longer at
+    each."""
     active = [latent for latent in view.order if view.profile.active[latent]] or [view.order[0]]
-    values = torch.from_numpy(view.profile.values)
-    frames = traverse_all(view.model, view.code, values[:, _places(values.shape[1], GIF_FRAMES)])
-    rows = to_pixels(frames[active])  # (rows, frames, H, W, C)
-    return _enlarged(np.concatenate(list(rows), axis=2))
+    rows = [to_pixels(traverse_latent(view.model, view.code, i, view.values[i])) for i in active]
+    count = min(GIF_FRAMES, max(len(row) for row in rows))
+    moving = [row[np.linspace(0, len(row) - 1, count).round().astype(int)] for row in rows]
+    return _enlarged(np.concatenate(moving, axis=2))
 
 
 def _codes_as_csv(view: BoardView) -> str:
@@ -99,14 +98,11 @@ def _codes_as_npz(view: BoardView) -> bytes:
         buffer,
         start=view.start_code.numpy(),
         code=view.code.numpy(),
-        values=view.profile.values,
+        # (N, P), rows of fewer values filled up with NaN.
+        values=pad_sequence(view.values, batch_first=True, padding_value=np.nan).numpy(),
         kl_nats=np.array([view.kl_of(latent) for latent in range(len(view.code))]),
     )
     return buffer.getvalue()
-
-
-def _places(count: int, wanted: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64))
 
 
 def _enlarged(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 
 from dvae_core.figures_compare import FAMILY_COLORS, Curve, angle_curves, mass_heatmap
-from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE
 from dvae_core.rotation import (
     GridMass,
@@ -25,7 +24,6 @@ from ui.images import show_image
 from ui.starts import Begun
 
 DEGREES = np.linspace(0.0, 90.0, 46)
-NORMAL_POINTS = np.linspace(-3.5, 3.5, 71)
 Planes = tuple[tuple[int, int], tuple[int, int]]
 MASSES = {
     "aggregate": "All images",
@@ -36,17 +34,17 @@ CHART_CONFIG = {"displayModeBar": False}
 SECOND_COLOR = "#e07b39"  # where both runs are of one family
 
 EXPLANATION = """
-**What is computed.** Categorical: the joint mass of the two latents, all K × K cells of it, of one
-image (the product of its two marginals) or averaged over images. A turned product is no product
+**What is computed.** Categorical: the joint mass of the two latents, all K₁ × K₂ cells of it, of
+one image (the product of its two marginals) or averaged over images. A turned product is no product
 any more and does not fall on the grid, so every cell's mass moves to the cell nearest to where the
 rotation takes it; what falls beyond the border is clipped to it. *KL* is of that joint mass from
-the uniform over the K × K cells. Gaussian: the normal distribution of the two latents (of all
+the uniform over these cells. Gaussian: the normal distribution of the two latents (of all
 images: the one of the same mean and covariance) with its mean and covariance rotated; *KL* is from
 the standard normal, in closed form.
 
-Whole cells that move to whole cells leave holes and heaps, whatever K is, and these cost KL of
-their own: the ripples. The dashed curve is without them: there each cell's mass lies spread over
-its area before it is turned, and what remains is the cost of the border and of dependence.
+Whole cells that move to whole cells leave holes and heaps, however many there are, and these cost
+KL of their own: the ripples. The dashed curve is without them: there each cell's mass lies spread
+over its area before it is turned, and what remains is the cost of the border and of dependence.
 
 *Dependence* is the part of the KL that two independent latents cannot have: an encoder of this
 family cannot say it, whatever its training. The *reconstruction* is of the image in hand, from the
@@ -88,10 +86,9 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
             st.markdown(f"**{plain(side.name)}**, latents {plane[0]} and {plane[1]}")
             _show_terms(mass, degrees)
             _show_images(side.model, its, plane, degrees)
-            points = mass.values[0] if isinstance(mass, GridMass) else NORMAL_POINTS
             turned = mass.turned(np.radians(degrees))
             st.plotly_chart(
-                mass_heatmap(turned.picture(points), points, plane),
+                mass_heatmap(turned.picture(), plane),
                 key=f"mass-{test_id}",
                 config=CHART_CONFIG,
             )
@@ -104,10 +101,8 @@ def _mass(
     kind: str, side: Side, dataset_name: str, plane: tuple[int, int], begun: Begun
 ) -> JointMass:
     if kind == "made":
-        latents = side.model.latents
-        if isinstance(latents, CategoricalLatents):
-            return uniform_grid(latents.num_categories)
-        return round_normal()
+        counts = side.model.latents.category_counts
+        return uniform_grid(counts[plane[0]], counts[plane[1]]) if counts else round_normal()
     if kind == "image" and begun.posterior is not None:
         return joint_mass(begun.posterior, plane)
     return joint_mass(st_encode_images(side.run, dataset_name), plane)

@@ -1,6 +1,5 @@
 """Walks through the latent space that need more than one handle."""
 
-import numpy as np
 import streamlit as st
 import torch
 
@@ -13,7 +12,7 @@ from dvae_core.traversal import (
     to_pixels,
     traverse_pair,
 )
-from ui.boards import BoardView
+from ui.boards import BoardView, spaced
 from ui.images import show_grid
 
 GRID_SIDE = 9
@@ -31,12 +30,8 @@ def show_pair(view: BoardView, key: str) -> None:
     if down == across:
         st.info("Choose two different latents.")
         return
-    values = torch.from_numpy(view.profile.values)
-    places = np.linspace(0, values.shape[1] - 1, GRID_SIDE).round().astype(int)
-    places = np.unique(places)
-    grid = traverse_pair(
-        view.model, view.code, (down, across), values[down, places], values[across, places]
-    )
+    rows, columns = (spaced(view.values[latent], GRID_SIDE) for latent in (down, across))
+    grid = traverse_pair(view.model, view.code, (down, across), rows, columns)
     caption = f"latent {down} down, latent {across} across, lowest values at the top left"
     show_grid(to_pixels(grid), caption)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # else whoever asks for a name waits for torch
     from dvae_core.data.listing import DatasetInfo
 
 # Those that need no file.
-DATASET_NAMES = ("circles", "sprites", "color_sprites", "rooms", "digits")
+DATASET_NAMES = ("circles", "circles_continuous", "sprites", "color_sprites", "rooms", "digits")
 # Those that need the original's file.
 ORIGINAL_NAMES = (
     "dsprites",
@@ -26,6 +26,9 @@ ORIGINAL_NAMES = (
     "mpi3d_realistic",
     "mpi3d_real",
 )
+
+# Height and width in pixels that `load_dataset` makes.
+IMAGE_SIZES = range(32, 129)
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -52,7 +55,8 @@ def load_dataset(
 
     Args:
         name: one of `dataset_names()`.
-        image_size: height and width of the images in pixels, 32 or 64.
+        image_size: height and width of the images in pixels, 32 or 64; any other from 32 to 128 is
+            scaled from 64, as models have it that were made elsewhere.
         device: where factors and images live.
         progress: told of images stored, where the first use of an original file has to unpack it.
 
@@ -60,11 +64,24 @@ def load_dataset(
         DataError: no data set has that name, its file is missing or not what it should be, or it
             has no images of that size.
     """
+    if image_size not in IMAGE_SIZES:
+        raise DataError(
+            f"images of {image_size} pixels were asked for, but {IMAGE_SIZES[0]} to "
+            f"{IMAGE_SIZES[-1]} are made"
+        )
+    if image_size not in (32, 64):
+        from dvae_core.data.scaled import ScaledDataset
+
+        return ScaledDataset(load_dataset(name, 64, device, progress), image_size)
     match name:
         case "circles":
             from dvae_core.data.circles import Circles
 
             return Circles(image_size, device)
+        case "circles_continuous":
+            from dvae_core.data.circles import ContinuousCircles
+
+            return ContinuousCircles(image_size, device)
         case "sprites":
             from dvae_core.data.sprites import Sprites
 

@@ -5,10 +5,8 @@ readers that crash, loop or ask for all memory take only the child with them.
 """
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvae_core.child import start_child
 from dvae_core.data.formats.array_info import ArrayInfo
 from dvae_core.data.limits import BLOCK_BYTES, printable
 from dvae_core.errors import DataError
@@ -30,16 +29,7 @@ MEMORY_BYTES = 448 * 2**20
 _SECONDS = 0.8  # of computing that a header or one picture may take
 _BYTES_PER_SECOND = 10e6  # unpacked at the slowest
 _MAX_ANSWER_BYTES = 2**20
-
-# The parent package is set up by hand, because importing it may import all of the library.
-_START = """
-import sys, types
-package = types.ModuleType("dvae_core")
-package.__path__ = [sys.argv[1]]
-sys.modules["dvae_core"] = package
-from dvae_core.data.formats.worker import main
-main(int(sys.argv[2]))
-"""
+_WORKER = "dvae_core.data.formats.worker"
 
 
 class Reader:
@@ -145,21 +135,7 @@ class Reader:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
-            package = Path(__file__).parents[1]
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", _START, package, str(self.memory_bytes)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    # Each thread of these takes address space, which is what is limited.
-                    "OPENBLAS_NUM_THREADS": "1",
-                    "OMP_NUM_THREADS": "1",
-                    "HDF5_PLUGIN_PRELOAD": "::",  # no filters from libraries that a file names
-                },
-                start_new_session=True,  # an interruption ends the work here, not half an answer
-            )
+            self._process = start_child(_WORKER, self.memory_bytes)
         return self._process
 
     def _cause_of_death(self, seconds: float) -> str:

@@ -16,7 +16,7 @@ from dvae_core.evaluation.mutual_information import (
     measure_information,
     mutual_information_matrix,
 )
-from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
+from dvae_core.evaluation.protocol import EvaluationProgress, evaluate, is_measured
 from dvae_core.evaluation.representation import Representation, encode_dataset, encode_points
 from dvae_core.evaluation.results import (
     FAST_METRICS,
@@ -56,6 +56,7 @@ __all__ = [
     "evaluate",
     "factor_vae_score",
     "infomec",
+    "is_measured",
     "latent_information_matrix",
     "latent_statistics",
     "measure_information",

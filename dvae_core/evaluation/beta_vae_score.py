@@ -33,7 +33,7 @@ def beta_vae_score(
 
     It sees, for each latent, the mean absolute difference of the two codes (Higgins et al. 2017,
     "beta-VAE", as in disentanglement_lib's `beta_vae.py`: logistic regression with scikit-learn's
-    default penalty, solver newton-cg). Chance is 1 / F.
+    default penalty, solver newton-cg). In [0, 1]; chance is 1 / F.
 
     Args:
         model: on the device of the data set.

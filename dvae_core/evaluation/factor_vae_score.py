@@ -36,7 +36,8 @@ def factor_vae_score(
     among them, relative to its variance over the whole set. The factor that a latent stands for is
     that of most of its votes on the training points; the score is the share of test points named
     rightly (Kim and Mnih 2018, "Disentangling by factorising", as in disentanglement_lib's
-    `factor_vae.py`). Latents of standard deviation below 0.05 have no vote; 0 if that is all.
+    `factor_vae.py`), in [0, 1]. Latents of standard deviation below 0.05 have no vote; 0 if that is
+    all.
 
     Args:
         model: on the device of the data set.

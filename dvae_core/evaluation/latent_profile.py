@@ -13,7 +13,7 @@ from dvae_core.evaluation.aggregate_posterior import aggregate_density
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL
 from dvae_core.evaluation.mutual_information import measure_information
 from dvae_core.models.vae import VAE
-from dvae_core.traversal import decode_codes, traversal_grid
+from dvae_core.traversal import decode_codes, traversal_rows
 
 NUM_IMAGES = 1024
 
@@ -24,16 +24,16 @@ class LatentProfile:
 
     Attributes:
         span: name of the range that traversals cover.
-        values: that traversals visit, (N, P), ascending in each row.
-        aggregate: density of the aggregate posterior at `values`, (N, P).
+        values: that traversals visit, ascending, N times (P_j,).
+        aggregate: density of the aggregate posterior at `values`, N times (P_j,).
         kl: divergence of each latent's posterior from the prior, nats, (N,).
         factor_names: (F,), or () where information cannot be told.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
     """
 
     span: str
-    values: NDArray[np.float32]
-    aggregate: NDArray[np.float32]
+    values: tuple[NDArray[np.float32], ...]
+    aggregate: tuple[NDArray[np.float32], ...]
     kl: NDArray[np.float32]
     factor_names: tuple[str, ...]
     information: NDArray[np.float64]
@@ -72,10 +72,14 @@ def latent_profile(
     Args:
         model: on the device of the data set.
         dataset: with or without factors. None: decoded samples of the prior stand in for images.
+            A model without an encoder looks at none: its profile is that of the prior.
         span: one of the family's `spans`.
         num_images: how many images to look at.
     """
     generator = torch.Generator(dataset.device if dataset else "cpu").manual_seed(0)
+    span = span or model.latents.spans[0]
+    if model.encoder is None:
+        return _profile_of_prior(model, span, model.latents.sample_prior(num_images, generator))
     factors = torch.empty(num_images, 0, dtype=torch.int64)
     if dataset is None:
         images = decode_codes(model, model.latents.sample_prior(num_images, generator))
@@ -87,8 +91,7 @@ def latent_profile(
     posteriors = [model.encode(batch) for batch in images.split(256)]
     codes = torch.cat([posterior.mean_code() for posterior in posteriors])
     kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
-    span = span or model.latents.spans[0]
-    values = traversal_grid(model, span, codes)
+    rows = traversal_rows(model, span, codes)
     factor_names = dataset.factor_names if dataset else ()
     try:
         information = _information_shares(codes, factors)
@@ -96,12 +99,30 @@ def latent_profile(
         factor_names, information = (), np.zeros((codes.shape[1], 0))
     return LatentProfile(
         span=span,
-        values=values.cpu().numpy(),
-        aggregate=aggregate_density(model, images, values).cpu().numpy(),
+        values=_arrays(rows),
+        aggregate=_arrays(aggregate_density(model, images, rows)),
         kl=kl.cpu().numpy(),
         factor_names=factor_names,
         information=information,
     )
+
+
+def _profile_of_prior(model: VAE, span: str, codes: Tensor) -> LatentProfile:
+    rows = traversal_rows(model, span, codes)
+    densities = [density[0] for density in model.prior().density(rows)]  # N times (1, P_j)
+    num_latents = codes.shape[1]
+    return LatentProfile(
+        span=span,
+        values=_arrays(rows),
+        aggregate=_arrays(densities),
+        kl=np.zeros(num_latents, np.float32),
+        factor_names=(),
+        information=np.zeros((num_latents, 0)),
+    )
+
+
+def _arrays(rows: list[Tensor]) -> tuple[NDArray[np.float32], ...]:
+    return tuple(row.cpu().numpy() for row in rows)
 
 
 def _information_shares(codes: Tensor, factors: Tensor) -> NDArray[np.float64]:

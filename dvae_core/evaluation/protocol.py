@@ -2,7 +2,7 @@
 
 - `paper`: mean codes for every family, in 20 equal-width bins where information is counted
   (disentanglement_lib; Friede et al. 2023).
-- `native`: for categorical latents the most likely category as it is, K cells, Miller-Madow
+- `native`: for categorical latents the most likely category as it is, K_j cells, Miller-Madow
   corrected where information is counted; its value where a metric needs numbers. Gaussian codes
   have no categories and are scored as in `paper`, which their `estimator` says.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dvae_core.config import describe_category_counts
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.beta_vae_score import beta_vae_score
@@ -133,6 +134,24 @@ def evaluate(
             on_result(evaluation)
         on_progress(EvaluationProgress(metric, index, len(metrics), 1.0))
     return evaluation
+
+
+def is_measured(
+    evaluation: Evaluation,
+    metric: Metric,
+    protocol: ProtocolName,
+    settings: EvaluationSettings,
+    step: int,
+) -> bool:
+    """Whether a metric was measured as asked: on weights of that step, from the same points."""
+    entries: list[Entry] = [*evaluation.scores, *evaluation.tables]
+    points = _points(metric, settings)
+    return any(
+        (entry.metric, entry.protocol, entry.seed, entry.step)
+        == (metric, protocol, settings.seed, step)
+        and (entry.points, entry.test_points) == points
+        for entry in entries
+    )
 
 
 @dataclass(frozen=True)
@@ -375,7 +394,8 @@ def _estimator(metric: Metric, subject: Subject) -> str:
     match metric:
         case "mutual_information" | "latent_information" | "mig" | "modularity":
             if subject.uses_categories:
-                return f"most likely category, K = {subject.num_categories}; Miller-Madow"
+                cells = describe_category_counts(subject.category_counts)
+                return f"most likely category, {cells}; Miller-Madow"
             return f"mean code in {PAPER_BINS} equal-width bins; plug-in"
         case "sap":
             return f"{codes}; linear SVM, C = 0.01"
@@ -385,7 +405,8 @@ def _estimator(metric: Metric, subject: Subject) -> str:
             return f"{codes}; fast: random forest instead of boosted trees"
         case "infomec":
             if subject.uses_categories:
-                return f"most likely category, K = {subject.num_categories}; plug-in"
+                cells = describe_category_counts(subject.category_counts)
+                return f"most likely category, {cells}; plug-in"
             return "mean code; 10 nearest neighbours, without bins"
         case "factor_vae":
             return f"{codes}; least variance over 64 images"

@@ -42,14 +42,12 @@ class Representation:
         mode_codes: values of the most likely categories, float32 (points, N); the mean codes where
             there are no categories.
         categories: most likely categories, int64 (points, N); None where there are none.
-        num_categories: K, observed or not; None where there are none.
         factors: int64 (points, F).
     """
 
     codes: NDArray[np.float32]
     mode_codes: NDArray[np.float32]
     categories: NDArray[np.int64] | None
-    num_categories: int | None
     factors: NDArray[np.int64]
 
     def codes_of_kind(self, kind: CodeKind) -> NDArray[np.float32]:
@@ -77,7 +75,6 @@ def encode_points(
         EvaluationError: a code is not finite.
     """
     codes, mode_codes, categories, factors = [], [], [], []
-    num_categories = None
     with torch.inference_mode():
         for batch_factors, images in draw_batches(dataset, count, seed, progress):
             posterior = model.encode(images)
@@ -86,12 +83,10 @@ def encode_points(
             mode_codes.append(posterior.mode_code().cpu())
             if isinstance(posterior, CategoricalPosterior):
                 categories.append(posterior.discrete_code().cpu())
-                num_categories = posterior.logits.shape[-1]
     return Representation(
         codes=_finite(torch.cat(codes)),
         mode_codes=_finite(torch.cat(mode_codes)),
         categories=torch.cat(categories).numpy() if categories else None,
-        num_categories=num_categories,
         factors=torch.cat(factors).numpy(),
     )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dvae_core.config import explain
-from dvae_core.errors import EvaluationError, RunError
+from dvae_core.errors import ConfigError, EvaluationError, RunError
 from dvae_core.run import Run
 
 ProtocolName = Literal["paper", "native"]
@@ -36,6 +36,25 @@ PAPER_METRICS: tuple[Metric, ...] = ("mig", "modularity", "sap", "factor_vae", "
 
 FAST_METRICS: tuple[Metric, ...] = METRICS[: METRICS.index("infomec")]
 """Those that take seconds, with the labelled stand-in for DCI."""
+
+
+def metrics_named(names: str) -> tuple[Metric, ...]:
+    """Metrics from their names joined by commas, or from one of the sets all, fast and paper.
+
+    Raises:
+        ConfigError: there is no such metric.
+    """
+    sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
+    if names in sets:
+        return sets[names]
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in METRICS:
+            raise ConfigError(
+                f"no metric is called {name[:40]!r}: there are {', '.join(METRICS)}, "
+                f"and the sets {', '.join(sets)}"
+            )
+    return tuple(metric for metric in METRICS if metric in wanted)
 
 
 class _Record(BaseModel):

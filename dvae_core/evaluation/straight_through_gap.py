@@ -43,8 +43,9 @@ def straight_through_gap(
     """|mean loss of the mode code - mean loss of the mean code|, both free of noise.
 
     On the same batches of 64 images (Friede et al. 2023, `eval.py` of the reference
-    implementation). The KL is the same for both codes and cancels; with the factor objective the
-    weighted total correlation does not. Smaller is read as more disentangled.
+    implementation). What an objective says of the posterior alone, as the KL, is the same for both
+    codes and cancels; the weighted total correlation of the factor objective does not. Smaller is
+    read as more disentangled.
 
     Args:
         run: model, objective and, with the factor objective, its discriminator.
@@ -65,15 +66,28 @@ def straight_through_gap(
     except RunError as error:
         objective = None
         undefined["total"] = f"the objective is part of the loss, but {error}"
+    total, reconstruction = gap_of_model(model, objective, dataset, seed, num_batches, progress)
+    return StraightThroughGap(None if undefined else total, reconstruction, undefined)
+
+
+def gap_of_model(
+    model: VAE,
+    objective: Objective | None,
+    dataset: Dataset,
+    seed: int,
+    num_batches: int = NUM_BATCHES,
+    progress: Progress = no_progress,
+) -> tuple[float, float]:
+    """The `straight_through_gap` of a model in hand: of the whole loss, and of the reconstruction
+    alone. Without an objective the two are the same.
+
+    Arguments and errors as there.
+    """
     losses = _mean_losses(model, objective, dataset, num_batches, seed, progress)
     soft_reconstruction, hard_reconstruction, soft_penalty, hard_penalty = losses
     reconstruction = hard_reconstruction - soft_reconstruction
     total = reconstruction + hard_penalty - soft_penalty
-    return StraightThroughGap(
-        total=None if undefined else abs(total),
-        reconstruction=abs(reconstruction),
-        undefined=undefined,
-    )
+    return abs(total), abs(reconstruction)
 
 
 def _mean_losses(
@@ -84,11 +98,9 @@ def _mean_losses(
     seed: int,
     progress: Progress,
 ) -> list[float]:
-    """Reconstruction of the soft and of the hard code, then the penalties of the two."""
-    # Another stream than that of the images, so that all objectives see the same ones.
-    generator = torch.Generator(dataset.device).manual_seed(seed + 1)
+    """Reconstruction of the soft and of the hard code, then what the objective adds for each."""
     count = num_batches * BATCH_SIZE
-    sums = torch.zeros(4, dtype=torch.float64, device=dataset.device)
+    sums = torch.zeros(4, dtype=torch.float64)
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress, BATCH_SIZE):
             posterior = model.encode(images)
@@ -102,10 +114,8 @@ def _mean_losses(
             if objective is None:
                 losses += [losses[0].new_zeros(())] * 2
             else:
-                shape = (len(images), codes[0].shape[1])
-                noise = objective.noise(shape, generator, dataset.device)
-                losses += [objective(posterior, code, noise).total for code in codes]
-            sums += torch.stack(losses).double()
+                losses += [objective.code_penalty(posterior, code) for code in codes]
+            sums += torch.stack(losses).cpu().double()  # not every accelerator has doubles
     if not sums.isfinite().all():
         raise EvaluationError("a loss of the model is not finite: it has diverged, train it again")
     return (sums / num_batches).tolist()

@@ -52,12 +52,13 @@ class Subject:
         self._train_seed, self._test_seed = (int(seed) for seed in seeds)
 
     @property
-    def num_categories(self) -> int | None:
-        return self.model.latents.num_categories
+    def category_counts(self) -> tuple[int, ...]:
+        """K_j of each latent, (N,); () where there are no categories."""
+        return self.model.latents.category_counts
 
     @property
     def uses_categories(self) -> bool:
-        return self.protocol == "native" and self.num_categories is not None
+        return self.protocol == "native" and bool(self.category_counts)
 
     @property
     def num_bins(self) -> int | None:
@@ -116,11 +117,10 @@ class Subject:
         if not self.uses_categories:
             return self.train.codes
         assert self.train.categories is not None
-        assert self.train.num_categories is not None
-        if len(self.train.categories) < self.train.num_categories:
+        if len(self.train.categories) < max(self.category_counts):
             raise EvaluationError(
                 f"{len(self.train.categories)} points are fewer than the "
-                f"{self.train.num_categories} categories of a latent: draw more points"
+                f"{max(self.category_counts)} categories of a latent: draw more points"
             )
         return self.train.categories
 

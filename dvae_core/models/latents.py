@@ -5,15 +5,20 @@ over the codes of a batch, and knows the prior. A posterior answers the same que
 
     mean_code()     (B, N)   the noise-free code, the representation of every metric
     mode_code()     (B, N)   the most likely code
+    code_variance() (B, N)   variance of the code
     discrete_code() (B, N)   most likely category, int64; None where there are no categories
     sample(...)     (B, N)   a code to train on
     kl()            (B, N)   divergence from the prior, in nats
-    density(...)    (B, N, points)   its shape over given values, to be drawn
+    density(...)    (B, P) for each latent, its shape over P given values, to be drawn
+
+Latents may have different numbers of categories: where K_j of latent j is below K, the logits past
+K_j are masked. No reader has to know, save for the numbers themselves (`category_counts`).
 
 Noise can be drawn apart from being applied, so that a compiled or captured step takes it as an
 input.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, pi, sqrt
 from typing import Literal
@@ -21,26 +26,34 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dvae_core.config import count_categories
 from dvae_core.errors import ConfigError
 
 Sampling = Literal["soft", "straight_through"]
+
+# Logit of a category that a latent does not have: its probability is exactly 0, and 0 log 0 is 0.
+# With minus infinity that would not be a number, and with the least float its gradient would not,
+# once a weight multiplies it.
+ABSENT = -1e9
 
 GAUSSIAN_SPANS = ("prior ±2 sd", "prior quantiles", "data ±2 sd", "data range")
 
 
 @dataclass(frozen=True)
 class CategoricalPosterior:
-    """q(z_i | x) over K ordered categories, for each of N latents.
+    """q(z_i | x) over ordered categories, for each of N latents.
 
     Attributes:
-        logits: (B, N, K), free of noise.
+        logits: (B, N, K), free of noise. Past the categories of a latent they are `ABSENT`.
         values: (N, K), the scalar of each category; the decoder reads these.
         noise_scale: s, the factor of the Gumbel noise; a float or a scalar tensor.
+        category_counts: K_j of each latent, int64 (N,); None where all have K.
     """
 
     logits: Tensor
     values: Tensor
     noise_scale: float | Tensor = 1.0
+    category_counts: Tensor | None = None
 
     def probabilities(self) -> Tensor:
         """q as (B, N, K), each row summing to one."""
@@ -49,6 +62,11 @@ class CategoricalPosterior:
     def mean_code(self) -> Tensor:
         """softmax(logits) . values: (B, N)."""
         return self._expectation(self.logits)
+
+    def code_variance(self) -> Tensor:
+        """Variance of the value of a category drawn from q: (B, N)."""
+        deviation = self.values - self.mean_code().unsqueeze(-1)  # (B, N, K)
+        return (self.probabilities() * deviation.square()).sum(-1)
 
     def discrete_code(self) -> Tensor:
         """Most likely category, int64 (B, N)."""
@@ -80,15 +98,29 @@ class CategoricalPosterior:
         return soft + (hard - soft).detach()
 
     def kl(self) -> Tensor:
-        """KL(q || uniform) of each latent in nats: (B, N), at most ln K."""
+        """KL(q || uniform over its categories) of each latent in nats: (B, N), at most ln K_j."""
         log_q = self.logits.log_softmax(-1)
-        return (log_q.exp() * log_q).sum(-1) + log(self.logits.shape[-1])
+        log_k: float | Tensor = log(self.logits.shape[-1])
+        if self.category_counts is not None:
+            log_k = self.category_counts.log()  # (N,)
+        return (log_q.exp() * log_q).sum(-1) + log_k
 
-    def density(self, points: Tensor) -> Tensor:
-        """Probability of the category nearest to each of `points` (N, P): (B, N, P)."""
-        nearest = (points.unsqueeze(-1) - self.values.unsqueeze(1)).abs().argmin(-1)  # (N, P)
-        index = nearest.expand(len(self.logits), -1, -1)  # (N, P) -> (B, N, P)
-        return self.probabilities().gather(-1, index)
+    def density(self, points: Sequence[Tensor]) -> list[Tensor]:
+        """Probability of the category nearest to each of `points`: these are N times (P_j,), the
+        answer N times (B, P_j)."""
+        chances = self.probabilities()
+        densities = []
+        for latent, at in enumerate(points):
+            values = self.values[latent, : self.num_categories_of(latent)]
+            nearest = (at[:, None] - values).abs().argmin(-1)  # (P,)
+            densities.append(chances[:, latent, nearest])
+        return densities
+
+    def num_categories_of(self, latent: int) -> int:
+        """K_j of a latent."""
+        if self.category_counts is None:
+            return self.logits.shape[-1]
+        return int(self.category_counts[latent])
 
     def _expectation(self, logits: Tensor) -> Tensor:
         return (logits.softmax(-1) * self.values).sum(-1)  # (B, N, K) * (N, K) -> (B, N)
@@ -118,6 +150,10 @@ class GaussianPosterior:
         """The mean, where a normal is densest: (B, N)."""
         return self.mean
 
+    def code_variance(self) -> Tensor:
+        """exp(log variance): (B, N)."""
+        return self.log_variance.exp()
+
     def discrete_code(self) -> Tensor | None:
         """None: there are no categories."""
         return None
@@ -137,35 +173,81 @@ class GaussianPosterior:
         """KL(q || standard normal) of each latent in nats: (B, N)."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - self.log_variance - 1.0)
 
-    def density(self, points: Tensor) -> Tensor:
-        """Probability density at each of `points` (N, P): (B, N, P)."""
-        deviation = (0.5 * self.log_variance).exp().unsqueeze(-1)
-        standardized = (points - self.mean.unsqueeze(-1)) / deviation
-        return (-0.5 * standardized.square()).exp() / (deviation * sqrt(2 * pi))
+    def density(self, points: Sequence[Tensor]) -> list[Tensor]:
+        """Probability density at each of `points`: these are N times (P_j,), the answer N times
+        (B, P_j)."""
+        deviations = (0.5 * self.log_variance).exp()
+        densities = []
+        for at, mean, deviation in zip(points, self.mean.T, deviations.T, strict=True):
+            standardized = (at - mean[:, None]) / deviation[:, None]  # (B, P)
+            heights = (-0.5 * standardized.square()).exp()
+            densities.append(heights / (deviation[:, None] * sqrt(2 * pi)))
+        return densities
 
 
 Posterior = CategoricalPosterior | GaussianPosterior
 
 
 class CategoricalLatents(nn.Module):
-    """N latents of K ordered categories each, at fixed values linspace(-1, 1, K); uniform prior.
+    """N latents of ordered categories at fixed values linspace(-1, 1, K_j); uniform prior.
 
-    The values are a buffer, (N, K), so that they travel with the weights.
+    Latent j has as many categories K_j as its cardinality says, where that is known, else K. The
+    encoder says K logits for each all the same, of which those past K_j are masked: what is known
+    changes no weight's shape. (Our reading of known cardinalities; the reference implementation of
+    Friede et al. 2023 has none.)
+
+    The values are a buffer, (N, K), so that they travel with the weights; past K_j they repeat the
+    last. The mask follows from K_j and does not travel.
+
+    Attributes:
+        category_counts: K_j of each latent, (N,).
+
+    Raises:
+        ConfigError: there are more cardinalities than latents, or a number is below 2 or above K.
     """
 
     values: Tensor
+    _counts: Tensor | None
+    _absent: Tensor | None
 
-    def __init__(self, num_latents: int, num_categories: int) -> None:
+    def __init__(
+        self, num_latents: int, num_categories: int, cardinalities: Sequence[int] = ()
+    ) -> None:
         super().__init__()
-        if num_categories < 2:
-            raise ConfigError(f"num_categories is {num_categories}, but a grid needs at least 2")
         self.num_latents = num_latents
-        grid = torch.linspace(-1.0, 1.0, num_categories)
-        self.register_buffer("values", grid.repeat(num_latents, 1))
+        self.category_counts = count_categories(num_latents, num_categories, cardinalities)
+        grids = [torch.linspace(-1.0, 1.0, count) for count in self.category_counts]
+        self.register_buffer("values", _filled_up(grids, num_categories))
+        counts, absent = None, None
+        if min(self.category_counts) < num_categories:
+            counts = torch.tensor(self.category_counts)
+            absent = torch.arange(num_categories) >= counts[:, None]  # (N, K)
+        self.register_buffer("_counts", counts, persistent=False)
+        self.register_buffer("_absent", absent, persistent=False)
+
+    @classmethod
+    def at_values(cls, values: Sequence[Sequence[float]]) -> "CategoricalLatents":
+        """Latents whose categories lie elsewhere than on the grid.
+
+        Args:
+            values: of the categories of each latent, ascending, N times (K_j,). K is the largest
+                K_j.
+
+        Raises:
+            ConfigError: a latent has fewer than two values, or they do not ascend.
+        """
+        rows = [torch.tensor(row, dtype=torch.float32) for row in values]
+        for latent, row in enumerate(rows):
+            if not (row.isfinite().all() and (row.diff() > 0).all()):
+                raise ConfigError(f"the category values of latent {latent} do not ascend")
+        counts = [len(row) for row in rows]
+        latents = cls(len(rows), max(counts, default=0), counts)
+        latents.values.copy_(_filled_up(rows, latents.num_categories))
+        return latents
 
     @property
     def num_categories(self) -> int:
-        """K."""
+        """K, of which a latent of known cardinality uses the first K_j."""
         return self.values.shape[1]
 
     @property
@@ -178,7 +260,9 @@ class CategoricalLatents(nn.Module):
     ) -> CategoricalPosterior:
         """The posterior of what the encoder said, (B, N * K)."""
         logits = parameters.unflatten(1, (self.num_latents, self.num_categories))
-        return CategoricalPosterior(logits, self.values, noise_scale)
+        if self._absent is not None:
+            logits = logits.masked_fill(self._absent, ABSENT)
+        return CategoricalPosterior(logits, self.values, noise_scale, self._counts)
 
     def noise(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard Gumbel noise (count, N, K) for `CategoricalPosterior.sample`."""
@@ -204,20 +288,19 @@ class CategoricalLatents(nn.Module):
     ) -> Tensor:
         """Ascending values (count,) that a traversal of one latent visits: the categories, or as
         many of them, evenly chosen, as `count` asks for. `span` and `codes` change nothing."""
-        values = self.values[latent]
+        values = self.values[latent, : self.category_counts[latent]]
         if count is None or count >= len(values):
             return values
         return values[torch.linspace(0, len(values) - 1, count).round().long()]
 
     def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Codes (count, N) of categories drawn uniformly."""
-        categories = torch.randint(
-            self.num_categories,
-            (count, self.num_latents),
-            generator=generator,
-            device=self.values.device,
-        )
-        return self.values.expand(count, -1, -1).gather(-1, categories.unsqueeze(-1)).squeeze(-1)
+        device = self.values.device
+        columns = [
+            values[torch.randint(categories, (count,), generator=generator, device=device)]
+            for values, categories in zip(self.values, self.category_counts, strict=True)
+        ]
+        return torch.stack(columns, dim=1)
 
 
 class GaussianLatents(nn.Module):
@@ -238,6 +321,11 @@ class GaussianLatents(nn.Module):
     def num_categories(self) -> int | None:
         """None: there are no categories."""
         return None
+
+    @property
+    def category_counts(self) -> tuple[int, ...]:
+        """(): there are no categories."""
+        return ()
 
     @property
     def head_size(self) -> int:
@@ -314,6 +402,11 @@ class GaussianLatents(nn.Module):
 
 
 Latents = CategoricalLatents | GaussianLatents
+
+
+def _filled_up(rows: Sequence[Tensor], width: int) -> Tensor:
+    """Rows (K_j,) as one tensor (N, width), each filled up with its last number."""
+    return torch.stack([torch.cat([row, row[-1:].expand(width - len(row))]) for row in rows])
 
 
 def _gumbel(shape: torch.Size, generator: torch.Generator | None, device: torch.device) -> Tensor:

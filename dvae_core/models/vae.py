@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvae_core.config import ModelConfig
+from dvae_core.errors import ModelError
 from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Latents, Posterior
 from dvae_core.models.networks import Decoder, Encoder, initialize_weights
 
@@ -14,19 +15,41 @@ class VAE(nn.Module):
 
     Attributes:
         image_shape: (C, H, W).
+        encoder: images (B, C, H, W) to parameters of the latents (B, head_size); None for a model
+            that was imported without one.
         latents: the family; `latents.num_latents` is N.
+        decoder: codes (B, N) to image logits (B, C, H, W).
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], latents: Latents) -> None:
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        encoder: nn.Module | None,
+        latents: Latents,
+        decoder: nn.Module,
+    ) -> None:
         super().__init__()
         self.image_shape = image_shape
-        self.encoder = Encoder(image_shape, latents.head_size)
+        self.encoder = encoder
         self.latents = latents
-        self.decoder = Decoder(image_shape, latents.num_latents)
+        self.decoder = decoder
 
     def encode(self, images: Tensor, noise_scale: float | Tensor = 1.0) -> Posterior:
-        """Posterior over the codes of images (B, C, H, W)."""
+        """Posterior over the codes of images (B, C, H, W).
+
+        Raises:
+            ModelError: the model has no encoder.
+        """
+        if self.encoder is None:
+            raise ModelError(
+                "this model was imported as a decoder alone, and this needs an encoder: import it "
+                "again with both, or slide it from samples of the prior"
+            )
         return self.latents.posterior(self.encoder(images), noise_scale)
+
+    def prior(self) -> Posterior:
+        """The prior as a posterior of a batch of one: an encoder that says zeros says nothing."""
+        return self.latents.posterior(torch.zeros(1, self.latents.head_size))
 
     def decode(self, codes: Tensor) -> Tensor:
         """Image logits (B, C, H, W) of codes (B, N)."""
@@ -35,6 +58,13 @@ class VAE(nn.Module):
     def decode_images(self, codes: Tensor) -> Tensor:
         """Mean images (B, C, H, W) in [0, 1] of codes (B, N)."""
         return self.decoder(codes).sigmoid()
+
+
+def build_latents(config: ModelConfig) -> Latents:
+    """The family that a config describes, untrained, as it has no weights."""
+    if config.latents == "gaussian":
+        return GaussianLatents(config.num_latents)
+    return CategoricalLatents(config.num_latents, config.num_categories, config.cardinalities)
 
 
 def build_model(
@@ -46,16 +76,17 @@ def build_model(
     convolutions on a processor.
 
     Args:
-        config: family, N and K.
+        config: family, N, K and the cardinalities.
         image_shape: (C, H, W).
         generator: draws the weights; without it they are arbitrary, to be loaded.
     """
-    latents: Latents
-    if config.latents == "categorical":
-        latents = CategoricalLatents(config.num_latents, config.num_categories)
-    else:
-        latents = GaussianLatents(config.num_latents)
-    model = VAE(image_shape, latents)
+    latents = build_latents(config)
+    model = VAE(
+        image_shape,
+        Encoder(image_shape, latents.head_size),
+        latents,
+        Decoder(image_shape, latents.num_latents),
+    )
     if generator is not None:
         initialize_weights(model, generator)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

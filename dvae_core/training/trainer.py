@@ -5,6 +5,7 @@ that a training killed at any moment continues from a moment that existed, and e
 with the same bits as one that was never interrupted.
 """
 
+import errno
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +19,16 @@ from torch import Tensor, nn
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.base import Dataset
-from dvae_core.errors import ConfigError, TrainingError
+from dvae_core.errors import ConfigError, RunError, TrainingError
+from dvae_core.memory import memory_in_use
 from dvae_core.models.vae import build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
-from dvae_core.run import Run, State, Status, this_process
+from dvae_core.process import ProcessIdentity
+from dvae_core.run import Run, State, Status
+from dvae_core.training.snapshots import SnapshotTaker
+
+# What the system says when a disk, a quota or a file may hold no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,13 @@ def train(
     Raises:
         TrainingError: a loss is not finite; the folder then says failed, and why, and keeps the
             last good state.
-        RunError: another process trains the run, or its saved state cannot be read.
+        RunError: another process trains the run, its saved state cannot be read, or the disk is
+            full; the folder then says failed, and keeps the last good state.
         DataError: the data set cannot be read.
     """
-    with run.reserved_for("training"):
+    run.check_trainable()
+    with run.reserved_for("training"), _full_disk_explained(run):
+        run.clear_leftovers()
         return _train(run, on_progress, should_stop)
 
 
@@ -85,8 +95,9 @@ def choose_device(name: str, compiled: bool = False) -> torch.device:
 
 
 def noise_scale_at(config: RunConfig, step: int) -> float:
-    """Scale of the Gumbel noise at a step: a half cosine from start to end over all steps."""
-    turned = (1 - math.cos(math.pi * min(step / config.steps, 1.0))) / 2  # 0 to 1
+    """Scale of the Gumbel noise at a step: a half cosine from start to end over `noise_steps`,
+    or over all steps, and the end from then on."""
+    turned = (1 - math.cos(math.pi * min(step / (config.noise_steps or config.steps), 1.0))) / 2
     return config.noise_scale_start + turned * (config.noise_scale_end - config.noise_scale_start)
 
 
@@ -112,7 +123,7 @@ class Training:
             for name, seed in zip(("data", "noise"), seeds[1:], strict=True)
         }
         self.model = build_model(config, dataset.image_shape, weights).to(device)
-        self.objective = build_objective(config, config.num_latents, weights).to(device)
+        self.objective = build_objective(config, weights).to(device)
         fused = device.type in ("cpu", "cuda")
         self.optimizers = {
             "model": torch.optim.Adam(
@@ -149,6 +160,7 @@ class Training:
             torch.full((), noise_scale_at(config, self.step), device=self.device),
             self.model.latents.noise(config.batch_size, noise_generator),
             self.objective.noise(shape, noise_generator, self.device),
+            torch.full((), self.step, device=self.device),
         )
         weights = list(self.model.parameters())
         _set_gradients(weights, torch.autograd.grad(terms["loss"], weights))
@@ -239,35 +251,46 @@ class Training:
         noise_scale: Tensor,
         latent_noise: Tensor,
         objective_noise: Tensor | None,
+        step: Tensor,
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         posterior = self.model.encode(images, noise_scale)
         code = posterior.sample(noise=latent_noise, sampling=self.config.sampling)
         reconstruction = reconstruction_loss(self.model.decode(code), images).mean()
-        penalty = self.objective(posterior, code, objective_noise)
+        penalty = self.objective(posterior, code, objective_noise, step)
         terms = {"loss": reconstruction + penalty.total, "reconstruction": reconstruction}
         return terms | penalty.terms, penalty.own_gradients
 
     def _term_names(self) -> list[str]:
-        names = ["loss", "reconstruction", "kl"]
-        return [*names, "total_correlation"] if "objective" in self.optimizers else names
+        return ["loss", "reconstruction", *self.objective.term_names]
 
 
 def _train(
     run: Run, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Status:
     config = run.record
-    run.clear_stop_request()
-    pid, started_at = this_process()
-    status = Status(state=State.RUNNING, steps=config.steps, pid=pid, process_started_at=started_at)
+    process, before = ProcessIdentity.current(), run.status()
+    if before.process != process:  # else whoever started this one may have asked since
+        run.clear_stop_request()
+    # Until the state is loaded, the step that was reached stays what readers see.
+    status = Status(
+        state=State.RUNNING,
+        step=before.step,
+        steps=config.steps,
+        seconds=before.seconds,
+        process=process,
+    )
     run.write_status(status)
     try:
-        with _threads(config.threads):
+        with (
+            _full_disk_explained(run),
+            run.space_for_last_words(),
+            thread_count(config.threads),
+        ):
             device = choose_device(config.device, config.compiled)
             dataset = load_dataset(config.dataset, config.image_size, device)
             training = Training(config, dataset, device)
             if run.has_trainer_state:
                 training.load_state(run.load_trainer_state(training.state()))
-            run.truncate_metrics(training.step)
             status = status.model_copy(
                 update={"device": device.type, "step": training.step, "seconds": training.seconds}
             )
@@ -275,11 +298,25 @@ def _train(
             finished = _run_steps(run, training, status, on_progress, should_stop)
     except BaseException as error:
         state = State.FAILED if isinstance(error, Exception) else State.STOPPED
-        run.write_status(_ended(run.status(), state, str(error) or type(error).__name__))
+        message, diverged = str(error) or type(error).__name__, isinstance(error, TrainingError)
+        run.write_status(_ended(run.status(), state, message, diverged))
         raise
     status = _ended(run.status(), State.FINISHED if finished else State.STOPPED)
     run.write_status(status)
     return status
+
+
+@contextmanager
+def _full_disk_explained(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise RunError(
+            f"the disk is full ({error.strerror}): {run.path} keeps its last saved state; free "
+            f"some space, then resume"
+        ) from error
 
 
 def _run_steps(
@@ -291,9 +328,14 @@ def _run_steps(
 ) -> bool:
     config = training.config
     metrics: dict[str, float] = {}
+    run.metrics.truncate(training.step)
+    snapshots = SnapshotTaker(run, training.model, training.objective, training.dataset)
+    snapshots.forget_later_than(training.step)
+    if snapshots.is_due(training.step):
+        snapshots.take(training.step)
     resumed_at, seconds_before = time.monotonic(), training.seconds
-    logged_step, logged_at = training.step, resumed_at
-    saved_at = resumed_at
+    first_step = logged_step = training.step
+    logged_at = saved_at = resumed_at
     stopping = False
     while training.step < config.steps and not stopping:
         training.advance()
@@ -309,16 +351,20 @@ def _run_steps(
                 "noise_scale": noise_scale_at(config, training.step - 1),
                 "images_per_second": round(rate, 1),
                 "seconds": round(training.seconds, 2),
+                "memory_mb": round(memory_in_use(training.device) / 2**20, 1),
             }
-            run.append_metrics(metrics)
+            run.metrics.append(metrics)
             status = status.model_copy(update={"step": training.step, "seconds": training.seconds})
             run.write_status(status)
             logged_step, logged_at = training.step, now
         if ending or now - saved_at >= config.checkpoint_seconds:
             save_state(run, training)
             saved_at = time.monotonic()
+        if snapshots.is_due(training.step):
+            training.check_finite()
+            snapshots.take(training.step)
         on_progress(Progress(training.step, config.steps, metrics))
-    if training.step == config.steps and not run.has_model:
+    if training.step == first_step == config.steps:  # it may have died between two files
         save_state(run, training)
     run.write_status(status.model_copy(update={"step": training.step, "seconds": training.seconds}))
     return training.step >= config.steps
@@ -332,16 +378,18 @@ def save_state(run: Run, training: Training) -> None:
     """
     training.check_finite()
     training.check_weights()
+    # A power failure must not leave a state that is later than its rows.
+    run.metrics.sync()
+    run.scores.sync()
     # First what resuming reads, whole in itself; the files for readers follow.
     run.save_trainer_state(training.state())
     run.save_objective(training.objective)
     run.save_model(training.model)
 
 
-def _ended(status: Status, state: State, message: str = "") -> Status:
-    return status.model_copy(
-        update={"state": state, "message": message, "pid": None, "process_started_at": None}
-    )
+def _ended(status: Status, state: State, message: str = "", diverged: bool = False) -> Status:
+    ended = {"state": state, "message": message, "diverged": diverged}
+    return status.model_copy(update={**ended, "process": None})
 
 
 def _set_gradients(parameters: Iterable[nn.Parameter], gradients: Sequence[Tensor]) -> None:
@@ -360,7 +408,8 @@ def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def thread_count(count: int) -> Iterator[None]:
+    """Compute with so many processor threads, and as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

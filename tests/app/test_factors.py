@@ -4,7 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.jobs import find_job, stop_job
-from dvae_core.run import JobRecord, Run, State, Status, this_process
+from dvae_core.process import ProcessIdentity
+from dvae_core.run import Run, State, Status
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/factors.py"
@@ -48,16 +49,16 @@ def test_a_run_is_measured_in_the_background(open_app: OpenApp, runs: dict[str, 
     app.button(key="measure").click().run()
     try:
         assert not app.exception
-        job = find_job(run)
+        job = find_job(run, "evaluate")
         assert job is not None
         deadline = time.monotonic() + 200
         while job.state == "running" and time.monotonic() < deadline:
             time.sleep(0.2)
-            job = find_job(run)
+            job = find_job(run, "evaluate")
             assert job is not None
         assert job.state == "finished"
     finally:
-        stop_job(run)
+        stop_job(run, "evaluate")
     app.run()
     assert "MIG" in list(app.dataframe[0].value["score"])
 
@@ -66,8 +67,9 @@ def test_a_killed_measuring_is_said_and_can_be_started_again(
     open_app: OpenApp, runs: dict[str, Run]
 ) -> None:
     run = runs["runs/smooth"]
-    run.write_job(
-        JobRecord(command="evaluate", arguments=[], pid=2**22 - 1, process_started_at=1.0)
+    (run.path / "jobs").mkdir()
+    (run.path / "jobs" / "evaluate.json").write_text(
+        '{"arguments": [], "process": {"pid": 4194303, "birth": "another boot"}}'
     )
     app = open_app(PAGE, run="runs/smooth")
     assert "ended early" in notes(app)
@@ -75,9 +77,8 @@ def test_a_killed_measuring_is_said_and_can_be_started_again(
 
 
 def test_a_run_in_training_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
-    pid, started_at = this_process()
     runs["runs/smooth"].write_status(
-        Status(state=State.RUNNING, step=7, steps=12, pid=pid, process_started_at=started_at)
+        Status(state=State.RUNNING, step=7, steps=12, process=ProcessIdentity.current())
     )
     app = open_app(PAGE, run="runs/smooth")
     assert not app.exception

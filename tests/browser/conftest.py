@@ -30,30 +30,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(app: Path, env: Mapping[str, str]) -> str:
-        port = _free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(app)]
-        options = {
-            "server.port": str(port),
-            "server.address": "127.0.0.1",
-            "server.headless": "true",
-            "server.fileWatcherType": "none",
-            "browser.gatherUsageStats": "false",
-        }
-        for name, value in options.items():
-            command += [f"--{name}", value]
+        port = free_port()
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY), **env},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        servers.append(server)
-        address = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(address, server, log)
-        return address
+        servers.append(start_server(app, env, port, log))
+        return f"http://127.0.0.1:{port}"
 
     yield start
     for server in servers:
@@ -89,10 +69,37 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def start_server(
+    app: Path, env: Mapping[str, str], port: int, log: Path
+) -> "subprocess.Popen[bytes]":
+    """`streamlit run` on a port, when it answers. Whoever calls this ends it."""
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    options = {
+        "server.port": str(port),
+        "server.address": "127.0.0.1",
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **env},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    _wait_until_healthy(f"http://127.0.0.1:{port}", server, log)
+    return server
 
 
 def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

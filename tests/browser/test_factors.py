@@ -34,7 +34,7 @@ def click_cell(page: Page, row: int, column: int, place: float = 0.5) -> None:
 def test_the_page_opens_by_its_own_address_on_a_fresh_server(page: Page, address: str) -> None:
     page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
     expect(cells(page)).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(8)
 
 
 @pytest.mark.parametrize("place", [0.06, 0.5, 0.94])

@@ -1,7 +1,7 @@
 """The latent board in a real browser: before a Streamlit server, and alone with made-up answers."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,7 +302,7 @@ def answer(
     values: tuple[float, float, float] = (0.0, 0.25, -1.0),
     *,
     session: str = "one",
-    images: NDArray[np.uint8] | None = None,
+    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = None,
     order: tuple[int, ...] = (0, 1, 2),
     change: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -319,7 +319,8 @@ def answer(
         for latent in range(3)
     ]
     rows[0] = replace(rows[0], **(change or {}))
-    frames = encode_frames(images, images[0, 0] ^ 255, f"{answered} {values} {images.sum()}")
+    state_id = f"{answered} {values} {sum(int(row.sum()) for row in images)}"
+    frames = encode_frames(images, images[0][0] ^ 255, state_id)
     exchange = {"session": session, "answered": answered}
     return board_data([rows[latent] for latent in order], frames, exchange, "latents")
 
@@ -690,6 +691,27 @@ def test_the_clean_up_of_an_overtaken_call_leaves_the_board(board: Board) -> Non
     expect(board.page.get_by_test_id("latent-board")).to_be_attached()
     board.page.evaluate("() => cleanUp()")
     expect(board.page.get_by_test_id("latent-board")).not_to_be_attached()
+
+
+def test_rows_of_different_length_share_one_axis(board: Board) -> None:
+    few = [-1.0, 0.0, 1.0]
+    images = [noise()[0, :3], noise()[1], noise()[2]]
+    data = answer(change={"values": few, "aggregate": [0.2, 0.5, 0.3]}, images=images)
+    board.give(data)
+    places = []
+    for latent in (0, 1):
+        for key in ("Home", "End"):
+            board.press(latent, key)
+            place = board.handle(latent).bounding_box()
+            assert place is not None
+            places.append(place["x"])
+        board.press(latent, "Escape")
+    assert places[:2] == pytest.approx(places[2:], abs=0.5)
+    board.press(0, "End")
+    np.testing.assert_array_equal(board.image()[..., 0], images[0][2, ..., 0])
+    expect(board.handle(0)).to_have_attribute(
+        "aria-valuetext", "latent 0, category 3 of 3, value 1.00"
+    )
 
 
 def test_a_single_value_can_be_shown(board: Board) -> None:

@@ -7,17 +7,24 @@ from dvae_core.data.circles import Circles
 from dvae_core.evaluation.aggregate_posterior import aggregate_density
 from dvae_core.evaluation.latent_profile import LatentProfile, latent_profile
 from dvae_core.models.vae import VAE, build_model
+from dvae_core.traversal import traversal_rows
+
+CONFIGS = {
+    "categorical": ModelConfig(num_latents=3, num_categories=6),
+    "masked": ModelConfig(num_latents=3, num_categories=6, cardinalities=(2, 4)),
+    "gaussian": ModelConfig(latents="gaussian", num_latents=3),
+}
 
 
-@pytest.fixture(scope="module", params=["categorical", "gaussian"])
+@pytest.fixture(scope="module", params=CONFIGS)
 def model(request: pytest.FixtureRequest) -> VAE:
-    config = ModelConfig(latents=request.param, num_latents=3, num_categories=6)
+    config = CONFIGS[request.param]
     return build_model(config, (1, 32, 32), torch.Generator().manual_seed(0)).eval()
 
 
 def test_a_profile_describes_every_latent(model: VAE) -> None:
     profile = latent_profile(model, Circles(32))
-    assert profile.values.shape == profile.aggregate.shape
+    assert [len(row) for row in profile.values] == [len(row) for row in profile.aggregate]
     assert profile.kl.shape == (3,)
     assert profile.information.shape == (3, 2)
     assert (profile.information >= 0).all()
@@ -26,25 +33,32 @@ def test_a_profile_describes_every_latent(model: VAE) -> None:
 
 def test_the_aggregate_is_the_mean_of_the_posteriors(model: VAE) -> None:
     images = Circles(32).images_at(torch.arange(300))
-    values = torch.linspace(-1, 1, 6).repeat(3, 1)
+    rows = traversal_rows(model)
     with torch.inference_mode():
-        expected = model.encode(images).density(values).mean(0)
-    torch.testing.assert_close(aggregate_density(model, images, values), expected)
+        expected = [density.mean(0) for density in model.encode(images).density(rows)]
+    torch.testing.assert_close(aggregate_density(model, images, rows), expected)
+
+
+def test_the_aggregate_of_categories_sums_to_one() -> None:
+    model = build_model(CONFIGS["masked"], (1, 32, 32), torch.Generator().manual_seed(0)).eval()
+    profile = latent_profile(model, Circles(32))
+    assert [len(row) for row in profile.aggregate] == [2, 4, 6]
+    np.testing.assert_allclose([row.sum() for row in profile.aggregate], 1, atol=1e-5)
 
 
 def test_without_a_data_set_the_prior_stands_in(model: VAE) -> None:
     profile = latent_profile(model, None)
     assert profile.factor_names == ()
     assert profile.carries(0) == ("", None)
-    assert np.isfinite(profile.aggregate).all()
+    assert all(np.isfinite(row).all() for row in profile.aggregate)
 
 
 def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile:
-    shape = (len(kl), 2)
+    rows = tuple(np.zeros((len(kl), 2), np.float32))
     return LatentProfile(
         "categories",
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.float32),
+        rows,
+        rows,
         np.array(kl, np.float32),
         ("x", "y"),
         np.array(information),

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError, RunError
+from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
 from dvae_core.evaluation.results import (
     METRICS,
@@ -214,10 +216,41 @@ def test_fewer_points_than_categories_are_refused_in_words(
     assert "63 points are fewer than the 64 categories" in score.reason
 
 
+def test_known_cardinalities_are_the_cells_of_each_latent(
+    tmp_path: Path, tiny_config: RunConfig, circles: Dataset
+) -> None:
+    counts = (3, 7, 64)
+    sizes: dict[str, Any] = {"num_latents": 3, "num_categories": 64, "cardinalities": counts[:2]}
+    run = trained(tmp_path / "known", tiny_config, **sizes)
+    measured = evaluate(run, circles, "native", QUICK, SMALL)
+    # So little training may leave fewer active latents than InfoMEC sets against each other.
+    unmeasured = {score.name for score in measured.scores if score.value is None}
+    assert unmeasured <= {"infom", "infoc"}
+    mig = measured.score("mig", "native")
+    assert mig is not None
+    assert mig.estimator == "most likely category, K = 3, 7, 64; Miller-Madow"
+    usage, kl = measured.matrix("usage", "native"), measured.matrix("kl", "native")[0]
+    for latent, count in enumerate(counts):
+        assert usage[latent, :count].sum() == pytest.approx(1, abs=1e-5)
+        assert not usage[latent, count:].any()
+        assert categories_used(usage)[latent] <= count + 1e-6
+        assert 0 <= kl[latent] <= np.log(count)
+
+
+def test_points_suffice_where_no_latent_has_more_categories(
+    tmp_path: Path, tiny_config: RunConfig, circles: Dataset
+) -> None:
+    sizes: dict[str, Any] = {"num_categories": 64, "cardinalities": (3, 7)}
+    run = trained(tmp_path / "known", tiny_config, **sizes)
+    settings = EvaluationSettings(points=63, test_points=10)
+    (score,) = evaluate(run, circles, "native", ("mig",), settings).scores
+    assert score.value is not None, score.reason
+
+
 def test_a_diverged_model_is_refused_in_words(tiny_run: Run, circles: Dataset) -> None:
     model = tiny_run.load_model()
-    model.encoder.hidden.weight.mul_(1e20)
-    model.encoder.head.weight.mul_(1e30)
+    model.get_parameter("encoder.hidden.weight").mul_(1e20)
+    model.get_parameter("encoder.head.weight").mul_(1e30)
     tiny_run.save_model(model)
     measured = evaluate(tiny_run, circles, "paper", ("mig", "kl"), SMALL)
     assert all(score.value is None for score in measured.scores)

@@ -43,7 +43,6 @@ def test_codes_belong_to_the_factors_beside_them() -> None:
 
 def test_categorical_codes_come_as_mean_as_mode_and_as_category() -> None:
     encoded = encode_points(CategoricalModel(5, share=0.9), Plain(5), 50, seed=0)
-    assert encoded.num_categories == 5
     assert encoded.categories is not None
     np.testing.assert_array_equal(encoded.categories, encoded.factors)
     np.testing.assert_allclose(encoded.mode_codes, encoded.factors / 2 - 1, atol=1e-6)
@@ -54,7 +53,6 @@ def test_categorical_codes_come_as_mean_as_mode_and_as_category() -> None:
 def test_gaussian_codes_have_no_categories() -> None:
     encoded = encode_points(GaussianModel(), Plain(5), 50, seed=0)
     assert encoded.categories is None
-    assert encoded.num_categories is None
     np.testing.assert_array_equal(encoded.mode_codes, encoded.codes)
 
 

@@ -3,10 +3,12 @@ from math import log
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.distributions import Categorical, Normal, kl_divergence
 
 from dvae_core.errors import ConfigError
-from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior
+from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior, Sampling
 
 B, N, K = 5, 3, 8
 
@@ -134,7 +136,171 @@ def test_density_of_categories_is_their_probability(
     categorical: CategoricalLatents, logits: torch.Tensor
 ) -> None:
     posterior = categorical.posterior(logits.flatten(1))
-    torch.testing.assert_close(posterior.density(categorical.values), logits.softmax(-1))
+    density = posterior.density(list(categorical.values))
+    torch.testing.assert_close(torch.stack(density, 1), logits.softmax(-1))
+
+
+CARDINALITIES = st.integers(1, 4).flatmap(
+    lambda count: st.lists(st.integers(2, K), min_size=count, max_size=count)
+)
+
+
+def masked(cardinalities: list[int], seed: int = 0) -> tuple[CategoricalLatents, torch.Tensor]:
+    """Latents of known cardinalities, one beyond them, and what an encoder says: wildest where it
+    must not be heard."""
+    latents = CategoricalLatents(len(cardinalities) + 1, K, cardinalities)
+    parameters = 3 * torch.randn(B, latents.head_size, generator=generator(seed))
+    said = parameters.view(B, -1, K)
+    for latent, cardinality in enumerate(cardinalities):
+        said[:, latent, cardinality:] *= 1e4
+    return latents, parameters
+
+
+@given(CARDINALITIES)
+def test_masked_kl_and_expectation_are_those_over_the_categories_there_are(
+    cardinalities: list[int],
+) -> None:
+    latents, parameters = masked(cardinalities)
+    posterior = latents.posterior(parameters)
+    logits = parameters.double().numpy().reshape(B, -1, K)
+    for latent, count in enumerate([*cardinalities, K]):
+        q = np.exp(logits[:, latent, :count])
+        q /= q.sum(-1, keepdims=True)
+        kl = (q * np.log(q * count)).sum(-1)
+        np.testing.assert_allclose(posterior.kl()[:, latent], kl, atol=1e-5)
+        values = np.linspace(-1, 1, count)
+        np.testing.assert_allclose(posterior.mean_code()[:, latent], q @ values, atol=1e-5)
+        np.testing.assert_allclose(
+            posterior.mode_code()[:, latent], values[q.argmax(-1)], atol=1e-6
+        )
+        np.testing.assert_array_equal(posterior.discrete_code()[:, latent], q.argmax(-1))
+        np.testing.assert_allclose(
+            posterior.probabilities()[:, latent], np.pad(q, ((0, 0), (0, K - count))), atol=1e-6
+        )
+
+
+@given(CARDINALITIES, st.floats(0.1, 10.0))
+def test_a_sample_never_takes_a_masked_category(
+    cardinalities: list[int], noise_scale: float
+) -> None:
+    latents, parameters = masked(cardinalities)
+    posterior = latents.posterior(parameters.repeat(20, 1), noise_scale)
+    sample = posterior.sample(generator(), sampling="straight_through")
+    for latent, count in enumerate([*cardinalities, K]):
+        distance = (sample[:, latent, None] - torch.linspace(-1, 1, count)).abs().min(-1).values
+        assert distance.max() < 1e-6
+
+
+@given(CARDINALITIES)
+def test_the_prior_of_known_cardinalities_is_uniform_over_them(cardinalities: list[int]) -> None:
+    latents = CategoricalLatents(len(cardinalities), K, cardinalities)
+    codes = latents.sample_prior(4000, generator())
+    for latent, count in enumerate(cardinalities):
+        values = latents.traversal_values(latent)
+        torch.testing.assert_close(values, torch.linspace(-1, 1, count))
+        shares = (codes[:, latent, None] == values).float().mean(0)
+        assert shares.sum().item() == pytest.approx(1)
+        assert (shares - 1 / count).abs().max() < 0.05
+
+
+@given(CARDINALITIES, st.sampled_from(["soft", "straight_through"]))
+def test_gradients_are_finite_and_leave_what_is_masked_alone(
+    cardinalities: list[int], sampling: Sampling
+) -> None:
+    latents, parameters = masked(cardinalities)
+    parameters.requires_grad_()
+    posterior = latents.posterior(parameters, noise_scale=2.0)
+    loss = 1e4 * posterior.kl().sum() + posterior.sample(generator(), sampling).square().sum()
+    (gradient,) = torch.autograd.grad(loss, parameters)
+    assert gradient.isfinite().all()
+    gradient = gradient.view(B, -1, K)
+    for latent, count in enumerate([*cardinalities, K]):
+        assert (gradient[:, latent, count:] == 0).all()
+        assert gradient[:, latent, :count].abs().max() > 0
+
+
+def test_gradients_of_kl_and_code_are_those_of_finite_differences() -> None:
+    latents = CategoricalLatents(2, 5, (3,)).double()
+    parameters = torch.randn(2, 10, dtype=torch.float64, generator=generator()).requires_grad_()
+
+    def kl_and_code(parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        posterior = latents.posterior(parameters)
+        return posterior.kl(), posterior.mean_code()
+
+    assert torch.autograd.gradcheck(kl_and_code, parameters)
+
+
+def test_a_certain_masked_latent_says_the_log_of_its_cardinality() -> None:
+    latents = CategoricalLatents(2, K, (3,))
+    logits = torch.zeros(1, 2, K)
+    logits[..., 1] = 1000.0
+    kl = latents.posterior(logits.flatten(1)).kl()
+    torch.testing.assert_close(kl, torch.tensor([[log(3), log(K)]]))
+    idle = latents.posterior(torch.zeros(1, 2 * K)).kl()
+    torch.testing.assert_close(idle, torch.zeros(1, 2))
+
+
+def test_density_of_a_masked_latent_is_that_of_its_nearest_category() -> None:
+    latents, parameters = masked([3])
+    posterior = latents.posterior(parameters)
+    points = torch.tensor([-1.0, -0.4, 0.6, 1.0, 7.0])
+    density, _ = posterior.density([points, points])
+    torch.testing.assert_close(density, posterior.probabilities()[:, 0, [0, 1, 2, 2, 2]])
+
+
+def test_cardinalities_change_no_size_and_no_saved_key() -> None:
+    known, unknown = CategoricalLatents(N, K, (2, 5)), CategoricalLatents(N, K)
+    assert known.head_size == unknown.head_size == N * K
+    for latents in (known, unknown):
+        assert {key: value.shape for key, value in latents.state_dict().items()} == {
+            "values": (N, K)
+        }
+        assert all(value.isfinite().all() for value in latents.state_dict().values())
+
+
+def test_cardinalities_of_all_k_are_as_if_unknown(logits: torch.Tensor) -> None:
+    known = CategoricalLatents(N, K, [K] * N).posterior(logits.flatten(1))
+    assert known.category_counts is None  # nothing is masked, and no work is done for it
+    assert torch.equal(known.logits, logits)
+
+
+@pytest.mark.parametrize(
+    ("cardinalities", "message"),
+    [([1], "1 for latent 0"), ([3, K + 1], f"{K + 1} for latent 1"), ([2] * (N + 1), "numbers")],
+)
+def test_cardinalities_that_fit_no_latent_are_refused(
+    cardinalities: list[int], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CategoricalLatents(N, K, cardinalities)
+
+
+def test_categories_may_lie_off_the_grid() -> None:
+    values = [[0.0, 1.0, 10.0], [-3.0, 4.0]]
+    latents = CategoricalLatents.at_values(values)
+    assert latents.category_counts == (3, 2)
+    assert latents.code_range == (-3.0, 10.0)
+    assert [latents.traversal_values(latent).tolist() for latent in range(2)] == values
+    parameters = torch.tensor([[0.0, 0.0, 0.0, 0.0, log(3), 99.0]])
+    torch.testing.assert_close(
+        latents.posterior(parameters).mean_code(), torch.tensor([[11 / 3, 9 / 4]])
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[0.0, 1.0], [1.0, 1.0]], "latent 1 do not ascend"),
+        ([[0.0, float("nan")]], "latent 0 do not ascend"),
+        ([[0.0, 1.0], [0.5]], "1 for latent 1"),
+        ([], "at least 2"),
+    ],
+)
+def test_category_values_that_are_no_scale_are_refused(
+    values: list[list[float]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CategoricalLatents.at_values(values)
 
 
 def test_a_grid_needs_two_categories() -> None:
@@ -157,14 +323,16 @@ def test_gaussian_samples_have_the_posteriors_mean_and_deviation() -> None:
 
 
 def test_gaussian_density_integrates_to_one() -> None:
-    points = torch.linspace(-8, 8, 2001).repeat(1, 1)
+    points = torch.linspace(-8, 8, 2001)
     posterior = GaussianLatents(1).posterior(torch.tensor([[0.3, log(0.5)]]))
-    assert torch.trapezoid(posterior.density(points), points).item() == pytest.approx(1, abs=1e-4)
+    (density,) = posterior.density([points])
+    assert torch.trapezoid(density, points).item() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_gaussian_has_no_categories() -> None:
     latents = GaussianLatents(N)
     assert latents.num_categories is None
+    assert latents.category_counts == ()
     posterior: Posterior = latents.posterior(torch.zeros(B, 2 * N))
     assert posterior.discrete_code() is None
 
@@ -195,7 +363,9 @@ def test_a_span_that_cannot_be_is_refused(span: str, message: str) -> None:
         GaussianLatents(1).traversal_values(0, 5, span)
 
 
-@pytest.mark.parametrize("latents", [CategoricalLatents(N, K), GaussianLatents(N)])
+@pytest.mark.parametrize(
+    "latents", [CategoricalLatents(N, K), CategoricalLatents(N, K, (2, 5)), GaussianLatents(N)]
+)
 def test_both_families_answer_in_the_same_shapes(
     latents: CategoricalLatents | GaussianLatents,
 ) -> None:
@@ -207,4 +377,4 @@ def test_both_families_answer_in_the_same_shapes(
     assert latents.sample_prior(7, generator()).shape == (7, N)
     values = latents.traversal_values(1, 5)
     assert (values.diff() > 0).all()
-    assert posterior.density(values.repeat(N, 1)).shape == (B, N, 5)
+    assert [tuple(density.shape) for density in posterior.density([values] * N)] == [(B, 5)] * N

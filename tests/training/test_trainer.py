@@ -6,7 +6,7 @@ import torch
 from dvae_core.config import RunConfig
 from dvae_core.data.circles import Circles
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.run import Run, State
+from dvae_core.run import Run, State, Status
 from dvae_core.training.trainer import (
     Progress,
     Training,
@@ -44,7 +44,7 @@ def test_training_lowers_the_loss(
     )
     run = new_run(tmp_path / "run", config)
     assert train(run).state is State.FINISHED
-    losses = [row["loss"] for row in run.read_metrics()[0]]
+    losses = [row["loss"] for row in run.metrics.read()]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -52,7 +52,7 @@ def test_the_logged_loss_is_the_sum_of_its_terms(tmp_path: Path, tiny_config: Ru
     config = tiny_config.model_copy(update={"objective": "factor", "gamma": 3.0})
     run = new_run(tmp_path / "run", config)
     train(run)
-    for row in run.read_metrics()[0]:
+    for row in run.metrics.read():
         expected = row["reconstruction"] + row["kl"] + 3.0 * row["total_correlation"]
         assert row["loss"] == pytest.approx(expected, rel=1e-5)
 
@@ -85,7 +85,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     assert train(Run(parts.path)).state is State.FINISHED
     assert_equal(weights(whole), weights(parts))
     deterministic = ("step", "loss", "reconstruction", "kl", "noise_scale")
-    for row, expected in zip(parts.read_metrics()[0], whole.read_metrics()[0], strict=True):
+    for row, expected in zip(parts.metrics.read(), whole.metrics.read(), strict=True):
         assert [row[name] for name in deterministic] == [expected[name] for name in deterministic]
 
 
@@ -95,9 +95,9 @@ def test_a_run_that_died_after_logging_does_not_log_twice(
     run = new_run(tmp_path / "run", tiny_config)
     steps = iter(range(1, 100))
     train(run, should_stop=lambda: next(steps) == 6)
-    run.append_metrics({"step": 8})  # logged, but the process died before it saved
+    run.metrics.append({"step": 8})  # logged, but the process died before it saved
     train(run)
-    assert [row["step"] for row in run.read_metrics()[0]] == [4, 8, 12]
+    assert [row["step"] for row in run.metrics.read()] == [4, 8, 12]
 
 
 def test_a_stop_file_ends_a_training_which_can_go_on(
@@ -142,7 +142,7 @@ def test_weights_that_are_not_finite_replace_no_good_state(
     training = Training(tiny_config, Circles(32), CPU)
     save_state(run, training)
     with torch.no_grad():
-        training.model.decoder.hidden.weight[0, 0] = float("inf")
+        training.model.get_parameter("decoder.hidden.weight")[0, 0] = float("inf")
     with pytest.raises(TrainingError, match=r"decoder\.hidden\.weight is not finite"):
         save_state(run, training)
     assert all(tensor.isfinite().all() for tensor in weights(run).values())
@@ -162,22 +162,21 @@ def test_a_compiled_step_is_refused_without_cuda() -> None:
         choose_device("cpu", compiled=True)
 
 
-def test_a_full_disk_fails_the_run_and_keeps_the_last_state(
+def test_a_run_that_goes_on_does_not_fall_back_to_step_zero(
     tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run(tmp_path / "run", tiny_config)
     steps = iter(range(1, 100))
-    train(run, should_stop=lambda: next(steps) == 6)
-
-    def full(self: Run, state: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save_trainer_state", full)
-        with pytest.raises(OSError, match="No space left"):
-            train(run)
-    assert run.status().state is State.FAILED
-    assert train(run).state is State.FINISHED
+    seconds = train(run, should_stop=lambda: next(steps) == 6).seconds
+    written: list[Status] = []
+    write = Run.write_status
+    monkeypatch.setattr(
+        Run, "write_status", lambda self, status: (written.append(status), write(self, status))
+    )
+    train(run)
+    assert {status.state for status in written[:-1]} == {State.RUNNING}
+    assert min(status.step for status in written) == 6
+    assert min(status.seconds for status in written) == pytest.approx(seconds)
 
 
 def test_state_survives_saving_whole(tiny_config: RunConfig) -> None:

@@ -1,4 +1,5 @@
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from ui.state import MAX_HISTORY, Exploration, Start
 
@@ -66,3 +67,26 @@ def test_the_history_is_bounded() -> None:
     for step in range(2 * MAX_HISTORY):
         there.move((float(step),))
     assert len(there.history) == MAX_HISTORY
+
+
+def show_view() -> None:
+    import streamlit as st
+
+    from ui.state import read_view, write_view
+
+    view, is_new = read_view("page", ("tab",))
+    st.text(f"{view.get('tab', 'first')} {is_new}")
+    wanted = st.text_input("tab", key="tab")
+    write_view("page", {"tab": wanted or view.get("tab", "first")})
+
+
+def test_a_link_that_the_browser_has_not_replaced_yet_is_no_news() -> None:
+    app = AppTest.from_function(show_view).run()
+    app.text_input(key="tab").set_value("second").run()
+    app.query_params["tab"] = "first"  # what a slow browser still tells
+    app.run()
+    assert app.text[0].value == "second False"
+    app.run()  # by now it has heard
+    app.query_params["tab"] = "first"  # so this is its button Back
+    app.run()
+    assert app.text[0].value == "first True"

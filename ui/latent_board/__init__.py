@@ -12,7 +12,7 @@ of the display. Only a release talks to the server, which answers with frames fo
 import base64
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class BoardEvent:
 
 
 def encode_frames(
-    images: NDArray[np.uint8], image: NDArray[np.uint8], state_id: str
+    images: Iterable[NDArray[np.uint8]], image: NDArray[np.uint8], state_id: str
 ) -> BoardFrames:
     """Pack the frames of all rows for the browser, pixel for pixel.
 
@@ -110,33 +110,38 @@ def encode_frames(
     Layout before deflating, bytes: differences (N, K, C, H, W), then the image (C, H, W).
 
     Args:
-        images: uint8 (N, K, H, W, C), C 1 or 3; images[i, k] is the image of the current code with
-            latent i at its k-th value. A latent with fewer than K values leaves the rest unused.
+        images: of each of N latents, uint8 (K_i, H, W, C), C 1 or 3; images[i][k] is the image of
+            the current code with latent i at its k-th value. K is the largest K_i, and where a
+            latent has fewer values its last frame is repeated, which packs to next to nothing.
         image: uint8 (H, W, C), the image of the current code itself.
         state_id: names what the frames belong to; must change whenever the frames do.
 
     Raises:
         ValueError: wrong dtype or shape.
     """
-    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"frames are {images.dtype} {images.shape}, expected uint8 (N, K, H, W, 1 or 3)"
-        )
-    if image.dtype != np.uint8 or image.shape != images.shape[2:]:
-        raise ValueError(
-            f"the image is {image.dtype} {image.shape}, expected uint8 {images.shape[2:]}"
-        )
-    planes = images.transpose(0, 1, 4, 2, 3)  # (N, K, H, W, C) -> (N, K, C, H, W)
-    differences = planes.copy()
-    np.subtract(planes[:, 1:], planes[:, :-1], out=differences[:, 1:])
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(f"the image is {image.dtype} {image.shape}, expected uint8 (H, W, 1 or 3)")
+    rows = list(images)
+    shown_shape = ", ".join(map(str, image.shape))
+    for row in rows:
+        if row.dtype != np.uint8 or row.shape[1:] != image.shape:
+            raise ValueError(
+                f"frames are {row.dtype} {row.shape}, expected uint8 (K, {shown_shape})"
+            )
+    height, width, channels = image.shape
+    shape = (len(rows), max(len(row) for row in rows), channels, height, width)
+    differences = np.zeros(shape, dtype=np.uint8)
+    for row, of_row in zip(rows, differences, strict=True):
+        planes = row.transpose(0, 3, 1, 2)  # (K_i, H, W, C) -> (K_i, C, H, W)
+        of_row[:1] = planes[:1]
+        np.subtract(planes[1:], planes[:-1], out=of_row[1 : len(row)])
     compressor = zlib.compressobj(level=1, memLevel=9, strategy=zlib.Z_RLE)
     packed = compressor.compress(differences.data)
     packed += compressor.compress(image.transpose(2, 0, 1).tobytes())  # (H, W, C) -> (C, H, W)
     packed += compressor.flush()
-    num_latents, num_values, channels, height, width = planes.shape
     return BoardFrames(
         packed=base64.b64encode(packed).decode("ascii"),
-        shape=(num_latents, num_values, channels, height, width),
+        shape=shape,
         state_id=state_id,
     )
 

@@ -16,6 +16,8 @@ const STILL_MS = 700; // a still of a playing row, where motion is to be reduced
 const STILLS = 16; // there and back
 const LOST_ANSWER_MS = 20000; // after which the board no longer shows that it waits
 const GAP_PX = 2; // between the thumbnails of a film strip
+const BAR_PX = 12; // width of a category's bar at most
+const FAR_APART_PX = 48; // between two categories
 
 const boards = new WeakMap(); // by the element that Streamlit mounts into
 
@@ -443,7 +445,14 @@ class Row {
     const tops = (heights, share) => heights.map((each) => base - each * (base - 1) * share);
     const ys = tops(posterior, 1);
     this.track.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
-    setPath(this.track, "aggregate", area(xs, tops(aggregate, 0.8), base));
+    // A curve between categories far apart would say that something lies there.
+    const apart = !continuous && pitch(xs) > FAR_APART_PX;
+    const behind = tops(aggregate, 0.8);
+    setPath(
+      this.track,
+      "aggregate",
+      apart ? bars(xs, behind, base, 2 * BAR_PX) : area(xs, behind, base),
+    );
     setPath(this.track, "density", continuous ? area(xs, ys, base) : "");
     setPath(this.track, "outline", continuous && ys.length ? `M${curve(xs, ys)}` : "");
     setPath(this.track, "bars", continuous ? "" : bars(xs, ys, base));
@@ -714,8 +723,8 @@ function area(xs, ys, base) {
   return `M${xs[0].toFixed(1)} ${base}L${curve(xs, ys)}L${xs.at(-1).toFixed(1)} ${base}z`;
 }
 
-function bars(xs, ys, base) {
-  const width = Math.min(12, Math.max(1, Math.round(pitch(xs) * 0.62)));
+function bars(xs, ys, base, widest = BAR_PX) {
+  const width = Math.min(widest, Math.max(1, Math.round(pitch(xs) * 0.62)));
   return ys
     .map((y, index) => {
       if (base - y < 0.3) return "";

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvae_core.child import limit_memory
 from dvae_core.data.formats.npz import NpzFile
 from dvae_core.data.limits import MAX_WHOLE_BYTES, printable
 from dvae_core.errors import DataError
@@ -90,9 +91,10 @@ class Worker:
             previous.close()
 
 
-def main(memory_bytes: int) -> None:
+def main(memory: str) -> None:
     """Answer requests from standard input on standard output."""
-    _limit_memory(memory_bytes)
+    memory_bytes = int(memory)
+    limit_memory(memory_bytes)
     worker = Worker()
     output = sys.stdout.buffer
     for line in sys.stdin.buffer:
@@ -131,16 +133,6 @@ def _open_arrays(path: Path, names: list[str]) -> Any:
 
         return Hdf5File(path, names)
     raise DataError("it is neither a .npz nor an HDF5 file")
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    except (ImportError, ValueError, OSError):
-        pass  # Windows and macOS have no such limit; the checks of headers remain
 
 
 def _limit_time(seconds: float) -> None:

@@ -1,0 +1,50 @@
+"""Work that goes on when the browser is closed: processes of their own, found again by their run.
+
+`job` starts, finds and stops one command of this package that works on one run. `queue` lines
+trainings up, so that not more of them run at a time than the machine is meant to bear.
+`listing` tells what a list of runs shows.
+"""
+
+from dvae_core.jobs.job import (
+    TRAINING,
+    Job,
+    JobState,
+    find_job,
+    start_job,
+    stop_job,
+    working_as_job,
+)
+from dvae_core.jobs.listing import RunOverview, find_training, overview
+from dvae_core.jobs.queue import (
+    advance_queue,
+    leave_queue,
+    queue_of,
+    queue_root,
+    queue_training,
+    read_queue,
+    set_trainings_at_once,
+    stop_training,
+    trainings_at_once,
+)
+
+__all__ = [
+    "TRAINING",
+    "Job",
+    "JobState",
+    "RunOverview",
+    "advance_queue",
+    "find_job",
+    "find_training",
+    "leave_queue",
+    "overview",
+    "queue_of",
+    "queue_root",
+    "queue_training",
+    "read_queue",
+    "set_trainings_at_once",
+    "start_job",
+    "stop_job",
+    "stop_training",
+    "trainings_at_once",
+    "working_as_job",
+]

@@ -1,0 +1,125 @@
+"""Checking the ONNX files of a model in a child process, and opening what passed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dvae_core.child import ChildDied, ask_child
+from dvae_core.data.limits import printable
+from dvae_core.errors import ModelError
+from dvae_core.onnx.description import OnnxLayout
+
+MAX_FILE_BYTES = 256 * 2**20
+SECONDS = 20  # of computing: both files are to answer 160 small trials within that
+MEMORY_BYTES = 3 * 2**30
+_MAX_TEXT = 400
+_WORKER = "dvae_core.onnx.worker"
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """One file that passed.
+
+    Attributes:
+        content: its bytes, the very ones that were checked.
+        sha256: of them.
+        opset: version of its operators.
+        one_at_a_time: its batch is fixed at one.
+    """
+
+    content: bytes
+    sha256: str
+    opset: int
+    one_at_a_time: bool
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model that passed.
+
+    Attributes:
+        num_latents: N.
+        num_categories: K; None for Gaussian latents, and where there is no encoder to say it.
+        image_shape: (C, H, W).
+        encoder: None for a decoder alone.
+        decoder: codes to images.
+        notes: what a person should know, a sentence each.
+    """
+
+    num_latents: int
+    num_categories: int | None
+    image_shape: tuple[int, int, int]
+    encoder: CheckedFile | None
+    decoder: CheckedFile
+    notes: tuple[str, ...]
+
+
+def check_model(
+    encoder: Path | None,
+    decoder: Path,
+    latents: Literal["categorical", "gaussian"],
+    layout: OnnxLayout,
+    num_categories: int | None = None,
+    code_bounds: tuple[float, float] = (-1.0, 1.0),
+) -> CheckedModel:
+    """Look at the files and try them on made-up images and codes, in a child process.
+
+    Args:
+        encoder: images (B, C, H, W) to the parameters of the latents; None for a decoder alone.
+        decoder: codes (B, N) to images (B, C, H, W).
+        latents: which family they are to have.
+        layout: how their numbers are to be read.
+        num_categories: K, where it is known.
+        code_bounds: least and greatest category value.
+
+    Raises:
+        ModelError: they are not that; the message tells what was found and what is needed.
+    """
+    paths = {"decoder": decoder} | ({"encoder": encoder} if encoder is not None else {})
+    for part, path in paths.items():
+        _check_is_model_file(part, path)
+    request = {
+        "files": {part: str(path) for part, path in paths.items()},
+        "asked": {
+            "latents": latents,
+            "num_categories": num_categories,
+            "code_bounds": code_bounds,
+            **layout.model_dump(include=set(OnnxLayout.model_fields)),
+        },
+    }
+    try:
+        answer = ask_child(_WORKER, request, SECONDS, MEMORY_BYTES)
+    except ChildDied as death:
+        names = " and ".join(printable(path.name) for path in paths.values())
+        raise ModelError(f"{names} cannot be read: {death}") from None
+    if "error" in answer:
+        raise ModelError(printable(answer["error"], _MAX_TEXT))
+    report = answer["report"]
+    files = {}
+    for part, path in paths.items():
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != answer["sha256"][part]:
+            raise ModelError(
+                f"{part}: {printable(path.name)} was changed while it was read: try again"
+            )
+        files[part] = CheckedFile(
+            content, sha256, report["opsets"][part], report["one_at_a_time"][part]
+        )
+    return CheckedModel(
+        num_latents=report["num_latents"],
+        num_categories=report["num_categories"],
+        image_shape=tuple(report["image_shape"]),
+        encoder=files.get("encoder"),
+        decoder=files["decoder"],
+        notes=tuple(printable(note, _MAX_TEXT) for note in report["notes"]),
+    )
+
+
+def _check_is_model_file(part: str, path: Path) -> None:
+    shown = printable(path, 200)
+    if not path.is_file():  # nor a device or pipe that never ends
+        raise ModelError(f"{part}: {shown} does not exist, or is no plain file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ModelError(f"{part}: {shown} has more than {MAX_FILE_BYTES // 2**20} MB")

@@ -1,0 +1,88 @@
+"""A VAE of ours as ONNX files: plain operators, any batch."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.models.vae import VAE
+
+OPSET = 18  # old enough for most runtimes, and the exporter's own
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        posterior = self.model.encode(images)
+        if isinstance(posterior, CategoricalPosterior):
+            return posterior.logits  # (B, N, K)
+        return posterior.mean, posterior.log_variance  # (B, N) each
+
+
+class _Decoder(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.model.decode(codes)
+
+
+def export_networks(model: VAE) -> dict[str, bytes]:
+    """`encoder.onnx` and `decoder.onnx` of a model, by name.
+
+    The encoder gives logits (B, N, K), or means and log variances (B, N); the decoder gives image
+    logits.
+
+    Args:
+        model: in eval mode, on the CPU, its networks made of torch layers.
+    """
+    categorical = model.latents.num_categories is not None
+    parameters = ["logits"] if categorical else ["mean", "log_variance"]
+    images = torch.zeros(2, *model.image_shape)
+    codes = torch.zeros(2, model.latents.num_latents)
+    return {
+        "encoder.onnx": _exported(_Encoder(model), images, "images", parameters),
+        "decoder.onnx": _exported(_Decoder(model), codes, "codes", ["image_logits"]),
+    }
+
+
+def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            path,
+            input_names=[input_name],
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        return path.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # The exporter speaks of torchvision, which it does not need, and of its own deprecations.
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,75 @@
+"""Running a checked ONNX file."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from dvae_core.errors import ModelError
+
+# The one size, besides 1, in which batches are run. A trial has run both, and a graph that was
+# checked does the same work for every batch of a size; so the trial's limits hold from then on.
+BATCH = 32
+_THREADS = 2
+
+Floats = NDArray[np.float32]
+
+
+class Session:
+    """A network that onnxruntime runs.
+
+    Args:
+        content: of a file that `read_graph` has let pass.
+        one_at_a_time: its batch is fixed at one.
+
+    Raises:
+        ModelError: onnxruntime does not take it.
+    """
+
+    def __init__(self, content: bytes, one_at_a_time: bool = False) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _THREADS
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # gives memory back between two boards
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        # Else its threads go on computing nothing for a while after each run.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime raises many kinds
+            raise ModelError(f"onnxruntime does not take it ({_reason(error)})") from None
+        self._input = self._session.get_inputs()[0].name
+        self._one_at_a_time = one_at_a_time
+
+    def run(self, batch: Floats) -> list[Floats]:
+        """All outputs for a batch (B, ..): in parts of `BATCH`, and what is left one by one.
+
+        Raises:
+            ModelError: it fails on these numbers, or gives some that are not finite.
+        """
+        whole = 0 if self._one_at_a_time else len(batch) // BATCH * BATCH
+        parts = [batch[start : start + BATCH] for start in range(0, whole, BATCH)]
+        parts += [batch[i : i + 1] for i in range(whole, len(batch))]
+        answers = [self.run_once(part) for part in parts]
+        return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
+
+    def run_once(self, batch: Floats) -> list[Floats]:
+        """All outputs for a batch that is run as it is; see `run`."""
+        try:
+            outputs: list[Any] = self._session.run(None, {self._input: batch})
+        except Exception as error:
+            raise ModelError(f"it fails on a batch of {len(batch)} ({_reason(error)})") from None
+        for output in outputs:
+            if not np.isfinite(output).all():
+                raise ModelError("it gives numbers that are not finite")
+        return outputs
+
+
+def _reason(error: Exception) -> str:
+    # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : what is wrong"
+    text = str(error).rpartition("[ONNXRuntimeError]")[2].split(" : ", 3)[-1]
+    return " ".join(text.split())[:160] or type(error).__name__

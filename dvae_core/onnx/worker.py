@@ -1,0 +1,40 @@
+"""The child process that opens ONNX files from strangers: answers one request, and ends."""
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dvae_core.child import limit_computing, limit_memory
+from dvae_core.errors import ModelError
+
+
+def main(seconds: str, memory_bytes: str) -> None:
+    """Answer the request on standard input: a `Report` and the SHA-256 of what was read, or an
+    error."""
+    limit_computing(int(seconds))
+    limit_memory(int(memory_bytes))
+    request = json.loads(sys.stdin.read())
+    try:
+        answer = _answer(request)
+    except ModelError as error:
+        answer = {"error": str(error)}
+    except MemoryError:
+        answer = {"error": f"it takes more than {int(memory_bytes) // 2**20} MB of memory to read"}
+    except ImportError as error:
+        answer = {"error": f"the library that reads it does not start ({error})"}
+    except Exception:
+        # A damaged file can end in any exception of the libraries that read it.
+        answer = {"error": "it is damaged, or not of the kind that it is called"}
+    print(json.dumps(answer))
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    from dvae_core.onnx.trial import Asked, try_model
+
+    files = {part: Path(path).read_bytes() for part, path in request["files"].items()}
+    report = try_model(files.get("encoder"), files["decoder"], Asked(**request["asked"]))
+    hashes = {part: hashlib.sha256(content).hexdigest() for part, content in files.items()}
+    return {"report": asdict(report), "sha256": hashes}

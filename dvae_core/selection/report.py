@@ -1,0 +1,162 @@
+"""What a study says, as tables: all runs, the gap's rank correlations, the gap's picks."""
+
+from collections.abc import Sequence
+
+from dvae_core.errors import ConfigError
+from dvae_core.evaluation.meanings import MEANINGS
+from dvae_core.selection.correlation import MIN_RUNS_FOR_INTERVAL, RESAMPLES
+from dvae_core.selection.export import Cell, Sheet
+from dvae_core.selection.gap import gap_correlations, gap_picks
+from dvae_core.selection.study import COSTS, GAP, RECONSTRUCTION_GAP, SETTINGS, Study
+
+GAP_LABELS = {GAP: "whole loss", RECONSTRUCTION_GAP: "reconstruction alone"}
+
+
+def settings_named(names: str) -> tuple[str, ...]:
+    """Settings from their names joined by commas.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    wanted = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in wanted:
+        if name not in SETTINGS:
+            raise ConfigError(
+                f"runs have no setting {name[:40]!r} to be grouped by: take some of "
+                f"{', '.join(SETTINGS)}"
+            )
+    return wanted
+
+
+def study_sheets(study: Study, by: Sequence[str], gap: str, *, seed: int = 0) -> list[Sheet]:
+    """All three tables."""
+    return [
+        runs_sheet(study),
+        correlations_sheet(study, by, gap, seed=seed),
+        picks_sheet(study, by, gap),
+    ]
+
+
+def runs_sheet(study: Study) -> Sheet:
+    """All runs: the settings in which they differ, scores, cost, state, and why one is not in the
+    statistics."""
+    settings = study.varying
+    scores = [*study.gap_names, *study.score_names]
+    columns = (
+        "run",
+        *settings,
+        *(f"{MEANINGS[name].label} ({study.protocol})" for name in scores),
+        "state",
+        "steps done",
+        "seconds",
+        *(label for label, _ in COSTS.values()),
+        "not in the statistics because",
+    )
+    rows = tuple(
+        (
+            run.id,
+            *(run.settings.get(name) for name in settings),
+            *(run.score(name, study.protocol) for name in scores),
+            str(run.state),
+            run.step,
+            round(run.seconds, 1),
+            *(number(run) for _, number in COSTS.values()),
+            run.left_out(study.protocol),
+        )
+        for run in study.runs
+    )
+    caption = (
+        f"Runs, scores of the protocol {study.protocol}. "
+        f"{len(study.counted)} of {len(study.runs)} are in the statistics."
+    )
+    return Sheet("runs", caption, columns, rows)
+
+
+def correlations_sheet(
+    study: Study, by: Sequence[str], gap: str, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Sheet:
+    """Spearman's rho of the gap with every score, group by group."""
+    rows: list[tuple[Cell, ...]] = []
+    for found in gap_correlations(study, by, gap, seed=seed, resamples=resamples):
+        meaning, rho = MEANINGS[found.score], found.correlation
+        rows.append(
+            (
+                found.group,
+                meaning.label,
+                meaning.better,
+                rho.count,
+                rho.value,
+                rho.low,
+                rho.high,
+                rho.resamples,
+                ", ".join(found.pooled),
+                rho.undefined,
+            )
+        )
+    caption = (
+        f"Spearman's rank correlation of the straight-through gap ({GAP_LABELS[gap]}) with the "
+        f"scores of the protocol {study.protocol}, with percentile bootstrap intervals of 95 % "
+        f"from {resamples:,} resamples of the runs, seed {seed}. Ties share their mean rank; "
+        f"resamples in which all values are the same are left out; fewer than "
+        f"{MIN_RUNS_FOR_INTERVAL} runs have no interval."
+    )
+    columns = (
+        "group",
+        "score",
+        "better",
+        "runs",
+        "rho",
+        "low",
+        "high",
+        "resamples",
+        "pooled over",
+        "remark",
+    )
+    return Sheet("correlations", caption, columns, tuple(rows))
+
+
+def picks_sheet(study: Study, by: Sequence[str], gap: str) -> Sheet:
+    """The run that the gap picks against the best, the median and a random one."""
+    rows: list[tuple[Cell, ...]] = []
+    for found in gap_picks(study, by, gap, study.score_names):
+        head = (found.group, MEANINGS[found.score].label, MEANINGS[found.score].better)
+        pick = found.pick
+        if pick is None:
+            rows.append((*head, *[None] * 9, found.undefined))
+        else:
+            rows.append(
+                (
+                    *head,
+                    pick.count,
+                    " ".join(pick.picked_runs),
+                    pick.picked,
+                    " ".join(pick.best_runs),
+                    pick.best,
+                    pick.median,
+                    pick.random,
+                    pick.regret,
+                    pick.random_regret,
+                    "",
+                )
+            )
+    caption = (
+        f"The run with the least straight-through gap ({GAP_LABELS[gap]}) against the best, the "
+        f"median and a random one (expected value), scores of the protocol {study.protocol}. "
+        f"The regret is what falls short of the best."
+    )
+    columns = (
+        "group",
+        "score",
+        "better",
+        "runs",
+        "picked run",
+        "picked",
+        "best run",
+        "best",
+        "median",
+        "random",
+        "regret",
+        "regret of random",
+        "remark",
+    )
+    return Sheet("picks", caption, columns, tuple(rows))

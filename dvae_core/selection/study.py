@@ -1,0 +1,354 @@
+"""The runs of a folder as rows: settings, scores, cost, and whether they count."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvae_core.config import (
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    TrainingConfig,
+    settings_of,
+)
+from dvae_core.errors import RunError
+from dvae_core.evaluation.latent_statistics import categories_used
+from dvae_core.evaluation.meanings import MEANINGS
+from dvae_core.evaluation.results import Evaluation, ProtocolName, Score, read_evaluation
+from dvae_core.models.vae import build_model
+from dvae_core.run import Run, RunRecord, State, Status, list_runs
+
+Setting = str | int | float | bool | None
+Floats = NDArray[np.float64]
+
+GAP = "straight_through_gap"
+RECONSTRUCTION_GAP = "straight_through_gap_reconstruction"
+GAPS = (GAP, RECONSTRUCTION_GAP)
+GROUP_BY = ("dataset", "latents", "objective")
+
+# How a run was watched, not what it is.
+_WATCHING = {"log_every", "checkpoint_seconds", "snapshot_every"}
+SETTINGS = tuple(
+    name
+    for part in (DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig)
+    for name in part.model_fields
+    if name not in _WATCHING
+)
+"""Settings that may tell runs apart."""
+
+OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
+"""Settings of the objectives, which are part of the loss."""
+
+COSTS: dict[str, tuple[str, Callable[["StudyRun"], float | None]]] = {
+    "categories_used": ("Categories used by a latent, mean", lambda run: run.categories_used),
+    "seconds_per_step": ("Seconds for a step", lambda run: run.seconds_per_step),
+    "parameters": ("Parameters", lambda run: run.parameters),
+}
+"""What a run uses: label, and how to read it."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of a study.
+
+    Attributes:
+        path: its folder.
+        id: its name.
+        state: what it is doing.
+        settings: by name; None where a setting has no meaning for the run.
+        step: training steps done.
+        steps: training steps in all.
+        seconds: spent in training.
+        parameters: of the model; None where it was not made here.
+        categories_used: exponential of the entropy of each latent's aggregate posterior, averaged
+            over latents; None where it was not measured, or there are no categories.
+        scores: of the weights as they are, both protocols.
+        problem: what is damaged, or wrong with the scores.
+    """
+
+    path: Path
+    id: str
+    state: State
+    settings: Mapping[str, Setting]
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    parameters: int | None = None
+    categories_used: float | None = None
+    scores: tuple[Score, ...] = ()
+    problem: str = ""
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """None before the first step."""
+        return self.seconds / self.step if self.step else None
+
+    def measured(self, name: str, protocol: ProtocolName) -> Score | None:
+        """The result of that name, or None. The gap depends on no protocol, so that it is taken
+        from the other one where it was measured there only."""
+        found = [score for score in self.scores if score.name == name]
+        own = (score for score in found if score.protocol == protocol)
+        return next(own, found[0] if found and name in GAPS else None)
+
+    def score(self, name: str, protocol: ProtocolName) -> float | None:
+        """Its value, or None where it was not measured or is not defined."""
+        found = self.measured(name, protocol)
+        return None if found is None else found.value
+
+    def left_out(self, protocol: ProtocolName) -> str:
+        """Why the run is not in the statistics of a protocol; "" where it is."""
+        if self.problem:
+            return self.problem
+        if self.state is not State.FINISHED:
+            return f"{self.state} at step {self.step:,} of {self.steps:,}"
+        if not any(score.protocol == protocol for score in self.scores):
+            return (
+                f"no scores of the protocol {protocol}: "
+                f"python -m dvae_core evaluate {self.path} --protocol {protocol}"
+            )
+        return ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs of a folder under one protocol.
+
+    Attributes:
+        runs: all, sorted by name.
+        protocol: whose scores are meant.
+    """
+
+    runs: tuple[StudyRun, ...]
+    protocol: ProtocolName
+
+    @property
+    def counted(self) -> tuple[StudyRun, ...]:
+        """The runs that are in the statistics: finished, and measured since."""
+        return tuple(run for run in self.runs if not run.left_out(self.protocol))
+
+    @property
+    def finished(self) -> tuple[StudyRun, ...]:
+        """The runs that are trained to their end, measured or not."""
+        return tuple(run for run in self.runs if run.state is State.FINISHED)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The other runs by name, with the reason."""
+        reasons = {run.id: run.left_out(self.protocol) for run in self.runs}
+        return {run_id: reason for run_id, reason in reasons.items() if reason}
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Settings in which runs differ that have them."""
+        return varying_settings(self.runs)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Scores that any counted run has, the gap aside."""
+        return tuple(name for name in MEANINGS if name not in GAPS and self._has(name))
+
+    @property
+    def gap_names(self) -> tuple[str, ...]:
+        """The gap and its reconstruction part, as far as any counted run has them."""
+        return tuple(name for name in GAPS if self._has(name))
+
+    def filtered(self, wanted: Mapping[str, Collection[Setting]]) -> "Study":
+        """The study of the runs that have one of the wanted values of each setting."""
+        return replace(
+            self,
+            runs=tuple(
+                run
+                for run in self.runs
+                if all(run.settings.get(name) in values for name, values in wanted.items())
+            ),
+        )
+
+    def groups(self, by: Sequence[str]) -> dict[str, list[StudyRun]]:
+        """Counted runs by the values of some settings, named after these."""
+        return group_runs(self.counted, by)
+
+    def ways_measured(self, name: str) -> list[str]:
+        """In which ways a score was measured in the counted runs, most frequent first."""
+        ways: dict[str, int] = {}
+        for run in self.counted:
+            score = run.measured(name, self.protocol)
+            if score is not None and score.value is not None:
+                way = f"{score.estimator} · {score.points:,} points"
+                ways[way] = ways.get(way, 0) + 1
+        ordered = sorted(ways, key=lambda way: -ways[way])
+        return [f"{way} ({ways[way]} {'run' if ways[way] == 1 else 'runs'})" for way in ordered]
+
+    def _has(self, name: str) -> bool:
+        return any(run.score(name, self.protocol) is not None for run in self.counted)
+
+
+class StudyReader:
+    """Reads runs, and again only those whose files have changed since.
+
+    One object may serve many threads: what they would both read is the same.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], StudyRun]] = {}
+
+    def read(self, runs: Sequence[Run], protocol: ProtocolName) -> Study:
+        """The study of some runs. A run that cannot be read is in it, with the reason."""
+        return Study(tuple(self._read(run) for run in runs), protocol)
+
+    def _read(self, run: Run) -> StudyRun:
+        stamp = _stamp(run)  # before reading: what changes meanwhile is read again next time
+        known = self._known.get(run.path)
+        # A process that died leaves no trace in the files.
+        if known is not None and known[0] == stamp and known[1].state is not State.RUNNING:
+            return known[1]
+        read = read_study_run(run)
+        self._known[run.path] = (stamp, read)
+        return read
+
+
+def read_study(folder: Path, protocol: ProtocolName) -> Study:
+    """The study of the runs right below a folder.
+
+    Raises:
+        RunError: there are none.
+    """
+    runs = list_runs(folder)
+    if not runs:
+        raise RunError(
+            f"{folder} holds no runs: name a folder of run folders, or make one with "
+            f"python -m dvae_core sweep"
+        )
+    return StudyReader().read(runs, protocol)
+
+
+def read_study_run(run: Run) -> StudyRun:
+    """A run as a row; where files are damaged, with what is wrong in `problem`."""
+    problem = run.problem()
+    if problem is not None:
+        return StudyRun(run.path, run.id, State.DAMAGED, {}, problem=problem)
+    record, status = run.record, run.status()
+    row = StudyRun(
+        run.path,
+        run.id,
+        run.state(),
+        study_settings(record),
+        step=status.step,
+        steps=status.steps,
+        seconds=status.seconds,
+        parameters=_parameters_of(record),
+    )
+    try:
+        evaluation = read_evaluation(run)
+    except RunError as error:
+        return replace(row, problem=str(error))
+    return _with_scores(row, evaluation, status)
+
+
+def study_settings(record: RunRecord) -> dict[str, Setting]:
+    """The settings of a run by name; None for those that it does not heed."""
+    heeded = set(settings_of(record.objective, record.latents))
+    if record.imported is not None:
+        heeded &= {*DataConfig.model_fields, *ModelConfig.model_fields}
+    settings: dict[str, Setting] = dict.fromkeys(SETTINGS)
+    for name in heeded.intersection(SETTINGS):
+        value = getattr(record, name)
+        settings[name] = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return settings
+
+
+def varying_settings(runs: Sequence[StudyRun]) -> tuple[str, ...]:
+    """Settings in which runs differ that have them."""
+    return tuple(
+        name for name in SETTINGS if len({run.settings.get(name) for run in runs} - {None}) > 1
+    )
+
+
+def group_runs(runs: Sequence[StudyRun], by: Sequence[str]) -> dict[str, list[StudyRun]]:
+    """Runs by the values of some settings, named after these."""
+    groups: dict[tuple[Setting, ...], list[StudyRun]] = {}
+    for run in runs:
+        groups.setdefault(tuple(run.settings.get(name) for name in by), []).append(run)
+    ordered = sorted(groups, key=lambda key: [sort_key(value) for value in key])
+    return {describe_group(by, key): groups[key] for key in ordered}
+
+
+def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
+    """A group of runs in words: text by itself, numbers with their setting."""
+    words = [
+        value if isinstance(value, str) else f"{name} {value:g}"
+        for name, value in zip(by, values, strict=True)
+        if value is not None
+    ]
+    return " · ".join(words) or "all runs"
+
+
+def values_of(
+    runs: Sequence[StudyRun], names: Sequence[str], protocol: ProtocolName
+) -> tuple[list[StudyRun], Floats]:
+    """The runs that have all of some scores, and these, (runs, names)."""
+    complete = [
+        (run, values)
+        for run in runs
+        if None not in (values := [run.score(name, protocol) for name in names])
+    ]
+    table = np.array([values for _, values in complete], float).reshape(-1, len(names))
+    return [run for run, _ in complete], table
+
+
+def _parameters_of(record: RunRecord) -> int | None:
+    if record.imported is not None:
+        return None
+    model = {name: getattr(record, name) for name in ModelConfig.model_fields}
+    return count_parameters(ModelConfig(**model), record.image_shape)
+
+
+@lru_cache(maxsize=256)
+def count_parameters(config: ModelConfig, image_shape: tuple[int, int, int]) -> int:
+    """Trained numbers of the model that a config describes."""
+    # Not on the meta device: there a grid of categories makes torch import for seconds.
+    model = build_model(config, image_shape)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _with_scores(row: StudyRun, evaluation: Evaluation, status: Status) -> StudyRun:
+    current = [score for score in evaluation.scores if score.step == status.step]
+    problem = ""
+    if evaluation.scores and not current:
+        problem = (
+            f"the scores are of step {evaluation.scores[0].step:,}, but the weights of step "
+            f"{status.step:,}: measure it again"
+        )
+    usage = [table for table in evaluation.tables if table.name == "usage"]
+    used = [table for table in usage if table.step == status.step]
+    return replace(
+        row,
+        scores=tuple(current),
+        problem=problem,
+        categories_used=float(categories_used(np.array(used[0].values)).mean()) if used else None,
+    )
+
+
+def _stamp(run: Run) -> tuple[int, ...]:
+    """Changes whenever a file does that a row is made of; that of the folder itself, whenever one
+    comes or goes."""
+    names = ("", "config.json", "status.json", "evaluation.json")
+    stamps = []
+    for name in names:
+        try:
+            stamps.append((run.path / name).stat().st_mtime_ns)
+        except OSError:
+            stamps.append(0)
+    return tuple(stamps)
+
+
+def sort_key(value: Setting) -> tuple[int, float, str]:
+    """Orders values of a setting of any type: none, numbers, texts."""
+    if value is None:
+        return (0, 0.0, "")
+    if isinstance(value, str):
+        return (2, 0.0, value)
+    return (1, float(value), "")

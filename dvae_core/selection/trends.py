@@ -1,0 +1,75 @@
+"""How a number changes with one setting: median and range over the runs at each of its values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from dvae_core.selection.study import Study, StudyRun
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of several runs: how many, their median and range."""
+
+    count: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A number of one group of runs over a setting.
+
+    Attributes:
+        group: in words.
+        values: of the setting, ascending, (V,).
+        summaries: one for each value.
+    """
+
+    group: str
+    values: tuple[float, ...]
+    summaries: tuple[Summary, ...]
+
+
+def summarize(numbers: Sequence[float]) -> Summary:
+    """Count, median and range of at least one number."""
+    return Summary(len(numbers), median(numbers), min(numbers), max(numbers))
+
+
+def numeric_settings(study: Study) -> tuple[str, ...]:
+    """Varying settings that are numbers, the seed aside: what a trend can run over."""
+    return tuple(
+        name
+        for name in study.varying
+        if name != "seed"
+        and all(isinstance(run.settings.get(name), int | float | None) for run in study.runs)
+        and not any(isinstance(run.settings.get(name), bool) for run in study.runs)
+    )
+
+
+def trends(
+    study: Study,
+    by: Sequence[str],
+    setting: str,
+    number: Callable[[StudyRun], float | None],
+) -> list[Trend]:
+    """How a number of the runs changes with a setting, in every group that has both.
+
+    Args:
+        study: the runs.
+        by: settings to group by; the setting itself is left out of them.
+        setting: a numeric one.
+        number: of a run; None leaves it out.
+    """
+    found = []
+    for group, runs in study.groups([name for name in by if name != setting]).items():
+        at: dict[float, list[float]] = {}
+        for run in runs:
+            value, measured = run.settings.get(setting), number(run)
+            if isinstance(value, int | float) and measured is not None:
+                at.setdefault(float(value), []).append(measured)
+        if at:
+            values = tuple(sorted(at))
+            found.append(Trend(group, values, tuple(summarize(at[value]) for value in values)))
+    return found

@@ -1,0 +1,302 @@
+"""Sweep files: from one TOML or JSON file to the runs that it asks for.
+
+    preset = "quick"              # optional
+    seeds = 10                    # 0 to 9, or a list
+
+    [fixed]                       # the same in every run
+    steps = 2_000
+
+    [grid]                        # every combination
+    latents = ["gaussian", "categorical"]
+
+    [[cases]]                     # settings that go together; combined with the grid
+    objective = "factor"
+    gamma = [10, 20]              # a list inside a case is a grid of its own
+
+    [evaluation]                  # optional: what to measure afterwards
+    protocols = ["paper"]
+    metrics = "fast"
+
+A run is named after what stands in the grid, in its case and in the seeds, in this order, and not
+after what is fixed. So a list can grow later, and the runs that were there keep their names.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dvae_core.config import RunConfig, explain, preset_settings, settings_of
+from dvae_core.data.cardinalities import known_cardinalities
+from dvae_core.data.listing import dataset_info
+from dvae_core.errors import ConfigError
+from dvae_core.evaluation.results import (
+    EvaluationSettings,
+    Metric,
+    ProtocolName,
+    metrics_named,
+)
+
+MAX_FILE_BYTES = 2**20
+MAX_RUNS = 100_000
+MAX_NAME = 64
+# Many runs side by side fill a machine better than one run with all its cores, and a number that
+# does not follow the machine lets a sweep go on elsewhere. Snapshots of many runs fill disks.
+SWEEP_DEFAULTS = {"threads": 1, "snapshot_every": 0}
+
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+Settings = dict[str, Any]
+
+
+class EvaluationPlan(EvaluationSettings):
+    """What to measure of every run, and how much is drawn for it."""
+
+    protocols: tuple[ProtocolName, ...] = Field(("paper",), min_length=1)
+    metrics: tuple[Metric, ...]
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _names_or_a_set(cls, metrics: Any) -> Any:
+        return metrics_named(metrics) if isinstance(metrics, str) else metrics
+
+    @property
+    def settings(self) -> EvaluationSettings:
+        """How much is drawn."""
+        return EvaluationSettings(**{name: getattr(self, name) for name in _DRAWS})
+
+
+_DRAWS = tuple(EvaluationSettings.model_fields)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run that a sweep asks for."""
+
+    id: str
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep file asks for.
+
+    Attributes:
+        path: the file.
+        runs: at least one, each different from the others in more than its name.
+        evaluation: what to measure of every run, or None.
+    """
+
+    path: Path
+    runs: tuple[PlannedRun, ...]
+    evaluation: EvaluationPlan | None
+
+
+class _SweepFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str | None = None
+    seeds: Annotated[int, Field(strict=True, ge=1)] | list[Seed] | None = None
+    fixed: Settings = {}
+    grid: dict[str, list[Any]] = {}
+    cases: list[Settings] = []
+    evaluation: EvaluationPlan | None = None
+
+    @property
+    def seed_list(self) -> Sequence[int]:
+        return range(self.seeds) if isinstance(self.seeds, int) else self.seeds or ()
+
+
+def read_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
+    """The runs that a file asks for, every config checked.
+
+    Args:
+        path: a .toml or .json file.
+        overrides: settings that are fixed instead of what the file says of them; `seeds` too.
+
+    Raises:
+        ConfigError: the file cannot be read, or asks for something unknown, impossible or twice.
+    """
+    content = _read(path)
+    try:
+        file = _overridden(_SweepFile.model_validate(content), overrides or {})
+        _check_keys(file)
+        runs = tuple(_planned_runs(file))
+        _check_unique(runs)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return Sweep(path, runs, file.evaluation)
+
+
+def parse_overrides(assignments: Iterable[str]) -> Settings:
+    """Settings from `KEY=VALUE` texts; a value is read as TOML has it, or else as text.
+
+    Raises:
+        ConfigError: there is no `=`.
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set is {assignment[:60]!r}, but KEY=VALUE is expected there")
+        try:
+            overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file: a sweep is a .toml or .json file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConfigError(f"{path} has more than {MAX_FILE_BYTES // 2**20} MB: it is no sweep's")
+    try:
+        text = path.read_bytes().decode()
+        match path.suffix:
+            case ".toml":
+                return tomllib.loads(text)
+            case ".json":
+                return json.loads(text, object_pairs_hook=partial(_unique_keys, path))
+    except (ValueError, RecursionError) as error:  # of both formats, and of the encoding
+        reason = (str(error).splitlines() or ["too deeply nested"])[0]
+        raise ConfigError(f"{path} is no {path.suffix[1:].upper()}: {reason[:200]}") from None
+    raise ConfigError(f"{path} ends in {path.suffix!r}, but a sweep is a .toml or .json file")
+
+
+def _unique_keys(path: Path, pairs: list[tuple[str, Any]]) -> Settings:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ConfigError(f"{path}: {twice[:60]} stands there twice")
+    return content
+
+
+def _overridden(file: _SweepFile, overrides: Mapping[str, Any]) -> _SweepFile:
+    """The file with settings fixed, wherever it had them."""
+
+    def without(settings: Mapping[str, Any]) -> Settings:
+        return {key: value for key, value in settings.items() if key not in overrides}
+
+    content = {name: getattr(file, name) for name in file.model_fields_set}
+    own = {"preset", "seeds"} & overrides.keys()
+    content |= {
+        **{key: overrides[key] for key in own},
+        "fixed": without(file.fixed) | {k: v for k, v in overrides.items() if k not in own},
+        "grid": without(file.grid),
+        "cases": [case for case in map(without, file.cases) if case],
+    }
+    return _SweepFile.model_validate(content)
+
+
+def _check_keys(file: _SweepFile) -> None:
+    parts = [("fixed", file.fixed), ("grid", file.grid)]
+    parts += [(f"cases {number}", case) for number, case in enumerate(file.cases, 1)]
+    places: dict[str, str] = {"seed": "seeds"} if file.seeds is not None else {}
+    for part, settings in parts:
+        for key, value in settings.items():
+            if key not in RunConfig.model_fields:
+                close = difflib.get_close_matches(key, RunConfig.model_fields, 1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise ConfigError(f"[{part}] {key[:60]}: there is no such setting{hint}")
+            if key in places:
+                raise ConfigError(f"[{part}] {key} stands in [{places[key]}] already")
+            if not part.startswith("cases"):
+                places[key] = part
+            if part != "fixed" and isinstance(value, list):
+                _check_list(f"[{part}] {key}", value)
+    if isinstance(file.seeds, list):
+        _check_list("seeds", file.seeds)
+
+
+def _check_list(where: str, values: list[Any]) -> None:
+    if not values:
+        raise ConfigError(f"{where} is an empty list: give at least one value, or leave it out")
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ConfigError(f"{where} holds {str(value)[:60]} twice")
+
+
+def _planned_runs(file: _SweepFile) -> Iterator[PlannedRun]:
+    seeds: list[Settings] = [{"seed": seed} for seed in file.seed_list] or [{}]
+    grid = list(_combinations_of(file.grid))
+    cases = [settings for case in file.cases or [{}] for settings in _combinations_of(case)]
+    _check_count(len(seeds) * len(grid) * len(cases))
+    base = SWEEP_DEFAULTS | preset_settings(file.preset) | file.fixed
+    # All settings of one seed before the next seed: a sweep that is not through yet is balanced.
+    for seed, of_grid, of_case in product(seeds, grid, cases):
+        yield _planned_run(base, of_grid | of_case | seed)
+
+
+def _combinations_of(settings: Mapping[str, Any]) -> Iterator[Settings]:
+    alternatives = [v if isinstance(v, list) else [v] for v in settings.values()]
+    _check_count(math.prod(map(len, alternatives)))
+    for values in product(*alternatives):
+        yield dict(zip(settings, values, strict=True))
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_RUNS:
+        raise ConfigError(f"that is {count:,} runs, and a sweep has at most {MAX_RUNS:,}")
+
+
+def _planned_run(base: Settings, varied: Settings) -> PlannedRun:
+    settings = base | varied
+    try:
+        if settings.get("cardinalities") == "dataset":
+            dataset = settings.get("dataset", RunConfig.model_fields["dataset"].default)
+            settings["cardinalities"] = known_cardinalities(dataset_info(dataset))
+        config = RunConfig(**settings)
+    except ConfigError as error:
+        shown = ", ".join(f"{key} {value}" for key, value in varied.items())
+        raise ConfigError(f"{error} (in the run of {shown})" if varied else str(error)) from None
+    return PlannedRun(_name(config, varied), config)
+
+
+def _name(config: RunConfig, varied: Settings) -> str:
+    """Text settings by their value, others as key-value."""
+    parts = []
+    for key, value in varied.items():
+        is_text = isinstance(getattr(config, key), str)
+        parts.append(_slug(value) if is_text else f"{_slug(key)}-{_slug(value)}")
+    name = "_".join(parts) or "run"
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: MAX_NAME - 9]}-{digest}"
+
+
+def _slug(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(_slug, value)) or "none"
+    text = str(value).lower().removesuffix(".0").replace(".", "p")
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+
+
+def _check_unique(runs: Sequence[PlannedRun]) -> None:
+    ids: set[str] = set()
+    by_meaning: dict[tuple[Any, ...], str] = {}
+    for run in runs:
+        if run.id in ids:
+            raise ConfigError(f"two runs would be called {run.id}")
+        ids.add(run.id)
+        heeded = settings_of(run.config.objective, run.config.latents)
+        meaning = tuple((name, getattr(run.config, name)) for name in heeded)
+        if meaning in by_meaning:
+            raise ConfigError(
+                f"{by_meaning[meaning]} and {run.id} would be the same run: "
+                f"{run.config.objective} with {run.config.latents} latents ignores what differs"
+            )
+        by_meaning[meaning] = run.id

@@ -1,0 +1,96 @@
+"""How long a training will take on this machine, told from its first steps."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from dvae_core.config import RunConfig
+from dvae_core.data import load_dataset
+from dvae_core.training.snapshots import look_at, scheduled_steps
+from dvae_core.training.trainer import Training, choose_device, thread_count
+
+WARM_UP_STEPS = 2
+LEAST_STEPS = 3
+BUDGET_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training takes, if its machine stays as busy as it was.
+
+    Attributes:
+        seconds: expected.
+        low: if every step were as quick as the quickest tenth of those timed, seconds.
+        high: if every step were as slow as the slowest tenth, seconds.
+        images_per_second: while it steps.
+        steps_timed: on which this rests.
+    """
+
+    seconds: float
+    low: float
+    high: float
+    images_per_second: float
+    steps_timed: int
+
+    def in_words(self) -> str:
+        """One line, such as `about 3 minutes (2 to 5 minutes), if ..`."""
+        low, high = duration_in_words(self.low), duration_in_words(self.high)
+        return (
+            f"about {duration_in_words(self.seconds)} ({low} to {high}), if this machine stays as "
+            f"busy as it is"
+        )
+
+
+def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) -> Estimate:
+    """Time some steps and one snapshot of a config, and reckon with all of them.
+
+    Writes nothing. Reading the data set comes on top of the budget, as it does in a training;
+    what saving takes is left out.
+
+    Args:
+        config: of the training.
+        budget_seconds: steps are timed for so long, and three at least.
+
+    Raises:
+        ConfigError: this machine cannot train it.
+        DataError: the data set cannot be read.
+    """
+    device = choose_device(config.device, config.compiled)
+    with thread_count(config.threads):
+        training = Training(config, load_dataset(config.dataset, config.image_size, device), device)
+        for _ in range(WARM_UP_STEPS):
+            training.advance()
+        training.take_means()  # waits for the device
+        times: list[float] = []
+        began = time.monotonic()
+        while len(times) < LEAST_STEPS or time.monotonic() - began < budget_seconds:
+            before = time.monotonic()
+            training.advance()
+            training.take_means()
+            times.append(time.monotonic() - before)
+        before = time.monotonic()
+        if config.snapshot_every:
+            look_at(training.model, training.objective, training.dataset, training.step)
+        snapshot_seconds = time.monotonic() - before
+    snapshots = len(scheduled_steps(config.snapshot_every, config.steps))
+    mean = float(np.mean(times))
+    seconds = mean * config.steps + snapshot_seconds * snapshots
+    low, high = (float(np.quantile(times, share)) / mean for share in (0.1, 0.9))
+    # A single step in hundreds that took very long can lift the mean above the slowest tenth.
+    return Estimate(
+        seconds=seconds,
+        low=seconds * min(low, 1.0),
+        high=seconds * max(high, 1.0),
+        images_per_second=config.batch_size / mean,
+        steps_timed=len(times),
+    )
+
+
+def duration_in_words(seconds: float) -> str:
+    """Seconds rounded to a unit that fits, such as `3 minutes`; from two of a unit on in it."""
+    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= 2 * size or unit == "second":
+            count = max(1, round(seconds / size))
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    raise AssertionError

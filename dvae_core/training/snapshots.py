@@ -1,0 +1,180 @@
+"""What is looked at in the course of a training: when, at what, and which of it is kept.
+
+Looking leaves the training as it is: it draws from generators of its own, and the steps at which it
+happens follow from the config alone, so that a run resumed or extended looks at the same steps.
+"""
+
+from bisect import bisect_right
+
+import numpy as np
+import torch
+
+from dvae_core.data.base import Dataset
+from dvae_core.errors import EvaluationError, TrainingError
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.mig import mig
+from dvae_core.evaluation.mutual_information import measure_information
+from dvae_core.evaluation.representation import draw_batches
+from dvae_core.evaluation.straight_through_gap import BATCH_SIZE, gap_of_model
+from dvae_core.models.vae import VAE
+from dvae_core.objectives import Objective
+from dvae_core.run import Run
+from dvae_core.snapshot import Snapshot
+from dvae_core.traversal import decode_codes, to_pixels, traverse_latent
+
+# One seed for all runs, so that runs on one data set show the same images.
+SEED = 0
+NUM_IMAGES = 8
+NUM_TRAVERSED = 5
+NUM_VALUES = 9
+
+# Few enough to cost a small part of the training (docs/reliability.md), and the same each time, so
+# that a curve moves with the model and not with the draw.
+POINTS = 2_048
+GAP_BATCHES = 6
+
+MAX_KEPT = 40
+
+
+def scheduled_steps(every: int, last_step: int) -> list[int]:
+    """Steps from 0 to `last_step` at which a training is looked at: `every` steps, and from
+    100 * `every` steps on each time a hundredth of what went before. None where `every` is 0.
+
+    The steps do not depend on where the training ends, so that an extended one goes on with them.
+    """
+    steps = []
+    step = 0
+    while every and step <= last_step:
+        steps.append(step)
+        step += max(every, step // 100)
+    return steps
+
+
+def kept_steps(scheduled: list[int], step: int) -> set[int]:
+    """Which snapshots are there after the one of `step` was taken: the first, the newest and, of
+    those between, each 2nd, 4th, 8th.. so that there are 40 at most beside the newest."""
+    taken = bisect_right(scheduled, step)
+    stride = 1
+    while len(range(0, taken, stride)) > MAX_KEPT:
+        stride *= 2
+    return {*scheduled[0:taken:stride], step}
+
+
+class SnapshotTaker:
+    """Takes the snapshots of one training.
+
+    Where the training stands at a step of the schedule when it begins, that snapshot is taken
+    anew: it may have died before it was.
+    """
+
+    def __init__(self, run: Run, model: VAE, objective: Objective, dataset: Dataset) -> None:
+        config = run.record
+        self._run = run
+        self._model = model
+        self._objective = objective
+        self._dataset = dataset
+        self._last_step = config.steps
+        self._scheduled = scheduled_steps(config.snapshot_every, config.steps)
+        self._due = {*self._scheduled, config.steps} if self._scheduled else set()
+
+    def forget_later_than(self, step: int) -> None:
+        """Drop what was seen past a step, and what will be seen again at it."""
+        self._run.scores.truncate(step - 1 if step in self._due else step)
+        self._run.remove_snapshots(late for late in self._run.snapshot_steps() if late > step)
+
+    def is_due(self, step: int) -> bool:
+        """Whether a snapshot belongs to a step."""
+        return step in self._due
+
+    def take(self, step: int) -> None:
+        """Write the snapshot and the scores of a step, and thin out those before.
+
+        Raises:
+            TrainingError: the model gives numbers that are not finite.
+        """
+        try:
+            snapshot, scores = look_at(self._model, self._objective, self._dataset, step)
+        except EvaluationError as error:
+            raise TrainingError(f"at step {step}: {error}") from error
+        self._run.write_snapshot(snapshot)
+        self._run.scores.append(scores)
+        kept = kept_steps(self._scheduled, step)
+        self._run.remove_snapshots(old for old in self._run.snapshot_steps() if old not in kept)
+
+
+@torch.inference_mode()
+def look_at(
+    model: VAE, objective: Objective, dataset: Dataset, step: int
+) -> tuple[Snapshot, dict[str, float]]:
+    """What a model shows, and how it scores, on images that are the same each time.
+
+    Args:
+        model: on the device of the data set.
+        objective: whose penalties are part of the straight-through gap.
+        dataset: with or without factors.
+        step: parameter updates done.
+
+    Returns:
+        The snapshot, and a row of scores: MIG of the paper's protocol on `points` images, the
+        straight-through gap on `gap_points`, latents that carry more than 0.05 nats. A score that
+        the case does not define is left out.
+    """
+    factors, codes, kl = _encode(model, dataset)
+    factor_names, factors = _varying(dataset.factor_names, factors)
+    scores: dict[str, float] = {"step": step, "points": POINTS}
+    information = np.zeros((len(kl), 0), np.float32)
+    factor_entropy = np.zeros(0, np.float32)
+    if factor_names:
+        measured = measure_information(codes, factors)
+        information = measured.matrix.astype(np.float32)
+        factor_entropy = measured.factor_entropy.astype(np.float32)
+        if len(kl) > 1:
+            scores["mig"] = mig(codes, factors)
+    if model.latents.num_categories is not None:
+        scores["gap_points"] = GAP_BATCHES * BATCH_SIZE
+        scores["straight_through_gap"], scores["straight_through_gap_reconstruction"] = (
+            gap_of_model(model, objective, dataset, SEED, GAP_BATCHES)
+        )
+    scores["active_latents"] = int((kl > ACTIVE_KL).sum())
+
+    images = dataset.sample_images(NUM_IMAGES, torch.Generator(dataset.device).manual_seed(SEED))
+    image_codes = model.encode(images).mean_code()
+    latents = np.argsort(-kl, kind="stable")[:NUM_TRAVERSED].tolist()
+    values = [model.latents.traversal_values(latent, NUM_VALUES) for latent in latents]
+    traversals = [
+        traverse_latent(model, image_codes[0], latent, row)
+        for latent, row in zip(latents, values, strict=True)
+    ]
+    return Snapshot(
+        step=step,
+        images=to_pixels(images),
+        reconstructions=to_pixels(decode_codes(model, image_codes)),
+        latents=tuple(latents),
+        values=tuple(row.cpu().numpy() for row in values),
+        traversals=tuple(to_pixels(row) for row in traversals),
+        kl=kl,
+        information=information,
+        factor_entropy=factor_entropy,
+        factor_names=factor_names,
+    ), scores
+
+
+def _encode(model: VAE, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors (points, F), mean codes (points, N) and the mean KL of each latent (N,)."""
+    factors, codes = [], []
+    kl = torch.zeros(model.latents.num_latents, dtype=torch.float64)
+    for batch_factors, images in draw_batches(dataset, POINTS, SEED):
+        posterior = model.encode(images)
+        factors.append(batch_factors.cpu())
+        codes.append(posterior.mean_code().cpu())
+        kl += posterior.kl().sum(0).cpu().double()  # not every accelerator has doubles
+    mean_kl = (kl / POINTS).float().numpy()
+    if not np.isfinite(mean_kl).all():
+        raise EvaluationError("the model gives numbers that are not finite: it has diverged")
+    return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl
+
+
+def _varying(names: tuple[str, ...], factors: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The factors that take more than one value in these points: others leave nothing to tell."""
+    varies = np.ptp(factors, axis=0) > 0
+    return tuple(name for name, kept in zip(names, varies, strict=True) if kept), factors[:, varies]

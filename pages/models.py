@@ -1,0 +1,42 @@
+"""Models from elsewhere in, and those from here out."""
+
+import streamlit as st
+
+from ui import state
+from ui.errors import errors_shown
+from ui.onnx_models import show_export, show_import, show_imported
+from ui.routing import require_router
+from ui.runs import choose_run, show_summary
+
+require_router()
+st.subheader("A model of your own")
+if made := st.session_state.get("model-imported"):
+    address, notes = made
+    show_imported(address, notes)
+    if st.button("Slide it in Explore", icon=":material/tune:", key="model-explore"):
+        state.choose_run(address)
+        del st.session_state["model-imported"]
+        st.switch_page("pages/explore.py")
+st.write(
+    "A VAE that was trained elsewhere, in whatever framework, becomes a run like any other: export "
+    "its two networks as ONNX files. docs/models.md has the recipes, ten lines each. Larger files "
+    "go by command line:"
+)
+st.code(
+    "python -m dvae_core import-model --name mine --encoder encoder.onnx --decoder decoder.onnx "
+    "--latents gaussian --dataset circles",
+    language="bash",
+    wrap_lines=True,
+)
+with errors_shown():
+    show_import()
+
+st.subheader("A model from here")
+chosen = choose_run()
+if chosen is not None:
+    address, run = chosen
+    with st.sidebar:
+        show_summary(run)
+    st.write("The run of the side bar, to serve elsewhere or to be imported again.")
+    with errors_shown():
+        show_export(run)

@@ -1,0 +1,37 @@
+"""Many runs of one folder: which is best, and could one have told without labels?"""
+
+import streamlit as st
+
+from ui.errors import errors_shown
+from ui.routing import require_router
+from ui.study_choice import MIN_RUNS, choose_study, show_how_to_make_a_study
+from ui.study_courses import show_courses
+from ui.study_gap import show_gap
+from ui.study_runs import show_groups, show_opening, show_runs
+from ui.study_settings import show_settings
+
+require_router()
+choice = choose_study()
+if choice is None:
+    st.stop()
+with errors_shown():
+    counted = len(choice.study.counted)
+    st.caption(
+        f"{len(choice.study.runs)} runs, {counted} in the statistics, protocol "
+        f"{choice.study.protocol}."
+    )
+    if choice.view == "runs":
+        show_opening(choice)
+        show_runs(choice)
+    if choice.view == "course":
+        show_courses(choice)
+    elif choice.score:
+        match choice.view:
+            case "runs":
+                show_groups(choice)
+            case "gap":
+                show_gap(choice)
+            case "settings":
+                show_settings(choice)
+    if counted < MIN_RUNS:
+        show_how_to_make_a_study("Too few measured runs to compare")

@@ -1,0 +1,65 @@
+"""Start a training, watch it learn, stop it, go on with it."""
+
+import streamlit as st
+
+from dvae_core.jobs import find_training
+from ui.errors import errors_shown, plain
+from ui.routing import require_router
+from ui.run_actions import show_actions, show_notes, show_undo
+from ui.run_arrivals import show_import, show_trash
+from ui.runs import show_summary
+from ui.training_form import show_form
+from ui.training_live import show_live
+from ui.training_runs import show_runs
+from ui.training_start import show_first_start, show_start
+from ui.training_view import (
+    choose_compared,
+    choose_view,
+    choose_watched,
+    is_shipped,
+    plan_new,
+)
+
+
+def show_empty() -> None:
+    """What to do where there is no run of one's own."""
+    st.markdown("#### No run of your own yet")
+    st.write(
+        "A run is a trained model with its history. The first one learns where a disc is, on "
+        "pictures of 32 x 32 pixels. You can watch it here; it goes on when you close this page."
+    )
+    show_first_start()
+    st.button("Choose the settings first", icon=":material/settings:", on_click=plan_new)
+
+
+def show_run() -> None:
+    """The run in hand."""
+    watched = choose_watched()
+    if watched is None:
+        return
+    address, run = watched
+    entry = find_training(run)
+    st.subheader(plain(entry.name), anchor=False)
+    show_actions(address, entry)
+    if problem := run.problem():
+        st.error(plain(problem), icon=":material/error:")
+        return
+    with st.sidebar:
+        show_summary(run)
+    show_live(address, entry, choose_compared(address))
+    if not is_shipped(address):
+        show_notes(run)
+
+
+require_router()
+if choose_view() == "new":
+    show_form()
+    show_start()
+else:
+    with errors_shown():
+        show_undo()
+        if not show_runs():
+            show_empty()
+        show_run()
+        show_import()
+        show_trash()

@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import onnx
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.exchange import import_model
+from dvae_core.run import Run
+from tests.app.conftest import OpenApp
+from tests.onnx import graphs
+
+PAGE = "pages/models.py"
+Uploads = dict[str, onnx.ModelProto | bytes]
+
+
+def upload(app: AppTest, name: str = "mine", **files: onnx.ModelProto | bytes) -> AppTest:
+    """Choose the files and a name, and press Import."""
+    for part, file in files.items():
+        content = file if isinstance(file, bytes) else file.SerializeToString()
+        app.file_uploader(key=f"model-{part}-0").set_value((f"{part}.onnx", content, ""))
+    app.run()
+    app.selectbox(key="model-dataset").set_value("circles")
+    app.text_input(key="model-name").set_value(name)
+    return app.button(key="model-import").click().run()
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.error, *app.info, *app.success])
+
+
+def test_two_files_become_a_run_that_explore_slides(open_app: OpenApp, own_folders: Path) -> None:
+    app = upload(open_app(PAGE), encoder=graphs.encoder(), decoder=graphs.decoder())
+    assert not app.exception
+    assert "mine is imported" in said(app)
+    run = Run(own_folders / "runs" / "mine")
+    assert run.record.origin == "imported from encoder.onnx and decoder.onnx"
+    app.button(key="model-explore").click().run()
+    assert not app.exception
+    assert app.query_params["run"] == "runs/mine"
+    assert app.metric[0].label == "Reconstruction loss"
+
+
+def test_the_layout_is_asked_for(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.segmented_control(key="model-output").set_value("logits")
+    app.segmented_control(key="model-input").set_value("signed")
+    app.checkbox(key="model-interleaved").check()
+    decoder = graphs.decoder(last="", scale=3.0)
+    app = upload(app, encoder=graphs.encoder((6,)), decoder=decoder)
+    assert not app.error
+    imported = Run(own_folders / "runs" / "mine").record.imported
+    assert imported is not None
+    assert (imported.decoder_output, imported.encoder_input) == ("logits", "signed")
+    assert imported.interleaved
+
+
+def test_categories_of_other_values_are_uploaded(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.segmented_control(key="model-latents").set_value("categorical").run()
+    values = ("values.json", b"[[0, 1, 2], [0, 1]]", "application/json")
+    app.file_uploader(key="model-values-0").set_value(values)
+    app = upload(app, encoder=graphs.encoder((6,)), decoder=graphs.decoder(2))
+    assert not app.error
+    assert Run(own_folders / "runs" / "mine").record.category_counts == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "complaint"),
+    [
+        ("mine", {"decoder": b"no model"}, "no ONNX file"),
+        ("mine", {"encoder": graphs.encoder((4, 4)), "decoder": graphs.decoder(3)}, "3 latents"),
+        ("../mine", {"decoder": graphs.decoder()}, "cannot name a run"),
+        ("mine", {}, "Choose a decoder"),
+        ("mine", {"decoder": graphs.decoder(shape=(3, 32, 32))}, "are grey"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_the_page_lives(
+    open_app: OpenApp, own_folders: Path, name: str, files: Uploads, complaint: str
+) -> None:
+    app = upload(open_app(PAGE), name, **files)
+    assert not app.exception
+    (error,) = app.error
+    assert complaint in error.value.replace("\\", "")
+    assert not list(own_folders.rglob("decoder.onnx"))
+
+
+def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
+    open_app: OpenApp, own_folders: Path, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    (tmp_path / "decoder.onnx").write_bytes(graphs.decoder().SerializeToString())
+    import_model(
+        own_folders / "runs" / "alone",
+        tmp_path / "decoder.onnx",
+        latents="gaussian",
+        dataset="circles",
+    )
+    app = open_app(run="runs/alone")
+    assert not app.exception
+    assert not app.error
+    assert "decoder alone" in said(app)
+    assert app.query_params["start"] == "prior-0"
+    assert not app.metric  # nothing to reconstruct
+    factors = open_app("pages/factors.py", run="runs/alone")
+    assert not factors.exception
+    assert "needs an encoder" in said(factors)
+    compare = open_app("pages/compare.py")
+    assert not compare.exception
+    assert "runs/alone" not in compare.sidebar.selectbox[0].options
+    assert not open_app("pages/method.py").exception
+
+
+def test_an_imported_model_is_compared_with_one_of_ours(
+    open_app: OpenApp, own_folders: Path, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    for part, model in {"encoder": graphs.encoder(), "decoder": graphs.decoder()}.items():
+        (tmp_path / f"{part}.onnx").write_bytes(model.SerializeToString())
+    import_model(
+        own_folders / "runs" / "mine",
+        tmp_path / "decoder.onnx",
+        tmp_path / "encoder.onnx",
+        latents="gaussian",
+        dataset="circles",
+    )
+    compare = open_app("pages/compare.py")
+    compare.sidebar.selectbox[0].set_value("runs/mine").run()
+    assert not compare.exception
+    assert not compare.error
+    factors = open_app("pages/factors.py", run="runs/mine")
+    assert not factors.exception
+    assert not factors.error
+
+
+def test_a_run_is_offered_as_onnx_files(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert [button.proto.label for button in app.get("download_button")] == ["ONNX files (ZIP)"]

@@ -1,0 +1,383 @@
+import io
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
+from dvae_core.jobs import find_training, stop_training
+from dvae_core.process import ProcessIdentity
+from dvae_core.run import Run, State, Status, list_runs
+from dvae_core.run_archive import export_run
+from dvae_core.training.estimate import Estimate
+from dvae_core.training.trainer import train
+from tests.app.conftest import OpenApp
+
+PAGE = "pages/train.py"
+WEIGHTS = {name for names in OBJECTIVE_SETTINGS.values() for name in names}
+
+
+class InstantEstimate:
+    """Stands in for the process that times some steps: three minutes for everything."""
+
+    is_running = False
+
+    def __init__(self, config: RunConfig) -> None:
+        pass
+
+    def result(self) -> Estimate:
+        return Estimate(180.0, 120.0, 240.0, 2_000.0, 100)
+
+
+@pytest.fixture(autouse=True)
+def instant_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.training_estimate.EstimateProcess", InstantEstimate)
+
+
+@pytest.fixture(autouse=True)
+def no_training_left(own_folders: Path) -> Iterator[None]:
+    yield
+    for run in list_runs(own_folders / "runs"):
+        if not run.problem():
+            stop_training(run)
+
+
+@pytest.fixture
+def run(own_folders: Path, tiny_config: RunConfig) -> Run:
+    """One's own finished run."""
+    run = Run.create(own_folders / "runs" / "mine", tiny_config, (1, 32, 32))
+    train(run)
+    return Run(run.path)
+
+
+def said(app: AppTest) -> str:
+    elements = [*app.info, *app.warning, *app.error, *app.caption, *app.markdown, *app.subheader]
+    return " ".join(element.value for element in elements).replace("\\", "")
+
+
+def progress(app: AppTest) -> str:
+    return " ".join(str(bar.proto.text) for bar in app.get("progress")).replace("\\", "")
+
+
+def keys(app: AppTest) -> set[str]:
+    widgets = [*app.button, *app.selectbox, *app.number_input, *app.text_input, *app.toggle]
+    return {widget.key for widget in widgets if widget.key}
+
+
+def pictures(app: AppTest) -> list[str]:
+    return [str(image.proto) for image in app.get("image")]
+
+
+def fill(app: AppTest, **numbers: float) -> AppTest:
+    for name, value in numbers.items():
+        app.number_input(key=f"train-{name}").set_value(value)
+    return app.run()
+
+
+def wait_for(run: Run, state: State, seconds: float = 200.0) -> None:
+    deadline = time.monotonic() + seconds
+    while find_training(run).state is not state:
+        found = find_training(run)
+        assert time.monotonic() < deadline, f"{found.state}: {found.message}"
+        time.sleep(0.1)
+
+
+def test_without_a_run_one_button_trains_a_first_model(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "No run of your own yet" in said(app)
+    assert app.button(key="train-first").label == "Train a first model (about 3 minutes)"
+
+
+def test_the_first_model_is_that_of_the_quick_preset(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.button(key="train-first").click().run()
+    assert not app.exception
+    assert not app.error
+    (run,) = list_runs(own_folders / "runs")
+    quick = RunConfig.from_preset("quick", threads=run.record.threads)
+    assert run.record.model_dump(include=set(RunConfig.model_fields)) == quick.model_dump()
+    assert find_training(run).state is State.RUNNING
+    app.button(key="train-stop").click().run()
+    assert find_training(run).state is State.STOPPED
+    assert "train-resume" in keys(app)
+
+
+def test_the_form_shows_only_the_settings_that_the_objective_heeds(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    for objective, weights in OBJECTIVE_SETTINGS.items():
+        app.selectbox(key="train-objective").set_value(objective).run()
+        assert not app.exception
+        shown = {key.removeprefix("train-") for key in keys(app)} & WEIGHTS
+        assert shown == set(weights), objective
+
+
+def test_gaussian_latents_are_asked_for_no_categories_and_no_noise(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    categorical = {"train-num_categories", "train-noise_scale_start", "train-sampling"}
+    assert categorical <= keys(app)
+    app.selectbox(key="train-latents").set_value("gaussian").run()
+    assert not app.exception
+    assert not categorical & keys(app)
+    assert "train-start" in keys(app)
+
+
+def test_every_limit_is_told(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    assert app.number_input(key="train-num_latents").help == "Number of latents N. 1 to 64."
+    assert app.number_input(key="train-num_latents").max == 64
+
+
+def test_a_preset_sets_everything(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    assert app.number_input(key="train-steps").value == 4_000
+    app.button_group(key="train-preset").set_value("paper").run()
+    assert app.number_input(key="train-steps").value == 300_000
+    assert app.number_input(key="train-num_categories").value == 64
+    assert app.selectbox(key="train-image_size").value == 64
+
+
+def test_a_combination_that_makes_no_sense_is_refused_in_one_line(
+    open_app: OpenApp, own_folders: Path
+) -> None:
+    app = open_app(PAGE, view="new")
+    app.selectbox(key="train-objective").set_value("factor").run()
+    fill(app, num_latents=1)
+    assert [error.value.replace("\\", "") for error in app.error] == [
+        "the factor objective needs num_latents of at least 2: one latent has no total correlation"
+    ]
+    assert "train-start" not in keys(app)
+
+
+def test_cardinalities_come_from_the_data_set_or_are_refused(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    app.button(key="train-take-cardinalities").click().run()
+    assert app.text_input(key="train-cardinalities").value == "32 32"
+    assert "cardinalities has 32 for latent 0, but num_categories is 16" in said(app)
+    app.text_input(key="train-cardinalities").set_value("three").run()
+    assert not app.exception
+    assert "cardinalities.0 is 'three'" in said(app)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "Capital", "", "a/b"])
+def test_a_name_that_cannot_be_a_runs_is_refused(
+    open_app: OpenApp, own_folders: Path, name: str
+) -> None:
+    app = open_app(PAGE, view="new")
+    app.text_input(key="train-name").set_value(name)
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    assert "cannot name a run" in said(app)
+    assert not (own_folders / "runs").exists()
+    assert not (own_folders / "elsewhere").exists()
+
+
+def test_a_second_click_does_not_start_a_second_run(open_app: OpenApp, own_folders: Path) -> None:
+    tabs = [open_app(PAGE, view="new") for _ in range(2)]
+    for app in tabs:
+        fill(app, steps=3, batch_size=8, snapshot_every=0)
+    for app in tabs:
+        app.button(key="train-start").click().run()
+        assert not app.exception
+    (run,) = list_runs(own_folders / "runs")
+    assert run.id == "circles-categorical-elbo-0"
+    assert "there is a run circles-categorical-elbo-0 already" in said(tabs[1])
+    wait_for(run, State.FINISHED)
+    app = tabs[0].run()
+    assert "finished · step 3 of 3" in progress(app)
+    assert "images a second · cpu" in progress(app)
+
+
+def test_both_families_are_one_click(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE, view="new")
+    fill(app, steps=3, batch_size=8, snapshot_every=0)
+    app.button(key="train-start-both").click().run()
+    assert not app.exception
+    runs = {run.record.latents: run for run in list_runs(own_folders / "runs")}
+    assert {latents: run.id for latents, run in runs.items()} == {
+        "categorical": "circles-categorical-elbo-0",
+        "gaussian": "circles-gaussian-elbo-0",
+    }
+    assert app.dataframe[0].value["state"].tolist() == ["running", "queued, place 1"]
+    for run in runs.values():  # the queue moves by itself
+        wait_for(run, State.FINISHED)
+
+
+def test_a_run_is_deleted_and_the_deletion_undone(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/mine")
+    app.button(key="train-delete").click().run()
+    assert not app.exception
+    assert not run.path.exists()
+    assert "mine was deleted" in said(app)
+    app.button(key="train-undo").click().run()
+    assert not app.exception
+    assert run.state() is State.FINISHED
+    assert "was deleted" not in said(app)
+
+
+def test_a_deleted_run_can_be_restored_later(open_app: OpenApp, run: Run) -> None:
+    open_app(PAGE, run="runs/mine").button(key="train-delete").click().run()
+    app = open_app(PAGE)
+    app.button(key="train-restore").click().run()
+    assert not app.exception
+    assert run.state() is State.FINISHED
+
+
+def test_a_finished_run_gets_more_steps(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/mine")
+    app.number_input(key=f"train-more-{run.path}").set_value(3).run()
+    app.button(key="train-extend").click().run()
+    assert not app.exception
+    wait_for(run, State.FINISHED)
+    record = Run(run.path).record
+    assert (record.steps, record.noise_steps) == (15, 12)
+    assert "finished · step 15 of 15" in progress(app.run())
+
+
+def test_a_duplicate_fills_the_form(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/mine")
+    app.button(key="train-duplicate").click().run()
+    assert not app.exception
+    assert app.number_input(key="train-steps").value == 12
+    assert app.number_input(key="train-num_categories").value == 5
+    fill(app, seed=7)
+    assert app.text_input(key="train-name").value == "circles-categorical-elbo-7"
+
+
+def test_name_and_notes_are_kept(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/mine")
+    app.text_input[0].set_value("My *first* model")
+    app.text_area[0].set_value("learns x before y")
+    save = next(button for button in app.button if button.label == "Save")
+    save.click().run()
+    assert not app.exception
+    assert app.dataframe[0].value["run"].tolist() == ["My *first* model"]
+    assert app.subheader[0].value == r"My \*first\* model"
+    assert Run(run.path).read_notes().notes == "learns x before y"
+
+
+def test_a_run_travels_as_a_zip_file(open_app: OpenApp, run: Run, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.file_uploader[0].set_value(("mine.zip", export_run(run), "application/zip")).run()
+    assert not app.exception
+    assert not app.error
+    assert len(list_runs(own_folders / "runs")) == 2
+    assert "mine-2" in said(app)
+
+
+def hostile_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mine/../../../evil.py", "print('evil')")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"no zip", hostile_zip()], ids=["no zip", "hostile"])
+def test_a_zip_file_that_is_no_run_is_one_line(
+    open_app: OpenApp, own_folders: Path, content: bytes
+) -> None:
+    app = open_app(PAGE)
+    app.file_uploader[0].set_value(("mine.zip", content, "application/zip")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert list_runs(own_folders / "runs") == []
+    assert not list(own_folders.rglob("evil.py"))
+
+
+def test_a_damaged_run_is_listed_with_what_is_wrong(open_app: OpenApp, run: Run) -> None:
+    (run.path / "config.json").write_text("{")
+    app = open_app(PAGE, run="runs/mine")
+    assert not app.exception
+    assert app.dataframe[0].value["state"].tolist() == ["damaged"]
+    assert "config.json is no JSON" in said(app)
+
+
+def test_a_damaged_log_leaves_the_rest_of_the_page(open_app: OpenApp, run: Run) -> None:
+    (run.path / "metrics.jsonl").write_text("no row\n")
+    app = open_app(PAGE, run="runs/mine")
+    assert not app.exception
+    assert "metrics.jsonl holds a line that is no row" in said(app)
+    assert "train-delete" in keys(app)
+
+
+def test_a_damaged_queue_is_said(open_app: OpenApp, run: Run, own_folders: Path) -> None:
+    queue = own_folders / "runs" / "queue.json"
+    queue.write_text("{")
+    app = open_app(PAGE)
+    assert not app.exception
+    assert "queue.json is no JSON" in said(app)
+    queue.unlink()
+
+
+def test_a_killed_training_is_shown_as_lost_and_can_be_resumed(open_app: OpenApp, run: Run) -> None:
+    run.write_status(
+        Status(
+            state=State.RUNNING, step=8, steps=12, process=ProcessIdentity(pid=1, birth="before/1")
+        )
+    )
+    app = open_app(PAGE, run="runs/mine")
+    assert "lost · step 8 of 12" in progress(app)
+    app.button(key="train-resume").click().run()
+    assert not app.exception
+    wait_for(run, State.FINISHED)
+
+
+def test_a_failed_training_says_why(open_app: OpenApp, run: Run) -> None:
+    run.write_status(Status(state=State.FAILED, step=8, steps=12, message="loss is nan at step 9"))
+    app = open_app(PAGE, run="runs/mine")
+    assert "loss is nan at step 9" in said(app)
+
+
+def test_a_shipped_run_is_read_only(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE, run="checkpoints/discrete")
+    assert not app.exception
+    changing = {"train-stop", "train-resume", "train-extend", "train-delete"}
+    assert not keys(app) & changing
+    assert {"train-explore", "train-duplicate"} <= keys(app)
+    assert "reconstruction" in str(app.get("plotly_chart")[0].proto)
+
+
+def test_an_earlier_snapshot_can_be_looked_at(
+    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig
+) -> None:
+    config = tiny_config.model_copy(update={"snapshot_every": 6})
+    train(Run.create(own_folders / "runs" / "mine", config, (1, 32, 32)))
+    app = open_app(PAGE, run="runs/mine")
+    slider = app.select_slider(key="train-snapshot")
+    assert slider.options == ["step 0", "step 6", "step 12"]
+    assert slider.value == 12
+    newest = pictures(app)
+    slider.set_value(0).run()
+    assert not app.exception
+    assert app.select_slider(key="train-snapshot").value == 0
+    assert len(newest) == 2  # reconstructions and traversals
+    assert not set(newest) & set(pictures(app))
+
+
+def test_curves_of_another_run_are_laid_over(
+    open_app: OpenApp, run: Run, runs: dict[str, Run]
+) -> None:
+    alone = open_app(PAGE, run="runs/mine").get("plotly_chart")[0].proto
+    app = open_app(PAGE, **{"run": "runs/mine", "with": "runs/smooth"})
+    assert not app.exception
+    assert app.multiselect(key="train-with").value == ["runs/smooth"]
+    both = app.get("plotly_chart")[0].proto
+    assert "smooth" not in alone.spec
+    assert "smooth" in both.spec
+
+
+def test_a_link_to_a_run_that_is_gone_is_said(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/never")
+    assert not app.exception
+    assert "“runs/never” is not here" in said(app)
+    assert "mine" in said(app)
+
+
+def test_the_queue_takes_more_trainings_at_once(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE)
+    app.number_input(key="train-at-once").set_value(2).run()
+    assert not app.exception
+    assert open_app(PAGE).number_input(key="train-at-once").value == 2

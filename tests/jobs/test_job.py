@@ -1,0 +1,133 @@
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dvae_core.config import RunConfig
+from dvae_core.errors import RunError
+from dvae_core.evaluation import read_evaluation
+from dvae_core.jobs import Job, find_job, job, queue_training, start_job, stop_job
+from dvae_core.run import Run, State
+from dvae_core.training.trainer import train
+from tests.jobs.conftest import MakeRun, pid_of, wait_until
+
+QUICK = ["--protocol", "paper", "--metrics", "mig,kl", "--points", "200"]
+# The gap draws batches until it is stopped.
+ENDLESS = ["--protocol", "paper", "--metrics", "straight_through_gap", "--gap-batches", "10000000"]
+
+
+@pytest.fixture
+def run(root: Path, make_run: MakeRun) -> Run:
+    """A run of `root`, trained to its end."""
+    made = make_run("trained")
+    train(made)
+    return made
+
+
+def evaluation_of(run: Run) -> Job:
+    found = find_job(run, "evaluate")
+    assert found is not None
+    return found
+
+
+def evaluation_pid(run: Run) -> int:
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if line[1:5] == ["-m", "dvae_core", "evaluate", str(run.path.resolve())]:
+            return process.pid
+    raise AssertionError("nothing measures the run")
+
+
+def test_a_run_without_a_job_has_none(run: Run) -> None:
+    assert find_job(run, "evaluate") is None
+    stop_job(run, "evaluate")
+
+
+def test_a_job_does_its_work_and_says_so(run: Run) -> None:
+    start_job(run, "evaluate", QUICK)
+    assert evaluation_of(run).state == "running"
+    wait_until(lambda: evaluation_of(run).state != "running")
+    found = evaluation_of(run)
+    assert (found.arguments, found.state, found.fraction) == (QUICK, "finished", 1.0)
+    assert read_evaluation(run).score("mig", "paper") is not None
+
+
+def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(run: Run) -> None:
+    start_job(run, "evaluate", ENDLESS, {"COLOUR": "green"})
+    with pytest.raises(RunError, match="is at 'evaluate' already"):
+        start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).stage == "straight_through_gap")
+    process = psutil.Process(evaluation_pid(run))
+    assert os.getsid(process.pid) == process.pid
+    assert process.nice() == max(10, psutil.Process().nice())
+    assert process.environ()["COLOUR"] == "green"
+    stop_job(run, "evaluate")
+    assert evaluation_of(run).state == "stopped"
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_killed_job_is_lost_and_another_can_start(run: Run) -> None:
+    start_job(run, "evaluate", ENDLESS)
+    wait_until(lambda: evaluation_of(run).stage == "straight_through_gap")
+    os.kill(evaluation_pid(run), signal.SIGKILL)
+    wait_until(lambda: evaluation_of(run).state == "lost")
+    start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).state == "finished")
+
+
+def test_a_job_that_never_began_says_why(run: Run) -> None:
+    start_job(run, "evaluate", ["--metrics", "beauty"])
+    wait_until(lambda: evaluation_of(run).state == "lost")
+    assert "no metric is called 'beauty'" in evaluation_of(run).message
+
+
+def test_a_job_that_breaks_says_why(run: Run) -> None:
+    (run.path / "model.safetensors").write_bytes(b"x" * 100)
+    start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).state == "failed")
+    assert "truncated or no safetensors file" in evaluation_of(run).message
+
+
+def test_a_damaged_record_is_lost_and_another_job_can_start(run: Run) -> None:
+    (run.path / "jobs").mkdir(exist_ok=True)
+    (run.path / "jobs" / "evaluate.json").write_text("{")
+    assert evaluation_of(run).state == "lost"
+    start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).state == "finished")
+
+
+def test_a_job_that_nobody_could_find_again_is_not_left(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job, "write_record", full)
+    with pytest.raises(OSError, match="No space left"):
+        start_job(run, "evaluate", ENDLESS)
+    assert find_job(run, "evaluate") is None
+    with pytest.raises(AssertionError, match="nothing measures"):
+        wait_until(lambda: not evaluation_pid(run), seconds=1.0)
+
+
+def test_a_run_is_measured_while_it_trains(make_run: MakeRun) -> None:
+    run = make_run("busy", endless=True)
+    queue_training(run)
+    wait_until(lambda: run.has_model)
+    start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).state == "finished")
+    assert run.state() is State.RUNNING
+    with pytest.raises(RunError, match="is at 'resume' already"):
+        start_job(run, "resume")
+
+
+def test_a_training_is_no_job_of_two_starters(make_run: MakeRun, tiny_config: RunConfig) -> None:
+    run = make_run("shared", endless=True)
+    start_job(run, "resume")
+    assert run.state() is State.RUNNING
+    first = pid_of(run)
+    with pytest.raises(RunError, match="is being trained already"):
+        queue_training(run)
+    assert pid_of(run) == first

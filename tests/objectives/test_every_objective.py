@@ -1,0 +1,167 @@
+"""What holds for each objective with each family of latents."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
+from dvae_core.models.vae import build_latents
+from dvae_core.objectives import build_objective
+from dvae_core.run import Run, State
+from dvae_core.training.extension import extend_run
+from dvae_core.training.trainer import train
+
+OBJECTIVES = tuple(OBJECTIVE_SETTINGS)
+FAMILIES = ("categorical", "gaussian")
+# Weights that leave the reconstruction something to say in a few steps.
+SMALL: dict[str, Any] = {
+    "beta": 2.0,
+    "capacity_weight": 5.0,
+    "capacity_max": 2.0,
+    "capacity_steps": 10,
+    "gamma": 3.0,
+    "dip_weight": 2.0,
+}
+every_pair = pytest.mark.parametrize(
+    ("objective", "latents"), [(name, family) for name in OBJECTIVES for family in FAMILIES]
+)
+
+
+def new_run(folder: Path, config: RunConfig, **settings: Any) -> Run:
+    config = RunConfig.model_validate(config.model_dump() | SMALL | settings)
+    return Run.create(folder, config, (1, 32, 32))
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.load_model().state_dict() | run.load_objective().state_dict()
+
+
+@every_pair
+def test_its_terms_have_the_names_that_it_says(objective: str, latents: str) -> None:
+    config = RunConfig.model_validate(
+        {"objective": objective, "latents": latents, "num_latents": 3, "num_categories": 4}
+        | {"cardinalities": (3, 2) if latents == "categorical" else (), "capacity_max": 2.0}
+    )
+    built = build_objective(config)
+    family = build_latents(config)
+    generator = torch.Generator().manual_seed(0)
+    parameters = torch.randn(6, family.head_size, generator=generator, requires_grad=True)
+    posterior = family.posterior(parameters)
+    code = posterior.sample(generator)
+    noise = built.noise((6, 3), generator, code.device)
+    penalty = built(posterior, code, noise, torch.tensor(3))
+    assert tuple(penalty.terms) == built.term_names
+    assert all(term.shape == () and term.isfinite() for term in penalty.terms.values())
+    (gradient,) = torch.autograd.grad(penalty.total, parameters)
+    assert gradient.isfinite().all()
+    assert gradient.abs().sum() > 0
+
+
+@every_pair
+def test_training_lowers_the_loss(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, latents: str
+) -> None:
+    settings = {"objective": objective, "latents": latents, "steps": 60, "log_every": 20}
+    run = new_run(tmp_path / "run", tiny_config, **settings)
+    assert train(run).state is State.FINISHED
+    losses = [row["loss"] for row in run.metrics.read()]
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(
+        name in row for row in run.metrics.read() for name in run.load_objective().term_names
+    )
+
+
+@pytest.mark.slow
+@every_pair
+def test_its_price_is_one_graph_for_all_steps(objective: str, latents: str) -> None:
+    if objective == "factor":
+        pytest.skip("a config refuses to compile it")
+    config = RunConfig.model_validate(
+        {"objective": objective, "latents": latents, "num_latents": 3, "num_categories": 4}
+        | {"cardinalities": (3, 2) if latents == "categorical" else (), "capacity_max": 2.0}
+    )
+    built, family = build_objective(config), build_latents(config)
+    generator = torch.Generator().manual_seed(0)
+    parameters = torch.randn(6, family.head_size, generator=generator, requires_grad=True)
+    latent_noise = family.noise(6, generator)
+    noise = built.noise((6, 3), generator, parameters.device)
+
+    def price(step: torch.Tensor) -> torch.Tensor:
+        posterior = family.posterior(parameters)
+        return built(posterior, posterior.sample(noise=latent_noise), noise, step).total
+
+    # aot_eager traces both passes, and leaves out only what turns the graph into machine code.
+    torch._dynamo.reset()
+    compiled = torch.compile(price, fullgraph=True, backend="aot_eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for step in (torch.tensor(3), torch.tensor(60_000)):
+            (gradient,) = torch.autograd.grad(compiled(step), parameters)
+            (expected,) = torch.autograd.grad(price(step), parameters)
+            torch.testing.assert_close(gradient, expected)
+
+
+WEIGHTED: dict[str, Callable[[dict[str, float]], float]] = {
+    "beta": lambda row: 2.0 * row["kl"],
+    "annealed": lambda row: 5.0 * row["capacity_distance"],
+    "tc": lambda row: row["kl"] + row["total_correlation"],
+    "dip_i": lambda row: row["kl"] + row["dip"],
+    "dip_ii": lambda row: row["kl"] + row["dip"],
+}
+
+
+@pytest.mark.parametrize("objective", WEIGHTED)
+@pytest.mark.parametrize("latents", FAMILIES)
+def test_the_logged_loss_follows_from_its_terms(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, latents: str
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config, objective=objective, latents=latents)
+    train(run)
+    for row in run.metrics.read():
+        expected = row["reconstruction"] + WEIGHTED[objective](row)
+        assert row["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["annealed", "tc"])
+@pytest.mark.parametrize("stop_at", [1, 6])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, stop_at: int
+) -> None:
+    whole, parts = (new_run(tmp_path / name, tiny_config, objective=objective) for name in "ab")
+    train(whole)
+    steps = iter(range(1, 100))
+    status = train(parts, should_stop=lambda: next(steps) == stop_at)
+    assert (status.state, status.step) == (State.STOPPED, stop_at)
+    train(Run(parts.path))
+    for name, tensor in weights(whole).items():
+        assert torch.equal(weights(parts)[name], tensor), name
+    names = ("step", "loss", *whole.load_objective().term_names)
+    for row, expected in zip(parts.metrics.read(), whole.metrics.read(), strict=True):
+        assert [row[name] for name in names] == [expected[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("elbo", "objective elbo ·"),
+        ("beta", "objective beta (beta 2) ·"),
+        ("annealed", "objective annealed (capacity max 2) ·"),
+        ("dip_ii", "objective dip_ii (dip weight 2) ·"),
+    ],
+)
+def test_a_runs_origin_names_the_objective_and_what_studies_vary(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, words: str
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config, objective=objective)
+    assert words in run.record.origin
+
+
+def test_an_extended_run_keeps_its_capacity(tmp_path: Path, tiny_config: RunConfig) -> None:
+    run = new_run(tmp_path / "run", tiny_config, objective="annealed", capacity_steps=100_000)
+    train(run)
+    extend_run(run, 8)
+    train(Run(run.path))
+    # It had risen to its end in the 12 steps that the run was to have.
+    assert [row["capacity"] for row in run.metrics.read()][3:] == [2.0, 2.0]

@@ -1,0 +1,231 @@
+"""Whatever ends a training, it goes on to the bits of one that nothing ever ended."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from dvae_core.config import RunConfig
+from dvae_core.data.circles import Circles
+from dvae_core.errors import RunError
+from dvae_core.run import Run, State
+from dvae_core.training import snapshots
+from dvae_core.training.trainer import Training, train
+from tests.training.mortal import GAP_BATCHES, POINTS
+
+ROOT = Path(__file__).parent.parent.parent
+OBJECTIVES = ("elbo", "factor")
+
+# What is the same in each writing of a row; the others tell of time and memory.
+CLOCKED = {"seconds", "images_per_second", "memory_mb"}
+
+
+@pytest.fixture(autouse=True)
+def quick_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "POINTS", POINTS)
+    monkeypatch.setattr(snapshots, "GAP_BATCHES", GAP_BATCHES)
+
+
+def new_run(folder: Path, config: RunConfig, **changes: object) -> Run:
+    return Run.create(folder, RunConfig(**(config.model_dump() | changes)), (1, 32, 32))
+
+
+def assert_same_end(run: Run, whole: Run) -> None:
+    """Weights, the state to go on from, metrics, scores and snapshots are equal to the bit."""
+    expected = Training(whole.record, Circles(32), torch.device("cpu")).state()
+    states = [one.load_trainer_state(expected) for one in (run, whole)]
+    for key in expected.keys() - {"seconds"}:
+        assert torch.equal(states[0][key], states[1][key]), key
+    for name in ("model.safetensors", "discriminator.safetensors"):
+        files = [one.path / name for one in (run, whole)]
+        assert files[0].is_file() == files[1].is_file()
+        assert not files[0].is_file() or files[0].read_bytes() == files[1].read_bytes(), name
+    rows = [
+        [{name: row[name] for name in row.keys() - CLOCKED} for row in one.metrics.read()]
+        for one in (run, whole)
+    ]
+    assert rows[0] == rows[1]
+    assert run.scores.read() == whole.scores.read()
+    assert run.snapshot_steps() == whole.snapshot_steps()
+    for step in run.snapshot_steps():
+        name = f"snapshots/{step:08d}.safetensors"
+        assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
+    assert sorted(path.name for path in run.path.rglob("*")) == sorted(
+        path.name for path in whole.path.rglob("*")
+    )
+
+
+def let_it_die(run: Run, *how: str, prefix: tuple[str, ...] = ()) -> list[str]:
+    """Run `mortal` and return what it printed."""
+    command = [*prefix, sys.executable, "-m", "tests.training.mortal", str(run.path), *how]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout.splitlines()
+
+
+def count_deaths(lines: list[str]) -> tuple[int, int]:
+    """How often it was killed, and how often with a file half written."""
+    killed = [line.split() for line in lines if line.startswith("-9 ")]
+    return len(killed), sum(len(words) > 2 for words in killed)
+
+
+def test_a_training_killed_at_every_touch_of_the_disk_ends_with_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    changes = {"steps": 40, "snapshot_every": 3, "log_every": 2, "checkpoint_seconds": 0.0}
+    run = new_run(tmp_path / "killed", tiny_config, **changes)
+    whole = new_run(tmp_path / "whole", tiny_config, **changes)
+    deaths, during_a_write = count_deaths(let_it_die(run, "calls", "24"))
+    assert deaths == 24
+    assert during_a_write >= 5
+    train(whole)
+    assert_same_end(run, whole)
+
+
+def test_a_training_killed_at_random_moments_ends_with_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    changes = {"steps": 60, "snapshot_every": 7, "log_every": 2, "checkpoint_seconds": 0.05}
+    run = new_run(tmp_path / "killed", tiny_config, **changes)
+    deaths, _ = count_deaths(let_it_die(run, "times", "0", "4"))
+    assert deaths >= 3  # on a busy machine the last may come too late
+    assert_same_end(run, Run(tmp_path / "trial"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_training_killed_at_twenty_random_moments_ends_with_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig, objective: str
+) -> None:
+    changes = {
+        "objective": objective,
+        "steps": 1_000,
+        "snapshot_every": 50,
+        "log_every": 5,
+        "checkpoint_seconds": 0.2,
+    }
+    run = new_run(tmp_path / "killed", tiny_config, **changes)
+    lines = let_it_die(run, "times", "1", "20")
+    print(*lines, sep="\n")
+    deaths, _ = count_deaths(lines)
+    assert deaths >= 18
+    assert len({line.split()[1] for line in lines}) >= 8  # steps, all over its life
+    assert_same_end(run, Run(tmp_path / "trial"))
+
+
+def test_a_run_killed_between_its_last_state_and_its_weights_has_the_right_weights(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    run, whole = (new_run(tmp_path / name, tiny_config) for name in ("run", "whole"))
+    steps = iter(range(1, 100))
+    train(run, should_stop=lambda: next(steps) == 6)
+    early = (run.path / "model.safetensors").read_bytes()
+    train(run)
+    (run.path / "model.safetensors").write_bytes(early)
+    train(run)
+    train(whole)
+    assert_same_end(run, whole)
+
+
+def test_a_full_file_system_fails_the_run_and_keeps_its_state(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    run, whole = (new_run(tmp_path / name, tiny_config) for name in ("run", "whole"))
+    steps = iter(range(1, 100))
+    train(run, should_stop=lambda: next(steps) == 6)
+    # No file may grow beyond what status and rows need.
+    lines = let_it_die(run, "limit", "100000")
+    assert re.fullmatch("error: the disk is full .*then resume", lines[0])
+    assert re.fullmatch("failed the disk is full .*then resume", lines[1])
+    train(whole)
+    assert_same_end(run, whole)
+
+
+def can_mount() -> bool:
+    command = ["unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs the right to mount a small disk")
+def test_a_full_disk_fails_the_run_and_keeps_its_state(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    changes = {"snapshot_every": 1, "checkpoint_seconds": 0.0}
+    source = new_run(tmp_path / "run", tiny_config, **changes)
+    whole = new_run(tmp_path / "whole", tiny_config, **changes)
+    steps = iter(range(1, 100))
+    train(source, should_stop=lambda: next(steps) == 6)
+    there = f"mount -t tmpfs -o size=40m none {disk} && cp -r {source.path} {disk}"
+    back = f"rm -r {source.path} && cp -r {disk}/run {tmp_path}"
+    shell = ("unshare", "--mount", "sh", "-c", f'{there} && "$@" && {back}', "sh")
+    # Room for nothing; for a status; for that and for rows; for a snapshot, but not for the state.
+    left = ("0", "40000", "80000", "3000000")
+    lines = let_it_die(Run(disk / "run"), "full", *left, prefix=shell)
+    assert len(lines) == 2 * len(left)
+    for line in lines[::2]:
+        assert re.fullmatch("error: the disk is full .*No space left.*then resume", line)
+    # Without any room the training does not even begin, and leaves the status as it was.
+    assert lines[1] == "stopped "
+    for line in lines[3::2]:
+        assert re.fullmatch("failed the disk is full .*No space left.*then resume", line)
+    train(whole)
+    assert_same_end(source, whole)
+
+
+def test_a_failed_run_says_that_the_disk_was_full(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+
+    def full(self: Run, state: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Run, "save_trainer_state", full)
+    with pytest.raises(RunError, match=r"the disk is full \(No space left on device\)"):
+        train(run)
+    status = run.status()
+    assert (status.state, status.diverged) == (State.FAILED, False)
+    assert "free some space, then resume" in status.message
+
+
+def test_another_error_of_the_disk_is_not_called_full(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "run", tiny_config)
+
+    def broken(self: Run, state: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Run, "save_trainer_state", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        train(run)
+    assert "Input/output error" in run.status().message
+
+
+def test_a_clock_that_jumps_changes_nothing(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"log_every": 1, "snapshot_every": 4}
+    run = new_run(tmp_path / "run", tiny_config, **changes)
+    whole = new_run(tmp_path / "whole", tiny_config, **changes)
+    train(whole)
+    jumps = iter(range(10**6))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: (-1) ** next(jumps) * 1e9)
+        train(run)
+    assert_same_end(run, whole)
+    rows = run.metrics.read()
+    assert all(row["images_per_second"] > 0 for row in rows)
+    seconds = [row["seconds"] for row in rows]
+    assert seconds == sorted(seconds)
+    assert 0 <= seconds[-1] < 300

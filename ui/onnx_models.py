@@ -1,0 +1,195 @@
+"""Models in by upload, and out by download, as ONNX files."""
+
+import io
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from dvae_core.data import dataset_states
+from dvae_core.exchange import exported_files, import_model
+from dvae_core.exchange.category_values import CategoryValues, read_category_values
+from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout
+from dvae_core.run import Run, own_folder
+from ui.cached import COMPUTING
+from ui.errors import errors_shown, plain
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+FAMILIES: dict[Literal["gaussian", "categorical"], str] = {
+    "gaussian": "Gaussian",
+    "categorical": "categorical",
+}
+INPUTS: dict[ImageRange, str] = {"image": "0 to 1", "signed": "−1 to 1"}
+OUTPUTS: dict[DecoderOutput, str] = {
+    "image": "0 to 1 (sigmoid)",
+    "signed": "−1 to 1 (tanh)",
+    "logits": "logits",
+}
+
+
+def show_import() -> None:
+    """Two files, what they are, a name; then a run like any other."""
+    generation = st.session_state.get("model-imports", 0)  # empties the fields after an import
+    left, right = st.columns(2)
+    with left:
+        encoder = st.file_uploader(
+            "Encoder (.onnx): images to the posterior",
+            type="onnx",
+            key=f"model-encoder-{generation}",
+            help="Without one the model can be slid from samples of the prior, but not measured.",
+        )
+    with right:
+        decoder = st.file_uploader(
+            "Decoder (.onnx): codes to images", type="onnx", key=f"model-decoder-{generation}"
+        )
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
+        latents = st.segmented_control(
+            "Latents",
+            list(FAMILIES),
+            format_func=FAMILIES.__getitem__,
+            default="gaussian",
+            required=True,
+            key="model-latents",
+        )
+        layout = _choose_layout(latents)
+    categories, values = (None, None)
+    if latents == "categorical":
+        categories, values = _choose_categories(generation)
+    ready = [info.name for info in dataset_states() if info.state == "ready"]
+    with st.form("model-form", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            dataset = st.selectbox("It was trained on", ready, key="model-dataset", width=220)
+            name = st.text_input("Name", placeholder="mine", key="model-name", width=220)
+            asked = st.form_submit_button("Import", type="primary", key="model-import")
+        if asked and decoder is None:
+            st.error("Choose a decoder first.")
+        elif asked and decoder is not None:
+            with errors_shown(), st.spinner("Checking the files …"):
+                _import(name, encoder, decoder, latents, dataset, layout, categories, values)
+
+
+def show_export(run: Run) -> None:
+    """A download of the model as ONNX files."""
+
+    def archive() -> bytes:
+        with COMPUTING:
+            files = exported_files(run)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in files.items():
+                file.writestr(f"{run.id}-onnx/{name}", content)
+        return buffer.getvalue()
+
+    st.download_button(
+        "ONNX files (ZIP)",
+        archive,
+        file_name=f"{run.id}-onnx.zip",
+        icon=":material/download:",
+        on_click="ignore",
+        key="model-export",
+        help="encoder.onnx, decoder.onnx, model.json and a README. Takes some seconds.",
+    )
+
+
+def _choose_layout(latents: str) -> OnnxLayout:
+    encoder_input = st.segmented_control(
+        "The encoder takes images in",
+        list(INPUTS),
+        format_func=INPUTS.__getitem__,
+        default="image",
+        required=True,
+        key="model-input",
+    )
+    decoder_output = st.segmented_control(
+        "The decoder gives",
+        list(OUTPUTS),
+        format_func=OUTPUTS.__getitem__,
+        default="image",
+        required=True,
+        key="model-output",
+    )
+    interleaved = False
+    if latents == "gaussian":
+        interleaved = st.checkbox(
+            "Means and log variances take turns",
+            key="model-interleaved",
+            help="For an encoder with one output: mean, log variance, mean, log variance, … "
+            "instead of all means first. disentangling-vae has it so.",
+        )
+    return OnnxLayout(
+        interleaved=interleaved, encoder_input=encoder_input, decoder_output=decoder_output
+    )
+
+
+def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | None"]:
+    with st.expander("Categories other than an even grid from −1 to 1, or without an encoder"):
+        count = st.number_input(
+            "Categories of a latent",
+            2,
+            512,
+            None,
+            placeholder="as the encoder says",
+            key="model-categories",
+            width=220,
+        )
+        values = st.file_uploader(
+            "Values (.json): one list of ascending numbers, or one for each latent",
+            type="json",
+            key=f"model-values-{generation}",
+        )
+    return None if count is None else int(count), values
+
+
+def _import(
+    name: str,
+    encoder: "UploadedFile | None",
+    decoder: "UploadedFile",
+    latents: Literal["gaussian", "categorical"],
+    dataset: str,
+    layout: OnnxLayout,
+    num_categories: int | None,
+    values: "UploadedFile | None",
+) -> None:
+    folder = own_folder(name)
+    with tempfile.TemporaryDirectory() as uploads:
+        encoder_path = _saved(encoder, Path(uploads) / "encoder") if encoder is not None else None
+        category_values: CategoryValues = ()
+        if values is not None:
+            category_values = read_category_values(_saved(values, Path(uploads) / "values"))
+        imported = import_model(
+            folder,
+            _saved(decoder, Path(uploads) / "decoder"),
+            encoder_path,
+            latents=latents,
+            dataset=dataset,
+            layout=layout,
+            num_categories=num_categories,
+            category_values=category_values,
+        )
+    st.session_state["model-imports"] = st.session_state.get("model-imports", 0) + 1
+    st.session_state["model-imported"] = f"runs/{imported.run.id}", imported.notes
+    st.rerun()
+
+
+def show_imported(address: str, notes: tuple[str, ...]) -> None:
+    """What the last import made."""
+    _, _, name = address.partition("/")
+    st.success(
+        plain(f"{name} is imported: Explore, Compare and Factors know it now."),
+        icon=":material/check:",
+    )
+    for note in notes:
+        st.info(plain(note[0].upper() + note[1:]) + ".", icon=":material/info:")
+
+
+def _saved(file: "UploadedFile", folder: Path) -> Path:
+    folder.mkdir()
+    # The browser's name could be any path; what is left of it is shown later.
+    path = folder / re.sub(r"[^A-Za-z0-9._-]", "_", file.name)[-80:].lstrip(".")
+    path.write_bytes(file.getbuffer())
+    return path

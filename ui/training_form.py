@@ -1,0 +1,181 @@
+"""The form of a new run, made from the config classes: what they can say, it can ask."""
+
+from collections.abc import Callable, Iterable
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+
+from dvae_core.config import OBJECTIVE_SETTINGS, PRESETS, RunConfig, settings_of
+from dvae_core.data import dataset_states
+from dvae_core.data.cardinalities import known_cardinalities
+from dvae_core.data.listing import dataset_info
+from ui.errors import errors_shown
+from ui.state import set_widget
+from ui.training_draft import draft, settings_of_preset, take_preset
+
+# Three groups in the order of a thought; all other settings are for those who look for them.
+WHAT = ("dataset", "image_size", "latents", "objective")
+SIZE = ("num_latents", "num_categories", "noise_scale_start", "noise_scale_end")
+COURSE = ("steps", "seed")
+# Those of a preset, and of an extended run: the form starts neither.
+HIDDEN = ("noise_steps",)
+
+LABELS = {
+    "dataset": "Data set",
+    "image_size": "Image size, pixels",
+    "latents": "Family of the latents",
+    "num_latents": "Latents N",
+    "num_categories": "Categories K",
+    "noise_scale_start": "Noise scale, first step",
+    "noise_scale_end": "Noise scale, last step",
+    "cardinalities": "Known cardinalities",
+    "dip_weight": "DIP weight",
+}
+NAMES = {
+    "elbo": "elbo: the bound itself",
+    "beta": "beta: heavier KL",
+    "annealed": "annealed: KL up to a capacity",
+    "factor": "factor: less total correlation, by a discriminator",
+    "tc": "tc: less total correlation, estimated from the batch",
+    "dip_i": "dip_i: uncorrelated means",
+    "dip_ii": "dip_ii: uncorrelated codes",
+    "straight_through": "straight through",
+}
+
+
+def show_form() -> None:
+    """All settings that matter for the family and the objective in hand."""
+    settings = draft()
+    preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
+    set_widget("train-preset", preset)
+    st.segmented_control(
+        "Begin with",
+        list(PRESETS),
+        format_func=lambda name: {"quick": "quick: minutes", "paper": "paper: days"}[name],
+        key="train-preset",
+        on_change=_begin_with_preset,
+        help="Sets everything below. Change what you like afterwards.",
+    )
+    heeded = settings_of(settings["objective"], settings["latents"])
+    weights = OBJECTIVE_SETTINGS[settings["objective"]]
+    _show_row(WHAT)
+    _show_row(weights)
+    _show_row(name for name in SIZE if name in heeded)
+    _show_row(COURSE)
+    shown = {*WHAT, *weights, *SIZE, *COURSE, *HIDDEN}
+    with st.expander("Advanced", icon=":material/settings:", key="train-advanced"):
+        advanced = [name for name in heeded if name not in shown]
+        _show_row(advanced)
+        if "cardinalities" in advanced:
+            st.button(
+                "Take the cardinalities from the data set",
+                icon=":material/format_list_numbered:",
+                key="train-take-cardinalities",
+                on_click=_take_cardinalities,
+                help="Latent j then has as many categories as factor j has values.",
+            )
+
+
+def _show_row(names: Iterable[str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for name in names:
+            _show_setting(name)
+
+
+def _show_setting(name: str) -> None:
+    """The widget that the type of a setting asks for, at the value in hand."""
+    field = RunConfig.model_fields[name]
+    key = f"train-{name}"
+    limits = _limits(name)
+    options: dict[str, Any] = {
+        "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+        "key": key,
+        "help": _help(field.description or "", limits),
+        "on_change": _keep,
+        "args": (name, key, lambda value: value),
+        "width": 220,
+    }
+    value = draft()[name]
+    kind = field.annotation
+    if name == "dataset":
+        ready = [info.name for info in _dataset_states() if info.state == "ready"]
+        choices = ready if value in ready else [*ready, value]
+        set_widget(key, value)
+        st.selectbox(options=choices, **options)
+    elif get_origin(kind) is Literal:
+        set_widget(key, value)
+        st.selectbox(
+            options=get_args(kind),
+            format_func=lambda value: NAMES.get(value, str(value)),
+            **options,
+        )
+    elif kind is bool:
+        set_widget(key, value)
+        st.toggle(**options)
+    elif get_origin(kind) is tuple:
+        set_widget(key, " ".join(map(str, value)))
+        options["args"] = (name, key, _parse_numbers)
+        st.text_input(placeholder="none", **options)
+    else:
+        low, high = limits
+        is_whole = kind is not float
+        set_widget(key, value)
+        st.number_input(
+            min_value=int(low) if is_whole else low,
+            max_value=int(high) if is_whole else high,
+            value=None if NoneType in get_args(kind) else "min",
+            step=_step(name, high, is_whole),
+            format="%d" if is_whole else "%g",
+            **options,
+        )
+
+
+def _keep(name: str, key: str, parse: Callable[[Any], Any]) -> None:
+    value = parse(st.session_state[key])
+    if value is not None:
+        draft()[name] = value
+
+
+def _begin_with_preset() -> None:
+    if st.session_state["train-preset"]:
+        take_preset(st.session_state["train-preset"])
+
+
+def _take_cardinalities() -> None:
+    with errors_shown():
+        settings = draft()
+        settings["cardinalities"] = known_cardinalities(dataset_info(settings["dataset"]))
+
+
+def _parse_numbers(text: str) -> tuple[Any, ...]:
+    """Whole numbers; what is none is left to the config to refuse."""
+    return tuple(
+        int(part) if part.isdecimal() else part for part in text[:1000].replace(",", " ").split()
+    )
+
+
+def _limits(name: str) -> tuple[float, float]:
+    bounds: dict[str, float] = {}
+    for constraint in RunConfig.model_fields[name].metadata:
+        for side in ("ge", "gt", "le"):
+            if hasattr(constraint, side):
+                bounds[side] = getattr(constraint, side)
+    return bounds.get("ge", bounds.get("gt", 0)), bounds.get("le", 0)
+
+
+def _help(description: str, limits: tuple[float, float]) -> str:
+    sentence = description[:1].upper() + description[1:] + "."
+    low, high = limits
+    return f"{sentence} {low:,g} to {high:,.10g}." if high else sentence
+
+
+def _step(name: str, high: float, is_whole: bool) -> float:
+    if is_whole:
+        return 1000 if name.endswith("steps") else 1
+    return {1.0: 1e-4, 10.0: 0.1}.get(high, 1.0)
+
+
+@st.cache_data(ttl=10.0, show_spinner="Looking for data sets …")
+def _dataset_states() -> list[Any]:
+    return dataset_states()

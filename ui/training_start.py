@@ -1,0 +1,130 @@
+"""Naming a new run and starting it, or one of each family."""
+
+from typing import get_args
+
+import streamlit as st
+
+from dvae_core.config import ModelConfig, RunConfig
+from dvae_core.errors import ConfigError, RunError
+from dvae_core.jobs import queue_training
+from dvae_core.run import Run, check_run_id, free_path, own_root
+from dvae_core.training.estimate import duration_in_words
+from dvae_core.training.trainer import choose_device
+from ui.cached import st_load_dataset
+from ui.errors import errors_shown, plain
+from ui.state import set_widget
+from ui.training_draft import FIRST_PRESET, config_of, draft, settings_of_preset
+from ui.training_estimate import await_estimate, in_words
+from ui.training_view import watch_run
+
+FAMILIES: tuple[str, ...] = get_args(ModelConfig.model_fields["latents"].annotation)
+_NAME = "train-name"
+
+
+def show_start() -> None:
+    """The name, the time it will take, and the buttons; or why these settings do not go."""
+    try:
+        config = config_of(draft())
+    except ConfigError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    _propose_name(config)
+    st.text_input(
+        "Name of the run",
+        key=_NAME,
+        max_chars=64,
+        width=460,
+        help="Its folder is called so. 1 to 64 of a-z, 0-9, _ and -.",
+    )
+    st.caption(f":material/schedule: {plain(in_words(await_estimate(config)))}")
+    with st.container(horizontal=True):
+        st.button(
+            "Train",
+            icon=":material/play_arrow:",
+            type="primary",
+            key="train-start",
+            on_click=_start_draft,
+        )
+        st.button(
+            "Train both families",
+            icon=":material/compare:",
+            key="train-start-both",
+            on_click=_start_both,
+            help="Two runs of the same settings, one after the other: categorical and Gaussian "
+            "latents.",
+        )
+
+
+def show_first_start() -> None:
+    """One button for somebody who has no run yet."""
+    config = config_of(settings_of_preset(FIRST_PRESET))
+    answer = await_estimate(config)
+    time = ""
+    if answer is not None and not isinstance(answer, str):
+        time = f" (about {duration_in_words(answer.seconds)})"
+    st.button(
+        f"Train a first model{time}",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="train-first",
+        on_click=_start_first,
+        args=(_free_name(config), config),
+    )
+
+
+def _free_name(config: RunConfig) -> str:
+    """A name that tells the settings apart and that no run of one's own has."""
+    plain_name = f"{config.dataset}-{config.latents}-{config.objective}-{config.seed}"
+    return free_path(own_root(), plain_name[:64]).name
+
+
+def _propose_name(config: RunConfig) -> None:
+    """Follow the settings with the name, until a person gives one."""
+    proposed = _free_name(config)
+    if st.session_state.get(_NAME) in (None, "", st.session_state.get("train-proposed")):
+        set_widget(_NAME, proposed)
+    st.session_state["train-proposed"] = proposed
+
+
+def _start_first(name: str, config: RunConfig) -> None:
+    with errors_shown():
+        _start({name: config})
+
+
+def _start_draft() -> None:
+    with errors_shown():
+        _start({st.session_state[_NAME]: config_of(draft())})
+
+
+def _start_both() -> None:
+    with errors_shown():
+        settings, name = draft(), st.session_state[_NAME]
+        if settings["latents"] not in name:
+            name = f"{name}-{settings['latents']}"
+        _start(
+            {
+                name.replace(settings["latents"], family): config_of(settings | {"latents": family})
+                for family in FAMILIES
+            }
+        )
+
+
+def _start(configs: dict[str, RunConfig]) -> None:
+    """Make the runs and queue them; where one is refused, none is made."""
+    for run_id, config in configs.items():
+        check_run_id(run_id)  # it came from the browser
+        if (own_root() / run_id).exists():
+            raise RunError(f"there is a run {run_id} already: give this one another name")
+        choose_device(config.device, config.compiled)
+    shapes = {
+        run_id: st_load_dataset(config.dataset, config.image_size).image_shape
+        for run_id, config in configs.items()
+    }
+    runs = [
+        Run.create(own_root() / run_id, config, shapes[run_id])
+        for run_id, config in configs.items()
+    ]
+    for run in runs:
+        queue_training(run)
+    watch_run(runs[0])
+    st.session_state.pop(_NAME, None)
