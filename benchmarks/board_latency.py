@@ -1,11 +1,12 @@
 """How long from letting go of a handle to new frames on every row, in a real browser.
 
-    python -m benchmarks.board_latency
+    python -m benchmarks.board_latency [--training]
 
 Models of the paper's size (10 latents of 64 categories, 64x64), grey and RGB, trained for 300 steps
 (half a minute each), so that there is something in their frames. The time runs in the browser, from
-the pointer's release to the moment when the board says that it shows the new frames. Needs
-requirements-dev.txt and Chromium.
+the pointer's release to the moment when the board says that it shows the new frames. With
+`--training` each is measured a second time beside a training of the paper's settings, which is
+started as the page Train starts it. Needs requirements-dev.txt and Chromium.
 """
 
 import argparse
@@ -22,6 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, WebSocket, sync_playwright
+
+from dvae_core.config import RunConfig, available_cores
+from dvae_core.jobs import find_training, queue_training, stop_training
+from dvae_core.run import Run, State
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RUNS = {"grey": "circles", "rgb": "color_sprites"}
@@ -51,6 +56,7 @@ CLOCK = """() => new Promise(resolve => {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--releases", type=int, default=20)
+    parser.add_argument("--training", action="store_true", help="and again beside a training")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         for name, dataset in RUNS.items():
@@ -59,19 +65,56 @@ def main() -> None:
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
         with served(folder) as address:
-            print("| images | releases | median, ms | least, ms | most, ms | frames, MB |")
-            print("|---|---|---|---|---|---|")
+            print(
+                "| images | machine | releases | median, ms | least, ms | most, ms | frames, MB |"
+            )
+            print("|---|---|---|---|---|---|---|")
             for name in RUNS:
                 page = chromium.new_page(viewport={"width": 1400, "height": 1000})
                 received = sizes_received(page)
                 page.goto(f"{address}/?run=runs/{name}")
-                times = [released(page, step) for step in range(asked.releases + 2)][2:]
-                print(
-                    f"| {name} | {len(times)} | {statistics.median(times):.0f} | {min(times):.0f} "
-                    f"| {max(times):.0f} | {max(received) / 1e6:.2f} |"
-                )
+                idle = measure(page, asked.releases)
+                report(name, "idle", idle, received)
+                if asked.training:
+                    with training(Path(folder) / f"beside-{name}"):
+                        busy = measure(page, asked.releases)
+                    report(name, "training", busy, received)
+                    ratio = statistics.median(busy) / statistics.median(idle)
+                    print(f"| {name} | training / idle | | {ratio:.2f} | | | |")
                 page.close()
         chromium.close()
+
+
+def measure(page: Page, releases: int) -> list[float]:
+    """Milliseconds of each release, two to warm up left out."""
+    return [released(page, step) for step in range(releases + 2)][2:]
+
+
+def report(name: str, machine: str, times: list[float], received: list[int]) -> None:
+    """Print a row of the table."""
+    print(
+        f"| {name} | {machine} | {len(times)} | {statistics.median(times):.0f} | {min(times):.0f} "
+        f"| {max(times):.0f} | {max(received) / 1e6:.2f} |"
+    )
+
+
+@contextmanager
+def training(path: Path) -> Iterator[None]:
+    """A training that goes on meanwhile, with the threads that the form of Train proposes."""
+    config = RunConfig.from_preset("paper", threads=max(1, available_cores() - 1))
+    run = Run.create(path, config, (1, 64, 64))
+    queue_training(run)
+    try:
+        deadline = time.monotonic() + 120
+        while not find_training(run).step:
+            if time.monotonic() > deadline:
+                raise TimeoutError(find_training(run).message or "the training did not begin")
+            time.sleep(0.2)
+        yield
+        if find_training(run).state is not State.RUNNING:
+            raise RuntimeError(f"the training ended meanwhile: {find_training(run).message}")
+    finally:
+        stop_training(run)
 
 
 def sizes_received(page: Page) -> list[int]:

@@ -1,78 +1,65 @@
-"""Do categorical latents lie along the axes where Gaussian ones turn? The quick preset, many seeds.
+"""Do categorical latents lie along the axes where Gaussian ones turn? The table of docs/results.md.
 
-    python -m benchmarks.circles_study --output runs/circles-study --seeds 10
-    python -m benchmarks.circles_study --output runs/soft --seeds 3 -- --sampling soft
+    python -m dvae_core sweep sweeps/circles.toml
+    python -m benchmarks.circles_study runs/circles
 
-Trains both families for each seed, two runs at a time on a core each, and prints the 20-bin MIG.
-What is there already is neither trained nor measured again, so that the study can be interrupted.
-Flags after `--` go to every training.
+Prints scores of the `paper` protocol for every run of a folder that a sweep has made, and the
+worst, median and best MIG of the runs that differ in their seed alone.
 """
 
 import argparse
 import statistics
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dvae_core.config import RunConfig
 from dvae_core.evaluation import read_evaluation
-from dvae_core.run import Run, State
+from dvae_core.run import Run, list_runs
 
-FAMILIES = ("gaussian", "categorical")
+SCORES = ("mig", "kl", "reconstruction")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--seeds", type=int, default=10, help="seeds of each family")
-    parser.add_argument("--parallel", type=int, default=2, help="runs at a time, a core each")
-    parser.add_argument("--families", nargs="+", default=FAMILIES, choices=FAMILIES)
-    parser.add_argument("flags", nargs="*", help="settings for every training, after --")
-    asked = parser.parse_args()
-    jobs = [(family, seed) for seed in range(asked.seeds) for family in asked.families]
-    with ThreadPoolExecutor(asked.parallel) as pool:
-        runs = list(pool.map(lambda job: measured(asked.output, job[0], job[1], asked.flags), jobs))
-    print("| family | seed | MIG (paper) | KL, nats | reconstruction, nats | seconds |")
+    parser.add_argument("folder", type=Path, help="folder of the runs")
+    runs = list_runs(parser.parse_args().folder)
+    if not runs:
+        parser.error("there are no runs in that folder: make them with a sweep")
+    print("| settings | seed | MIG (paper) | KL, nats | reconstruction, nats | seconds |")
     print("|---|---|---|---|---|---|")
-    for (family, seed), run in zip(jobs, runs, strict=True):
-        values = " | ".join(f"{score(run, name):.3f}" for name in ("mig", "kl", "reconstruction"))
-        print(f"| {family} | {seed} | {values} | {run.status().seconds:.0f} |")
-    for family in asked.families:
-        migs = sorted(
-            score(run, "mig") for (name, _), run in zip(jobs, runs, strict=True) if name == family
-        )
+    for settings, group in groups(runs).items():
+        for run in group:
+            values = " | ".join(f"{score(run, name):.3f}" for name in SCORES)
+            seconds = f"{run.status().seconds:.0f}"
+            print(f"| {settings} | {run.record.seed} | {values} | {seconds} |")
+    for settings, group in groups(runs).items():
+        migs = sorted(score(run, "mig") for run in group)
         print(
-            f"{family}: {len(migs)} seeds, MIG worst {migs[0]:.3f}, "
+            f"{settings}: {len(migs)} seeds, MIG worst {migs[0]:.3f}, "
             f"median {statistics.median(migs):.3f}, best {migs[-1]:.3f}"
         )
 
 
-def measured(output: Path, family: str, seed: int, flags: list[str]) -> Run:
-    """The run of a family and seed, trained and scored as far as it was not yet."""
-    run = Run(output / f"{family}-{seed}")
-    command = [sys.executable, "-m", "dvae_core"]
-    if not run.path.exists():
-        settings = ["--latents", family, "--seed", str(seed), "--threads", "1", *flags]
-        call([*command, "train", "--preset", "quick", "--run-dir", str(run.path), *settings])
-    elif run.state() is not State.FINISHED:
-        call([*command, "resume", str(run.path)])
-    call([*command, "evaluate", str(run.path), "--metrics", "mig,kl,reconstruction"])
-    return Run(run.path)
+def groups(runs: list[Run]) -> dict[str, list[Run]]:
+    """Runs by what varies among them, their seed aside, in the order of their seeds."""
+    names = [
+        name
+        for name in RunConfig.model_fields
+        if name != "seed" and len({getattr(run.record, name) for run in runs}) > 1
+    ]
+    found: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.record.seed):
+        settings = ", ".join(f"{name} {getattr(run.record, name)}" for name in names)
+        found.setdefault(settings or "all alike", []).append(run)
+    return found
 
 
 def score(run: Run, name: str) -> float:
     """A score of the paper's protocol."""
     found = read_evaluation(run).score(name, "paper")
-    assert found is not None
-    assert found.value is not None, found.reason
+    if found is None or found.value is None:
+        sys.exit(f"{run.path} has no {name}: repeat the sweep, which measures what is missing")
     return found.value
-
-
-def call(command: list[str]) -> None:
-    """Run a command quietly; what it complains of is the reason to stop."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command[2:])}: {done.stderr.strip().splitlines()[-1]}")
 
 
 if __name__ == "__main__":

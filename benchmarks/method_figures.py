@@ -1,9 +1,9 @@
 """The figures and the numbers of docs/method.md.
 
     python -m benchmarks.method_figures --output docs/images
-    python -m benchmarks.method_figures --output docs/images --study runs/circles-study
+    python -m benchmarks.method_figures --output docs/images --study runs/circles
 
-Reads the shipped runs, and of a study (benchmarks/circles_study.py) the worst, median and best run
+Reads the shipped runs, and of a study (sweeps/circles.toml) the worst, median and best run
 of each family.
 """
 
@@ -85,7 +85,7 @@ def write_turned_grids(path: Path) -> None:
     """A uniform grid after each of `SHOWN_DEGREES`, dark where there is much mass."""
     tiles = []
     for degrees in SHOWN_DEGREES:
-        mass = uniform_grid(NUM_CATEGORIES).turned(np.radians(degrees)).picture(np.empty(0))
+        mass = uniform_grid(NUM_CATEGORIES).turned(np.radians(degrees)).mass
         upright = mass.T[::-1]  # the first latent to the right, the second up
         grey = 235 - 195 * np.clip(upright * NUM_CATEGORIES**2 / 3, 0, 1)
         large = grey.repeat(12, axis=0).repeat(12, axis=1)

@@ -1,0 +1,90 @@
+"""What a board costs the server: encoding, decoding 640 frames of 64x64, and packing them.
+
+    python -m benchmarks.codec
+
+The networks are untrained, which changes no time but that of packing; so that is measured on the
+shipped runs, decoded around one of their images. `plain` is the same decoder from PyTorch's own
+layers in its default memory order, on the same codes, in the same process.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from benchmarks.plain import PlainDecoder
+from dvae_core.config import ModelConfig
+from dvae_core.data import load_dataset
+from dvae_core.memory import keep_freed_memory
+from dvae_core.models.vae import VAE, build_model
+from dvae_core.run import SHIPPED_ROOT, list_runs
+from dvae_core.traversal import decode_codes, to_pixels, traversal_rows, traverse_all
+from ui.latent_board import encode_frames
+
+FRAMES = 640
+REPEATS = 15
+
+
+def main() -> None:
+    keep_freed_memory()  # as the app does
+    print("| what | ms | a second |")
+    print("|---|---|---|")
+    for channels, colours in ((1, "grey"), (3, "RGB")):
+        model = build_model(ModelConfig(), (channels, 64, 64), torch.Generator().manual_seed(0))
+        model.requires_grad_(False).eval()
+        codes, images = torch.rand(FRAMES, 10) * 2 - 1, torch.rand(FRAMES, channels, 64, 64)
+        row(f"encode {FRAMES} {colours} images", _of_encoding(model, images))
+        row(f"decode {FRAMES} {colours} codes", partial(decode_codes, model, codes))
+        row(f"decode {FRAMES} {colours} codes, plain", _of_plain_decoding(model, codes))
+    for run in list_runs(SHIPPED_ROOT):
+        shipped = run.load_model()
+        dataset = load_dataset(run.record.dataset, run.record.image_size)
+        with torch.inference_mode():
+            image = dataset.sample_images(1, torch.Generator().manual_seed(0))
+            code = shipped.encode(image).mean_code()[0]
+            frames = [to_pixels(part) for part in traverse_all(shipped, code, traversal_rows(shipped))]
+        start = to_pixels(image)[0]
+        megabytes = len(encode_frames(frames, start, "").packed) / 1e6
+        row(
+            f"pack {sum(map(len, frames))} frames of {run.id}, {megabytes:.2f} MB",
+            partial(encode_frames, frames, start, ""),
+            sum(map(len, frames)),
+        )
+
+
+def row(what: str, work: Callable[[], object], count: int = FRAMES) -> None:
+    """Print the median of some repeats."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        started_at = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started_at)
+    seconds = statistics.median(times)
+    print(f"| {what} | {1e3 * seconds:.0f} | {count / seconds:,.0f} |")
+
+
+def _of_encoding(model: VAE, images: torch.Tensor) -> Callable[[], object]:
+    @torch.inference_mode()
+    def encode() -> None:
+        for batch in images.split(256):
+            model.encode(batch).mean_code()
+
+    return encode
+
+
+def _of_plain_decoding(model: VAE, codes: torch.Tensor) -> Callable[[], object]:
+    plain = PlainDecoder(model.image_shape[0], 64, codes.shape[1])
+    plain.load_state_dict(model.decoder.state_dict())
+
+    @torch.inference_mode()
+    def decode() -> None:
+        torch.cat([plain(batch).sigmoid() for batch in codes.split(256)])
+
+    return decode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Measure everything and write the tables of docs/performance.md.
+
+    python benchmarks/run.py [--write] [--only step,codec] [--peers PYTHON]
+
+Runs every benchmark in a process of its own, one after another. With `--write` each table replaces
+the one between its two marks in docs/performance.md, so that no number there is typed by hand; the
+words around them stay. Takes about half an hour; leave the machine alone meanwhile.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
+# In the order of the document, with their arguments; each prints Markdown.
+BENCHMARKS: dict[str, list[str]] = {
+    "machine": [],
+    "step": [],
+    "codec": [],
+    "app_start": [],
+    "board_latency": ["--training"],
+    "snapshots": [],
+    "datasets": [],
+    "metrics": [],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="replace the tables in the document")
+    parser.add_argument("--only", default=",".join(BENCHMARKS), help="which, by comma")
+    parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="see step.py")
+    asked = parser.parse_args()
+    unknown = set(asked.only.split(",")) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"no benchmark is called {min(unknown)}: there are {', '.join(BENCHMARKS)}")
+    failed = False
+    for name in BENCHMARKS:
+        if name in asked.only.split(","):
+            table = machine() if name == "machine" else measured(name, asked.peers)
+            print(f"\n## {name}\n\n{table or 'FAILED'}", flush=True)
+            failed |= not table
+            if asked.write and table:
+                write(name, table)
+    return int(failed)
+
+
+def machine() -> str:
+    """The machine in words, and the day."""
+    features = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"model name\s*: (.*)", features)
+    vectors = [name for name in ("avx2", "avx512f", "amx_tile") if f" {name} " in features]
+    import torch
+
+    return (
+        f"{len(os.sched_getaffinity(0))} cores, {model[1] if model else platform.processor()}, "
+        f"{' and '.join(vectors) or 'no vector extensions named'}; Python "
+        f"{platform.python_version()}, torch {torch.__version__}; "
+        f"{datetime.date.today():%d %B %Y}."
+    )
+
+
+def measured(name: str, peers: str) -> str:
+    """What a benchmark printed, or nothing where it failed."""
+    arguments = ["--peers", peers] if name == "step" else BENCHMARKS[name]
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def write(name: str, table: str) -> None:
+    """Replace what stands between the marks of a benchmark."""
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = DOCUMENT.read_text()
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{DOCUMENT} has no place for {name}: it needs {start} and {end}")
+    DOCUMENT.write_text(f"{before}{start}\n{table}\n{end}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
