@@ -1,12 +1,13 @@
 """Commands of the command line that look after runs: list, queue, stop, delete, export, import."""
 
-import json as json_module
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
+
+from dvae_core.commands.output import print_json
 
 if TYPE_CHECKING:
     from dvae_core.jobs import RunOverview
@@ -112,7 +113,7 @@ def train_in_background(run: "Run", json: bool) -> int:
     found = find_training(run)
     where = "training" if found.position is None else f"number {found.position} in the queue"
     print(f"{run.path} is {where}; stop it with: python -m dvae_core stop {run.path}")
-    _print_json(_described(found), json)
+    print_json(_described(found), json)
     return 0
 
 
@@ -128,7 +129,7 @@ def _list_runs(folder: Path | None, json: bool) -> int:
         print(f"{one.run.id:40} {state:10} {one.step:>10,} of {one.steps:>10,}   {one.message}")
     if not found:
         print(f"{folder} holds no runs")
-    _print_json({one.run.id: _described(one) for one in found}, json)
+    print_json({one.run.id: _described(one) for one in found}, json)
     return 0
 
 
@@ -144,7 +145,7 @@ def _show_queue(at_once: int | None, json: bool) -> int:
     print(f"{root}: {queue.at_once} at a time, {len(queue.waiting)} waiting")
     for position, run_id in enumerate(queue.waiting, start=1):
         print(f"{position:4}  {run_id}")
-    _print_json({"at_once": queue.at_once, "waiting": queue.waiting}, json)
+    print_json({"at_once": queue.at_once, "waiting": queue.waiting}, json)
     return 0
 
 
@@ -156,7 +157,7 @@ def _stop(folder: Path, json: bool) -> int:
     stop_training(run)
     found = find_training(run)
     print(f"{folder} is {found.state} at step {found.step:,} of {found.steps:,}")
-    _print_json(_described(found), json)
+    print_json(_described(found), json)
     return 0
 
 
@@ -166,7 +167,7 @@ def _delete(folder: Path, json: bool) -> int:
 
     path = delete_run(Run(folder))
     print(f"{folder} is deleted; take it back with: python -m dvae_core restore {path}")
-    _print_json({"path": str(path)}, json)
+    print_json({"path": str(path)}, json)
     return 0
 
 
@@ -175,7 +176,7 @@ def _restore(path: Path, json: bool) -> int:
 
     run = restore_run(path)
     print(f"{run.path} is back")
-    _print_json({"run": str(run.path)}, json)
+    print_json({"run": str(run.path)}, json)
     return 0
 
 
@@ -187,7 +188,7 @@ def _export(folder: Path, output: Path, resumable: bool, json: bool) -> int:
     content = export_run(Run(folder), resumable)
     write_atomically(output, content)
     print(f"{output}: {folder}, {len(content):,} bytes")
-    _print_json({"output": str(output), "bytes": len(content)}, json)
+    print_json({"output": str(output), "bytes": len(content)}, json)
     return 0
 
 
@@ -197,14 +198,9 @@ def _import(archive: Path, folder: Path | None, name: str | None, json: bool) ->
 
     run = import_run(archive, folder or own_root(), name)
     print(f"{archive} is imported as {run.path}, {run.state()}")
-    _print_json({"run": str(run.path), "state": run.state()}, json)
+    print_json({"run": str(run.path), "state": run.state()}, json)
     return 0
 
 
 def _described(found: "RunOverview") -> dict[str, Any]:
     return asdict(found) | {"run": str(found.run.path)}
-
-
-def _print_json(content: Any, wanted: bool) -> None:
-    if wanted:
-        print(json_module.dumps(content))

@@ -1,6 +1,5 @@
 """The command `sweep`."""
 
-import json as json_module
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from dvae_core.commands.output import print_json
 from dvae_core.interruptions import INTERRUPTED, interruptions
 from dvae_core.sweep.options import EngineOptions
 
@@ -70,8 +70,7 @@ def _sweep(
     report = SweepReport(asked, output, before, survey(asked, output, retry_failed), outcomes)
     for line in report.lines():
         print(line)
-    if json:
-        print(json_module.dumps(report.to_json()))
+    print_json(report.to_json(), json)
     if interrupted:
         return INTERRUPTED
     return 1 if report.failures else 0

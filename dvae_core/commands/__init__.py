@@ -1,0 +1,1 @@
+"""The commands of the command line, a file a subject. Each command returns what it will do."""
