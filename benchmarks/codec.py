@@ -44,7 +44,8 @@ def main() -> None:
         with torch.inference_mode():
             image = dataset.sample_images(1, torch.Generator().manual_seed(0))
             code = shipped.encode(image).mean_code()[0]
-            frames = [to_pixels(part) for part in traverse_all(shipped, code, traversal_rows(shipped))]
+            rows = traverse_all(shipped, code, traversal_rows(shipped))
+            frames = [to_pixels(images) for images in rows]
         start = to_pixels(image)[0]
         megabytes = len(encode_frames(frames, start, "").packed) / 1e6
         row(

@@ -1,5 +1,6 @@
 """Curves of the run in hand and of those it is compared with, drawn anew only where they grew."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,8 +15,7 @@ from dvae_core.run import Run
 CHART_CONFIG = {
     "displaylogo": False,
     "toImageButtonOptions": {"format": "svg"},
-    # Dragging scrolls the page; who wants to zoom takes the tool for it.
-    "modeBarButtons": [["zoom2d", "resetScale2d", "toImage"]],
+    "modeBarButtons": [["toImage"]],
 }
 COLUMNS = 3
 _TAILS = "train-tails"
@@ -93,6 +93,7 @@ def show_curves(runs: Mapping[str, Run], tails: Sequence[Tails]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="train-smoothing", width=240)
+        span = _choose_span(first)
         logarithmic = st.toggle("Log scale", key="train-log")
     for start in range(0, len(shown), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), shown[start : start + COLUMNS], strict=False):
@@ -105,6 +106,7 @@ def show_curves(runs: Mapping[str, Run], tails: Sequence[Tails]) -> None:
                 st.plotly_chart(
                     _figure(
                         name,
+                        span,
                         smoothing,
                         logarithmic and quantity.can_be_logarithmic,
                         tuple(map(_version, rows)),
@@ -114,6 +116,24 @@ def show_curves(runs: Mapping[str, Run], tails: Sequence[Tails]) -> None:
                     key=f"train-curve-{name}",
                     config=CHART_CONFIG,
                 )
+
+
+def _choose_span(run: Run) -> tuple[float, float]:
+    """The first and the last step to look at; at the right end there is none, for longer runs.
+
+    A chart that is zoomed into in the browser forgets it with every new point; this is kept.
+    """
+    steps = run.record.steps
+    first, last = st.slider(
+        "Steps",
+        0,
+        steps,
+        (0, steps),
+        key=f"train-span-{run.path}-{steps}",
+        width=320,
+        help="The part of the training that the curves show. At the right end they go on growing.",
+    )
+    return first, math.inf if last == steps else last
 
 
 def _has(run: Run, name: str) -> bool:
@@ -127,6 +147,7 @@ def _version(rows: Sequence[Row]) -> tuple[int, tuple[float, ...]]:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figure(
     name: str,
+    span: tuple[float, float],
     smoothing: float,
     logarithmic: bool,
     versions: tuple[tuple[int, tuple[float, ...]], ...],
@@ -135,7 +156,8 @@ def _figure(
 ) -> go.Figure:
     quantity = QUANTITIES[name]
     curves = [
-        RunCurve(title, *series(rows, name)) for title, rows in zip(titles, _rows, strict=True)
+        _cut(RunCurve(title, *series(rows, name)), *span)
+        for title, rows in zip(titles, _rows, strict=True)
     ]
     figure = curve_figure(
         curves,
@@ -147,5 +169,11 @@ def _figure(
     )
     if not quantity.can_be_logarithmic:
         figure.update_yaxes(rangemode="tozero")
-    # A chart of the same kind keeps the part that a person has zoomed into.
-    return figure.update_layout(uirevision=f"{titles[0]} {name} {logarithmic}")
+    if span[0] > 0:
+        figure.update_xaxes(rangemode="normal")
+    return figure
+
+
+def _cut(curve: RunCurve, first: float, last: float) -> RunCurve:
+    is_shown = (first <= curve.steps) & (curve.steps <= last)
+    return RunCurve(curve.name, curve.steps[is_shown], curve.values[is_shown])

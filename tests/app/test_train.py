@@ -1,9 +1,12 @@
+import base64
 import io
+import json
 import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -69,6 +72,11 @@ def keys(app: AppTest) -> set[str]:
 
 def pictures(app: AppTest) -> list[str]:
     return [str(image.proto) for image in app.get("image")]
+
+
+def steps_of_first_curve(app: AppTest) -> list[float]:
+    line = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    return np.frombuffer(base64.b64decode(line["x"]["bdata"]), line["x"]["dtype"]).tolist()
 
 
 def fill(app: AppTest, **numbers: float) -> AppTest:
@@ -367,6 +375,14 @@ def test_curves_of_another_run_are_laid_over(
     both = app.get("plotly_chart")[0].proto
     assert "smooth" not in alone.spec
     assert "smooth" in both.spec
+
+
+def test_a_part_of_the_curves_can_be_looked_at(open_app: OpenApp, run: Run) -> None:
+    app = open_app(PAGE, run="runs/mine")
+    assert steps_of_first_curve(app) == [4, 8, 12]
+    app.slider(key=f"train-span-{run.path}-12").set_value((5, 10)).run()
+    assert not app.exception
+    assert steps_of_first_curve(app) == [8]
 
 
 def test_a_link_to_a_run_that_is_gone_is_said(open_app: OpenApp, run: Run) -> None:

@@ -1,6 +1,6 @@
 """Trainings that die, as a program of its own: `python -m tests.training.mortal FOLDER HOW ...`.
 
-    times SEED COUNT   SIGKILL at COUNT moments drawn over the whole life, then to the end
+    times SEED COUNT   SIGKILL a moment after COUNT steps drawn from the whole life, then to the end
     calls COUNT        SIGKILL before the 1st, 2nd, .. COUNT-th touch of the disk, then to the end
     limit BYTES        the first writes of files above BYTES fail, then to the end
     full BYTES ..      the disk, a small one, fills up but for BYTES, and for those of the next
@@ -24,7 +24,6 @@ from typing import Any
 
 import torch._dynamo  # noqa: F401  # every life's optimizer would import it
 
-from dvae_core.config import RunConfig
 from dvae_core.errors import RunError
 from dvae_core.run import Run, State
 from dvae_core.training import snapshots
@@ -68,20 +67,21 @@ def say_how_it_died(folder: Path, pid: int) -> bool:
 
 
 def die_at_times(folder: Path, seed: int, count: int) -> None:
-    # How long a whole life is, nobody knows before; a trial run of the same config tells.
-    config = RunConfig(**Run(folder).record.model_dump(include=set(RunConfig.model_fields)))
-    trial = Run.create(folder.parent / "trial", config, (1, 32, 32))
-    began = time.monotonic()
-    finish(trial.path)
-    whole = time.monotonic() - began
+    # How long a life lasts depends on who else is at the machine; how many steps it has does not.
     generator = random.Random(seed)
-    moments = sorted(generator.uniform(0, whole) for _ in range(count))
-    for before, moment in zip([0.0, *moments], moments, strict=False):
+    steps = Run(folder).record.steps
+    for step in sorted(generator.randrange(steps) for _ in range(count)):
         pid = live(folder)
-        time.sleep(moment - before)
+        while Run(folder).status().step < step and not has_ended(pid):
+            time.sleep(0.002)
+        time.sleep(generator.uniform(0, 0.2))  # into a later step, a save, a snapshot
         os.kill(pid, signal.SIGKILL)
         say_how_it_died(folder, pid)
     finish(folder)
+
+
+def has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def die_at_calls(folder: Path, count: int) -> None:

@@ -16,7 +16,7 @@ from dvae_core.training.estimate_process import EstimateProcess, to_flags
     ],
 )
 def test_flags_say_what_the_config_says(settings: dict[str, object]) -> None:
-    config = RunConfig(**settings)  # type: ignore[arg-type]
+    config = RunConfig(**settings)
     assert tyro.cli(RunConfig, args=to_flags(config)) == config
 
 

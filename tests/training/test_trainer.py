@@ -170,9 +170,12 @@ def test_a_run_that_goes_on_does_not_fall_back_to_step_zero(
     seconds = train(run, should_stop=lambda: next(steps) == 6).seconds
     written: list[Status] = []
     write = Run.write_status
-    monkeypatch.setattr(
-        Run, "write_status", lambda self, status: (written.append(status), write(self, status))
-    )
+
+    def watch(run: Run, status: Status) -> None:
+        written.append(status)
+        write(run, status)
+
+    monkeypatch.setattr(Run, "write_status", watch)
     train(run)
     assert {status.state for status in written[:-1]} == {State.RUNNING}
     assert min(status.step for status in written) == 6
