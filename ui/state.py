@@ -7,6 +7,7 @@ another person the same image, and the browser's Back goes to the code before.
 
 import math
 import re
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 Code = tuple[float, ...]
 
 MAX_HISTORY = 200
+STALE_SECONDS = 3.0  # that a browser may take to hear of a new link
 _START = re.compile(
     r"(?P<kind>factors|image|prior)-(?P<numbers>\d{1,9}(\.\d{1,9}){0,63})(~(?P<instance>\d{1,9}))?",
     re.ASCII,
@@ -138,8 +140,11 @@ def read_link(known: Collection[str]) -> list[str]:
         for name in ("run", "start", "code", "hard")
         if name in st.query_params
     }
-    if not _is_news(link):
+    # A drag publishes its code from a fragment, which reads no link: what is told here is true, and
+    # an earlier code is the browser's Back.
+    if not link or link == st.session_state.get("link"):
         return []
+    st.session_state["link"] = link
     notes = []
     if "run" not in link:
         return ["The link names no run, so its start and code mean nothing. This is a run of ours."]
@@ -215,7 +220,8 @@ def _is_news(link: dict[str, str]) -> bool:
     if link == st.session_state.get("link"):
         st.session_state["superseded"] = []
         return False
-    if not link or link in st.session_state.get("superseded", []):
+    fresh = time.monotonic() - st.session_state.get("published_at", 0.0) < STALE_SECONDS
+    if not link or (fresh and link in st.session_state.get("superseded", [])):
         return False
     st.session_state["link"] = link
     return True
@@ -224,7 +230,9 @@ def _is_news(link: dict[str, str]) -> bool:
 def _publish(link: dict[str, str]) -> None:
     told = dict(st.query_params)
     if link != st.session_state.get("link") or link != told:
-        # A browser that has not heard of the new link yet goes on to tell the old one.
+        # A browser that has not heard of the new link yet goes on to tell the old one; one that
+        # tells it later went Back.
+        st.session_state["published_at"] = time.monotonic()
         st.session_state["superseded"] = [*st.session_state.get("superseded", []), told]
         st.session_state["link"] = link
         st.query_params.from_dict(link)
