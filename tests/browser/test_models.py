@@ -79,7 +79,7 @@ def test_ones_own_model_is_uploaded_and_slid(
     expect(page.get_by_role("heading", name="A model of your own")).to_be_visible()
     for place, path in enumerate(files.values()):
         page.locator("input[type=file]").nth(place).set_input_files(path)
-        expect(page.get_by_text(path.name)).to_be_visible()
+        expect(page.get_by_text(path.name, exact=True)).to_be_visible()
         expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     page.get_by_label("Name").fill("halves")
     page.get_by_role("button", name="Import", exact=True).click()
