@@ -76,6 +76,17 @@ def ask_child(module: str, request: dict[str, Any], seconds: int, memory_bytes: 
         child.communicate()
 
 
+def complaint_of(error: Exception, memory_bytes: int) -> str:
+    """What a child answers about a file that no check of its own found fault with, as the end of a
+    sentence about the file."""
+    if isinstance(error, MemoryError):
+        return f"it takes more than {memory_bytes // 2**20} MB of memory to read"
+    if isinstance(error, ImportError):
+        return f"the library that reads it does not start ({error})"
+    # A damaged file can end in any exception of the libraries that read it.
+    return "it is damaged, or not of the kind that it is called"
+
+
 def limit_memory(memory_bytes: int) -> None:
     """Let this process take no more than that, where the system has such a limit."""
     try:

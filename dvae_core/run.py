@@ -541,18 +541,6 @@ def all_runs() -> Iterator[tuple[str, Run]]:
             yield f"{name}/{run.id}", run
 
 
-def find_run(address: str) -> Run:
-    """The run at an address, looked up among those that exist; no path is made from it.
-
-    Raises:
-        RunError: there is none.
-    """
-    for known, run in all_runs():
-        if known == address:
-            return run
-    raise RunError(f"there is no run {address[:80]!r}: choose one of the list")
-
-
 def load_run(place: Path | str) -> Run:
     """The run at an address `<root>/<id>`, such as `checkpoints/circles-categorical`, or in a
     folder; its files are checked, its weights are not loaded yet.

@@ -17,7 +17,6 @@ from dvae_core.run import (
     Status,
     all_runs,
     check_run_id,
-    find_run,
     list_runs,
     load_run,
     run_roots,
@@ -263,7 +262,7 @@ def test_runs_are_found_below_their_roots(
     assert run_roots()["runs/study"] == tmp_path / "study"
     own = [address for address, _ in all_runs() if address.startswith("runs")]
     assert own == ["runs/one", "runs/study/two"]
-    assert find_run("runs/study/two").path == tmp_path / "study" / "two"
+    assert load_run("runs/study/two").path == tmp_path / "study" / "two"
 
 
 def test_a_half_deleted_run_is_listed(tmp_path: Path, tiny_config: RunConfig) -> None:
@@ -280,7 +279,7 @@ def test_an_address_is_looked_up_and_never_followed(
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "config.json").write_text("{}")
     with pytest.raises(RunError, match="there is no run"):
-        find_run(address)
+        load_run(address)
 
 
 def test_a_run_is_loaded_by_its_address_or_by_its_folder(

@@ -17,6 +17,7 @@ from dvae_core.process import ProcessIdentity
 from dvae_core.run import Run, State, Status
 from dvae_core.run_archive import export_run, import_run
 from dvae_core.training.trainer import train
+from tests.stopping import stop_after
 
 Change = Callable[[dict[str, bytes]], None]
 
@@ -49,8 +50,7 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     settings = {"objective": "factor", "snapshot_every": 6, "steps": 24}
     config = RunConfig(**(tiny_config.model_dump() | settings))
     run = Run.create(tmp_path / "here" / "whole", config, (1, 32, 32))
-    steps = iter(range(13))
-    train(run, should_stop=lambda: next(steps) == 11)
+    train(run, should_stop=stop_after(12))
     run.write_notes("The first", "It learns slowly.")
     evaluation = evaluate(
         run, load_dataset("circles", 32), "paper", ("mig",), EvaluationSettings(points=200)

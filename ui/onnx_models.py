@@ -48,14 +48,7 @@ def show_import() -> None:
             "Decoder (.onnx): codes to images", type="onnx", key=f"model-decoder-{generation}"
         )
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        latents = st.segmented_control(
-            "Latents",
-            list(FAMILIES),
-            format_func=FAMILIES.__getitem__,
-            default="gaussian",
-            required=True,
-            key="model-latents",
-        )
+        latents = _choose("Latents", FAMILIES, "gaussian", key="model-latents")
         layout = _choose_layout(latents)
     categories, values = (None, None)
     if latents == "categorical":
@@ -96,23 +89,20 @@ def show_export(run: Run) -> None:
     )
 
 
+def _choose(label: str, options: dict[str, str], default: str, *, key: str) -> str:
+    return st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        default=default,
+        required=True,
+        key=key,
+    )
+
+
 def _choose_layout(latents: str) -> OnnxLayout:
-    encoder_input = st.segmented_control(
-        "The encoder takes images in",
-        list(INPUTS),
-        format_func=INPUTS.__getitem__,
-        default="image",
-        required=True,
-        key="model-input",
-    )
-    decoder_output = st.segmented_control(
-        "The decoder gives",
-        list(OUTPUTS),
-        format_func=OUTPUTS.__getitem__,
-        default="image",
-        required=True,
-        key="model-output",
-    )
+    encoder_input = _choose("The encoder takes images in", INPUTS, "image", key="model-input")
+    decoder_output = _choose("The decoder gives", OUTPUTS, "image", key="model-output")
     interleaved = False
     if latents == "gaussian":
         interleaved = st.checkbox(

@@ -218,22 +218,20 @@ def _is_news(link: dict[str, str]) -> bool:
     """Whether the browser tells a link that this session did not write; it is taken for known
     then. To be asked once, before a run of the page writes any."""
     if link == st.session_state.get("link"):
-        st.session_state["superseded"] = []
+        st.session_state["published_at"] = -math.inf  # the browser has heard of it
         return False
-    fresh = time.monotonic() - st.session_state.get("published_at", 0.0) < STALE_SECONDS
-    if not link or (fresh and link in st.session_state.get("superseded", [])):
+    published_at = st.session_state.get("published_at", -math.inf)
+    if not link or time.monotonic() - published_at < STALE_SECONDS:
         return False
     st.session_state["link"] = link
     return True
 
 
 def _publish(link: dict[str, str]) -> None:
-    told = dict(st.query_params)
-    if link != st.session_state.get("link") or link != told:
+    if link != st.session_state.get("link") or link != st.query_params.to_dict():
         # A browser that has not heard of the new link yet goes on to tell the old one; one that
         # tells it later went Back.
         st.session_state["published_at"] = time.monotonic()
-        st.session_state["superseded"] = [*st.session_state.get("superseded", []), told]
         st.session_state["link"] = link
         st.query_params.from_dict(link)
 

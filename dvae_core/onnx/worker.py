@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dvae_core.child import limit_computing, limit_memory
+from dvae_core.child import complaint_of, limit_computing, limit_memory
 from dvae_core.errors import ModelError
 
 
@@ -21,13 +21,8 @@ def main(seconds: str, memory_bytes: str) -> None:
         answer = _answer(request)
     except ModelError as error:
         answer = {"error": str(error)}
-    except MemoryError:
-        answer = {"error": f"it takes more than {int(memory_bytes) // 2**20} MB of memory to read"}
-    except ImportError as error:
-        answer = {"error": f"the library that reads it does not start ({error})"}
-    except Exception:
-        # A damaged file can end in any exception of the libraries that read it.
-        answer = {"error": "it is damaged, or not of the kind that it is called"}
+    except Exception as error:
+        answer = {"error": complaint_of(error, int(memory_bytes))}
     print(json.dumps(answer))
 
 

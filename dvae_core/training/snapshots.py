@@ -73,7 +73,6 @@ class SnapshotTaker:
         self._model = model
         self._objective = objective
         self._dataset = dataset
-        self._last_step = config.steps
         self._scheduled = scheduled_steps(config.snapshot_every, config.steps)
         self._due = {*self._scheduled, config.steps} if self._scheduled else set()
 

@@ -13,6 +13,7 @@ from dvae_core.objectives import build_objective
 from dvae_core.run import Run, State
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
+from tests.stopping import stop_after
 
 OBJECTIVES = tuple(OBJECTIVE_SETTINGS)
 FAMILIES = ("categorical", "gaussian")
@@ -131,8 +132,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
 ) -> None:
     whole, parts = (new_run(tmp_path / name, tiny_config, objective=objective) for name in "ab")
     train(whole)
-    steps = iter(range(1, 100))
-    status = train(parts, should_stop=lambda: next(steps) == stop_at)
+    status = train(parts, should_stop=stop_after(stop_at))
     assert (status.state, status.step) == (State.STOPPED, stop_at)
     train(Run(parts.path))
     for name, tensor in weights(whole).items():

@@ -10,6 +10,7 @@ from dvae_core.process import ProcessIdentity
 from dvae_core.run import Run, State
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import Training, noise_scale_at, train
+from tests.stopping import stop_after
 
 
 def new_run(folder: Path, config: RunConfig, **changes: object) -> Run:
@@ -70,8 +71,7 @@ def test_a_chain_of_extensions_keeps_the_first_schedule(
 
 def test_a_stopped_run_is_extended_before_its_end(tmp_path: Path, tiny_config: RunConfig) -> None:
     run = new_run(tmp_path / "run", tiny_config)
-    steps = iter(range(1, 100))
-    train(run, should_stop=lambda: next(steps) == 6)
+    train(run, should_stop=stop_after(6))
     extend_run(run, 8)
     status = run.status()
     assert (status.state, status.step, status.steps) == (State.STOPPED, 6, 20)

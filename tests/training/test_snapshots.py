@@ -23,6 +23,7 @@ from dvae_core.training.snapshots import (
 )
 from dvae_core.training.trainer import Progress, Training, train
 from dvae_core.traversal import to_pixels
+from tests.stopping import stop_after
 
 CPU = torch.device("cpu")
 DETERMINISTIC = ("step", "loss", "reconstruction", "kl", "noise_scale")
@@ -214,8 +215,7 @@ def test_looking_changes_nothing(tmp_path: Path, seen_config: RunConfig, objecti
 def test_a_resumed_run_sees_the_same(tmp_path: Path, seen_config: RunConfig, stop_at: int) -> None:
     whole, parts = new_run(tmp_path / "a", seen_config), new_run(tmp_path / "b", seen_config)
     train(whole)
-    steps = iter(range(1, 100))
-    train(parts, should_stop=lambda: next(steps) == stop_at)
+    train(parts, should_stop=stop_after(stop_at))
     # It went on, and died before it saved.
     late = whole.read_snapshot(9)
     parts.write_snapshot(late)

@@ -15,6 +15,7 @@ from dvae_core.errors import RunError
 from dvae_core.run import Run, State
 from dvae_core.training import snapshots
 from dvae_core.training.trainer import Training, train
+from tests.stopping import stop_after
 from tests.training.mortal import GAP_BATCHES, POINTS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -126,8 +127,7 @@ def test_a_run_killed_between_its_last_state_and_its_weights_has_the_right_weigh
     tmp_path: Path, tiny_config: RunConfig
 ) -> None:
     run, whole = (new_run(tmp_path / name, tiny_config) for name in ("run", "whole"))
-    steps = iter(range(1, 100))
-    train(run, should_stop=lambda: next(steps) == 6)
+    train(run, should_stop=stop_after(6))
     early = (run.path / "model.safetensors").read_bytes()
     train(run)
     (run.path / "model.safetensors").write_bytes(early)
@@ -140,8 +140,7 @@ def test_a_full_file_system_fails_the_run_and_keeps_its_state(
     tmp_path: Path, tiny_config: RunConfig
 ) -> None:
     run, whole = (new_run(tmp_path / name, tiny_config) for name in ("run", "whole"))
-    steps = iter(range(1, 100))
-    train(run, should_stop=lambda: next(steps) == 6)
+    train(run, should_stop=stop_after(6))
     # No file may grow beyond what status and rows need.
     lines = let_it_die(run, "limit", "100000")
     assert re.fullmatch("error: the disk is full .*then resume", lines[0])
@@ -167,8 +166,7 @@ def test_a_full_disk_fails_the_run_and_keeps_its_state(
     changes = {"snapshot_every": 1, "checkpoint_seconds": 0.0}
     source = new_run(tmp_path / "run", tiny_config, **changes)
     whole = new_run(tmp_path / "whole", tiny_config, **changes)
-    steps = iter(range(1, 100))
-    train(source, should_stop=lambda: next(steps) == 6)
+    train(source, should_stop=stop_after(6))
     there = f"mount -t tmpfs -o size=40m none {disk} && cp -r {source.path} {disk}"
     back = f"rm -r {source.path} && cp -r {disk}/run {tmp_path}"
     shell = ("unshare", "--mount", "sh", "-c", f'{there} && "$@" && {back}', "sh")

@@ -15,6 +15,7 @@ from dvae_core.training.trainer import (
     save_state,
     train,
 )
+from tests.stopping import stop_after
 
 CPU = torch.device("cpu")
 OBJECTIVES = ("elbo", "factor")
@@ -79,8 +80,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     config = tiny_config.model_copy(update={"objective": objective})
     whole, parts = new_run(tmp_path / "whole", config), new_run(tmp_path / "parts", config)
     train(whole)
-    steps = iter(range(1, 100))
-    status = train(parts, should_stop=lambda: next(steps) == stop_at)
+    status = train(parts, should_stop=stop_after(stop_at))
     assert (status.state, status.step) == (State.STOPPED, stop_at)
     assert train(Run(parts.path)).state is State.FINISHED
     assert_equal(weights(whole), weights(parts))
@@ -93,8 +93,7 @@ def test_a_run_that_died_after_logging_does_not_log_twice(
     tmp_path: Path, tiny_config: RunConfig
 ) -> None:
     run = new_run(tmp_path / "run", tiny_config)
-    steps = iter(range(1, 100))
-    train(run, should_stop=lambda: next(steps) == 6)
+    train(run, should_stop=stop_after(6))
     run.metrics.append({"step": 8})  # logged, but the process died before it saved
     train(run)
     assert [row["step"] for row in run.metrics.read()] == [4, 8, 12]
@@ -166,8 +165,7 @@ def test_a_run_that_goes_on_does_not_fall_back_to_step_zero(
     tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run(tmp_path / "run", tiny_config)
-    steps = iter(range(1, 100))
-    seconds = train(run, should_stop=lambda: next(steps) == 6).seconds
+    seconds = train(run, should_stop=stop_after(6)).seconds
     written: list[Status] = []
     write = Run.write_status
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dvae_core.child import limit_memory
+from dvae_core.child import complaint_of, limit_memory
 from dvae_core.data.formats.npz import NpzFile
 from dvae_core.data.limits import MAX_WHOLE_BYTES, printable
 from dvae_core.errors import DataError
@@ -109,13 +109,8 @@ def main(memory: str) -> None:
             answer["bytes"] = data.nbytes
         except DataError as error:
             answer = {"error": str(error)}
-        except MemoryError:
-            answer = {"error": f"it takes more than {memory_bytes // 2**20} MB of memory to read"}
-        except ImportError as error:
-            answer = {"error": f"the library that reads it does not start ({error})"}
-        except Exception:
-            # A damaged file can end in any exception of the libraries that read it.
-            answer = {"error": "it is damaged, or not of the kind that it is called"}
+        except Exception as error:
+            answer = {"error": complaint_of(error, memory_bytes)}
         _limit_time(0)
         output.write(json.dumps(answer).encode() + b"\n")
         if data is not None and data.nbytes:
