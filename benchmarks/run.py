@@ -16,7 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, not a module
+
+from benchmarks.tables import REPOSITORY, replace_table
+
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 # In the order of the document, with their arguments; each prints Markdown.
 BENCHMARKS: dict[str, list[str]] = {
@@ -47,7 +50,7 @@ def main() -> int:
             print(f"\n## {name}\n\n{table or 'FAILED'}", flush=True)
             failed |= not table
             if asked.write and table:
-                write(name, table)
+                replace_table(DOCUMENT, name, table)
     return int(failed)
 
 
@@ -76,17 +79,6 @@ def measured(name: str, peers: str) -> str:
         text=True,
     )
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def write(name: str, table: str) -> None:
-    """Replace what stands between the marks of a benchmark."""
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    text = DOCUMENT.read_text()
-    before, found, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise SystemExit(f"{DOCUMENT} has no place for {name}: it needs {start} and {end}")
-    DOCUMENT.write_text(f"{before}{start}\n{table}\n{end}{after}")
 
 
 if __name__ == "__main__":

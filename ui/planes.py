@@ -47,8 +47,8 @@ def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
 
 
 def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) -> FactorGrid:
-    """The grid of two factors; the others stay as at the start, or in the middle."""
-    factors = [size // 2 for size in dataset.factor_sizes]
+    """The grid of two factors; the others stay as at the start, or typical."""
+    factors = list(dataset.typical_factors())
     if start is not None and start.kind == "factors":
         factors = list(start.numbers)
     return factor_grid(dataset, factors, pair)

@@ -7,6 +7,9 @@ from dvae_core.run import Run, all_runs
 from ui import state
 from ui.errors import plain
 
+OPENING_RUN = "checkpoints/rooms-categorical-factor"
+"""What a newcomer meets: the shipped run with most to slide."""
+
 
 def choose_run() -> tuple[str, Run] | None:
     """Let a person choose among all runs with a model; None, and a word, where there is none."""
@@ -18,7 +21,8 @@ def choose_run() -> tuple[str, Run] | None:
         _show_how_to_get_a_run()
         return None
     addresses = list(runs)
-    chosen = state.current_address(runs) or addresses[0]
+    opening = OPENING_RUN if OPENING_RUN in runs else addresses[0]
+    chosen = state.current_address(runs) or opening
     st.session_state["run-choice"] = chosen
     st.sidebar.selectbox(
         "Run",

@@ -1,7 +1,6 @@
 """Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
 
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Literal
 
 import numpy as np
@@ -49,15 +48,12 @@ def begin(there: Exploration, model: VAE, dataset: Dataset | None) -> Begun:
 
 
 def first_start(dataset: Dataset | None) -> Start:
-    """Where an exploration begins that nobody gave a start: the middle of every factor."""
+    """Where an exploration begins that nobody gave a start."""
     if dataset is None:
         return Start("prior", (0,))
     if not dataset.factor_sizes:
         return Start("image", (0,))
-    middle = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
-    if len(dataset) == prod(dataset.factor_sizes):  # every combination exists
-        middle = torch.tensor([size // 2 for size in dataset.factor_sizes])
-    return Start("factors", tuple(middle.tolist()))
+    return Start("factors", dataset.typical_factors())
 
 
 def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:

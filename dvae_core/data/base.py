@@ -81,6 +81,13 @@ class Dataset(ABC):
             indices = indices * size + column
         return indices
 
+    def typical_factors(self) -> tuple[int, ...]:
+        """Factors (F,) of an image to look at first: the middle of each, where that exists, and
+        else the middle of the list. Sets in which that shows little choose better."""
+        if len(self) == prod(self.factor_sizes):
+            return tuple(size // 2 for size in self.factor_sizes)
+        return tuple(self.factors_at(torch.tensor([len(self) // 2]))[0].tolist())
+
     def images_at(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images (B, C, H, W) of the listed combinations, indices as in `factors_at`."""
         return self._draw(self.factors_at(indices), generator)

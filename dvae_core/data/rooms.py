@@ -369,6 +369,10 @@ class Rooms(Dataset):
             [colorsys.hsv_to_rgb(hue / 10, 1, 1) for hue in range(10)], device=device
         )[:, :, None, None]  # (10, C, 1, 1)
 
+    def typical_factors(self) -> tuple[int, ...]:
+        # The middle of all hues would be one colour; a cube seen from the side shows its shape.
+        return 1, 6, 0, 5, 0, 4
+
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         if self._layers is None:
             self._layers = _render_layers(self.device)

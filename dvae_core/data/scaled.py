@@ -35,6 +35,9 @@ class ScaledDataset(Dataset):
     def indices_of(self, factors: Tensor) -> Tensor:
         return self._original.indices_of(factors)
 
+    def typical_factors(self) -> tuple[int, ...]:
+        return self._original.typical_factors()
+
     def images_at(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self._scaled(self._original.images_at(indices, generator))
 
