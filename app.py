@@ -1,12 +1,21 @@
 """dVAE Explorer: `streamlit run app.py`."""
 
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
 
 import streamlit as st
 
-from ui.routing import navigate
 
-# A file of our own: a named icon would be asked of a server elsewhere.
-icon = Path(__file__).parent / "ui" / "icon.png"
-st.set_page_config(page_title="dVAE Explorer", page_icon=str(icon), layout="wide")
-navigate().run()
+@asynccontextmanager
+async def preloading(app: st.App) -> AsyncIterator[None]:
+    """Read the library while the first browser still reads the frontend: either takes a second."""
+    reading = asyncio.create_task(
+        asyncio.to_thread(import_module, "dvae_core.evaluation.latent_profile")
+    )
+    yield
+    await reading
+
+
+app = st.App("ui/main.py", lifespan=preloading)

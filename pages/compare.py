@@ -9,7 +9,6 @@ from ui.cached import st_load_dataset
 from ui.comparing import MATCHES, Comparison, choose_sides, open_comparison
 from ui.errors import errors_shown, plain
 from ui.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
-from ui.routing import require_router
 from ui.score_differences import differences_table, show_differences
 from ui.seeds import choose_folder, folders_of_seeds, show_seeds
 from ui.starts import choose_start
@@ -28,7 +27,6 @@ def show_plane(comparison: Comparison, grid: FactorGrid) -> None:
     show_panels(panels, comparison.dataset, grid, key="planes")
 
 
-require_router()
 chosen = choose_sides()
 if chosen is None:
     st.stop()

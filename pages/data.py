@@ -16,7 +16,6 @@ from dvae_core.traversal import to_pixels
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
-from ui.routing import require_router
 
 SHEET_IMAGES = 12
 MAX_FILES = 5_000
@@ -153,7 +152,6 @@ def show_import() -> None:
                     st.rerun()
 
 
-require_router()
 st.subheader("Data sets")
 if imported := st.session_state.pop("imported", None):
     st.session_state["data-name"] = imported

@@ -15,7 +15,6 @@ from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.images import show_image
-from ui.routing import require_router
 from ui.runs import choose_run, show_summary
 from ui.starts import begin, choose_start
 from ui.state import Exploration
@@ -99,7 +98,6 @@ def board_and_tools(
         show_takeaways(view, begun, run.id)
 
 
-require_router()
 chosen = choose_run()
 if chosen is None:
     st.stop()

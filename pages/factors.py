@@ -21,7 +21,6 @@ from ui.cached import st_information, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
 from ui.measuring import show_measuring
-from ui.routing import require_router
 from ui.runs import choose_run, show_summary
 from ui.scores import describe_table, scores_table, show_scores
 from ui.starts import begin
@@ -170,7 +169,6 @@ def show_exports(run: Run, protocol: ProtocolName) -> None:
     st.caption("The camera above each chart saves it as SVG.")
 
 
-require_router()
 chosen = choose_run()
 if chosen is None:
     st.stop()

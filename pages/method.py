@@ -11,7 +11,6 @@ from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.lessons_latents import show_cardinalities, show_families, show_gap, show_noise
 from ui.lessons_structure import show_circle_and_grid, show_factor, show_neighbourhoods
-from ui.routing import require_router
 from ui.runs import describe, show_summary
 
 
@@ -44,7 +43,6 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     return None, None
 
 
-require_router()
 model, image = choose_example()
 with st.container(width=880):
     st.title("The method", anchor=False)

@@ -5,10 +5,8 @@ import streamlit as st
 from ui import state
 from ui.errors import errors_shown
 from ui.onnx_models import show_export, show_import, show_imported
-from ui.routing import require_router
 from ui.runs import choose_run, show_summary
 
-require_router()
 st.subheader("A model of your own")
 if made := st.session_state.get("model-imported"):
     address, notes = made

@@ -3,14 +3,12 @@
 import streamlit as st
 
 from ui.errors import errors_shown
-from ui.routing import require_router
 from ui.study_choice import MIN_RUNS, choose_study, show_how_to_make_a_study
 from ui.study_courses import show_courses
 from ui.study_gap import show_gap
 from ui.study_runs import show_groups, show_opening, show_runs
 from ui.study_settings import show_settings
 
-require_router()
 choice = choose_study()
 if choice is None:
     st.stop()

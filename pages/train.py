@@ -4,7 +4,6 @@ import streamlit as st
 
 from dvae_core.jobs import find_training
 from ui.errors import errors_shown, plain
-from ui.routing import require_router
 from ui.run_actions import show_actions, show_notes, show_undo
 from ui.run_arrivals import show_import, show_trash
 from ui.runs import show_summary
@@ -51,7 +50,6 @@ def show_run() -> None:
         show_notes(run)
 
 
-require_router()
 if choose_view() == "new":
     show_form()
     show_start()

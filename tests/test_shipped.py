@@ -22,7 +22,8 @@ def test_a_shipped_run_is_finished_and_measured_in_both_protocols(run: Run) -> N
     for protocol in get_args(ProtocolName):
         for name in ("mig", "modularity", "sap", "dci_fast_disentanglement", "infom"):
             score = evaluation.score(name, protocol)
-            assert score is not None and score.step == run.status().step, (name, protocol)
+            assert score is not None, (name, protocol)
+            assert score.step == run.status().step
         gap = evaluation.score("straight_through_gap", protocol)
         assert gap is not None
         assert (gap.value is None) == (run.record.latents == "gaussian")

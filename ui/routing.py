@@ -1,40 +1,27 @@
 """The pages of the app, and the way to them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+PAGES = Path(__file__).resolve().parent.parent / "pages"
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
 
 def navigate() -> "Page":
-    """The page that was asked for; app.py runs it."""
-    st.session_state["routed"] = True
-    return _navigation()
-
-
-def require_router() -> None:
-    """Begin a page: run it anew through app.py where it came without.
-
-    Before a server has met `st.navigation` for the first time, Streamlit takes a page that is
-    opened by its own address for a script of its older kind, without the router around it.
-    """
-    if not st.session_state.get("routed"):
-        _navigation()
-        st.rerun()
-
-
-def _navigation() -> "Page":
+    """The page that was asked for, to be run."""
     return st.navigation(
         [
-            st.Page("pages/explore.py", title="Explore", icon=":material/tune:", default=True),
-            st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
-            st.Page("pages/factors.py", title="Factors", icon=":material/grid_on:"),
-            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
-            st.Page("pages/select.py", title="Select", icon=":material/checklist:"),
-            st.Page("pages/method.py", title="Method", icon=":material/school:"),
-            st.Page("pages/data.py", title="Data", icon=":material/photo_library:"),
-            st.Page("pages/models.py", title="Models", icon=":material/swap_horiz:"),
+            st.Page(PAGES / "explore.py", title="Explore", icon=":material/tune:", default=True),
+            st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:"),
+            st.Page(PAGES / "factors.py", title="Factors", icon=":material/grid_on:"),
+            st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),
+            st.Page(PAGES / "select.py", title="Select", icon=":material/checklist:"),
+            st.Page(PAGES / "method.py", title="Method", icon=":material/school:"),
+            st.Page(PAGES / "data.py", title="Data", icon=":material/photo_library:"),
+            st.Page(PAGES / "models.py", title="Models", icon=":material/swap_horiz:"),
         ]
     )

@@ -11,7 +11,7 @@ from dvae_core.config import RunConfig
 from dvae_core.run import Run
 from dvae_core.training.trainer import train
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "ui" / "main.py"
 
 OpenApp = Callable[..., AppTest]
 
@@ -50,7 +50,7 @@ def open_app() -> OpenApp:
         for name, value in query.items():
             app.query_params[name] = value
         if page is not None:
-            app.switch_page(page)
+            app.switch_page(f"../{page}")
         return app.run()
 
     return open_at
