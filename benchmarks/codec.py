@@ -8,13 +8,13 @@ layers in its default memory order, on the same codes, in the same process.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from benchmarks.plain import PlainDecoder
+from benchmarks.timing import seconds
 from dvae_core.config import ModelConfig
 from dvae_core.data import load_dataset
 from dvae_core.memory import keep_freed_memory
@@ -57,14 +57,8 @@ def main() -> None:
 
 def row(what: str, work: Callable[[], object], count: int = FRAMES) -> None:
     """Print the median of some repeats."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        started_at = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started_at)
-    seconds = statistics.median(times)
-    print(f"| {what} | {1e3 * seconds:.0f} | {count / seconds:,.0f} |")
+    median = statistics.median(seconds(work, REPEATS))
+    print(f"| {what} | {1e3 * median:.0f} | {count / median:,.0f} |")
 
 
 def _of_encoding(model: VAE, images: torch.Tensor) -> Callable[[], object]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import seconds
 from dvae_core.evaluation import mig, read_evaluation
 from dvae_core.run import Run
 
@@ -41,12 +42,7 @@ def matrix_seconds() -> float:
     """The least of twenty."""
     random = np.random.default_rng(0)
     codes, factors = random.normal(size=(10_000, 10)), random.integers(10, size=(10_000, 7))
-    times = []
-    for _ in range(20):
-        started_at = time.perf_counter()
-        mig(codes, factors)
-        times.append(time.perf_counter() - started_at)
-    return min(times)
+    return min(seconds(lambda: mig(codes, factors), 20))
 
 
 def call(*arguments: str) -> None:

@@ -222,7 +222,11 @@ def _strip(model: VAE, code: Tensor, latent: int, profile: LatentProfile) -> Ima
 
 
 def _draw_cell(
-    pen: ImageDraw.ImageDraw, left: int, top: int, share: float, font: ImageFont.ImageFont
+    pen: ImageDraw.ImageDraw,
+    left: int,
+    top: int,
+    share: float,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
     colour = _heat(share)
     pen.rectangle((left, top, left + CELL - 3, top + FRAME - 1), colour)

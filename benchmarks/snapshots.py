@@ -8,13 +8,13 @@ with the steps and snapshots of a whole training.
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
+from benchmarks.timing import seconds
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.memory import keep_freed_memory
@@ -49,8 +49,8 @@ def _measure(config: RunConfig, folder: Path) -> str:
     training = Training(config, dataset, torch.device("cpu"))
     run = Run.create(folder / "run", config, dataset.image_shape)
     taker = SnapshotTaker(run, training.model, training.objective, dataset)
-    step_seconds = _processor_seconds(training.advance, 20)
-    snapshot_seconds = _processor_seconds(lambda: taker.take(0), 5)
+    step_seconds = median(seconds(training.advance, 20, 2, time.process_time))
+    snapshot_seconds = median(seconds(lambda: taker.take(0), 5, 2, time.process_time))
     scheduled = scheduled_steps(config.snapshot_every, config.steps)
     kept = len(kept_steps(scheduled, config.steps))
     size = next((run.path / "snapshots").iterdir()).stat().st_size
@@ -60,17 +60,6 @@ def _measure(config: RunConfig, folder: Path) -> str:
         f"| {1e3 * step_seconds:.1f} | {1e3 * snapshot_seconds:.0f} | {len(scheduled)} | {kept} "
         f"| {kept * size / 1e6:.1f} | {share:.1%} |"
     )
-
-
-def _processor_seconds(work: Callable[[], None], rounds: int) -> float:
-    work()
-    work()
-    times = []
-    for _ in range(rounds):
-        before = time.process_time()
-        work()
-        times.append(time.process_time() - before)
-    return median(times)
 
 
 if __name__ == "__main__":

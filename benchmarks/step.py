@@ -21,11 +21,12 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from benchmarks.timing import seconds
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BATCH, SIZE = 64, 64
@@ -82,7 +83,7 @@ def table(results: dict[str, list[dict[str, float | str]]]) -> str:
 def matrix_product() -> dict[str, float]:
     """What a product of two 2048x2048 matrices reaches, the best of twenty."""
     left, right = torch.randn(2, 2048, 2048)
-    return {"gflop_per_second": 2 * 2048**3 / 1e9 / min(_seconds(lambda: left @ right, 20, 3))}
+    return {"gflop_per_second": 2 * 2048**3 / 1e9 / min(seconds(lambda: left @ right, 20, 3))}
 
 
 def ours(latents: str, objective: str = "elbo") -> dict[str, float]:
@@ -242,18 +243,7 @@ def _gflop(latents: str) -> float:
 
 
 def _milliseconds(step: Callable[[], object]) -> dict[str, float]:
-    return {"milliseconds": 1e3 * statistics.median(_seconds(step, STEPS, WARM_UP))}
-
-
-def _seconds(work: Callable[[], object], count: int, warm_up: int) -> list[float]:
-    for _ in range(warm_up):
-        work()
-    times = []
-    for _ in range(count):
-        started_at = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started_at)
-    return times
+    return {"milliseconds": 1e3 * statistics.median(seconds(step, STEPS, WARM_UP))}
 
 
 def _in_a_process(python: str, variant: str, threads: int) -> dict[str, float | str]:

@@ -5,7 +5,7 @@ import re
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import streamlit as st
 
@@ -30,6 +30,9 @@ OUTPUTS: dict[DecoderOutput, str] = {
     "signed": "−1 to 1 (tanh)",
     "logits": "logits",
 }
+
+
+_Option = TypeVar("_Option", bound=str)
 
 
 def show_import() -> None:
@@ -89,7 +92,7 @@ def show_export(run: Run) -> None:
     )
 
 
-def _choose(label: str, options: dict[str, str], default: str, *, key: str) -> str:
+def _choose(label: str, options: dict[_Option, str], default: _Option, *, key: str) -> _Option:
     return st.segmented_control(
         label,
         list(options),

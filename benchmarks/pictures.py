@@ -1,0 +1,142 @@
+"""The pictures of the app in README.md, taken from the app.
+
+    python -m benchmarks.pictures [--runs FOLDER] [--only explore,train]
+
+Opens the shipped runs in a headless Chromium. The page Train is shown with the first run of the
+folder that has snapshots, and left out without one. Needs requirements-dev.txt and Chromium.
+"""
+
+import argparse
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.board_latency import served
+from benchmarks.tables import REPOSITORY
+from dvae_core.run import list_runs
+from ui.runs import OPENING_RUN
+
+PICTURES = REPOSITORY / "docs" / "images"
+HANDLE = "[data-testid^=latent-handle-]:visible"
+GAUSSIAN = "/?run=checkpoints/rooms-gaussian-factor"
+FRAMES, FRAME_MS = 40, 90
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: where to go, what to wait for, how large the window is."""
+
+    link: str
+    shows: str
+    size: tuple[int, int] = (1400, 1000)
+    scheme: str = "light"
+    before: Callable[[Page], None] | None = None
+
+
+def _open_compare(page: Page) -> None:
+    page.locator(HANDLE).first.wait_for()
+    page.get_by_role("link", name="Compare").click()
+
+
+SHOTS = {
+    "explore": Shot("/", HANDLE),
+    "explore-dark": Shot("/", HANDLE, scheme="dark"),
+    "explore-narrow": Shot("/", HANDLE, size=(390, 1200)),
+    "compare": Shot(GAUSSIAN, "[data-testid=stTable], .js-plotly-plot", before=_open_compare),
+    "factors": Shot(f"/factors?run={OPENING_RUN}", ".js-plotly-plot", size=(1400, 900)),
+    "select": Shot("/select?folder=checkpoints", ".js-plotly-plot"),
+    "method": Shot("/method", ".js-plotly-plot, svg[role=img]"),
+    "data": Shot("/data", "img"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=Path, help="folder of runs of one's own")
+    parser.add_argument("--only", help="which, by comma")
+    asked = parser.parse_args()
+    shots = dict(SHOTS)
+    watched = [run for run in list_runs(asked.runs) if run.snapshot_steps()] if asked.runs else []
+    if watched:
+        shots["train"] = Shot(f"/train?run=runs/{watched[0].id}", ".js-plotly-plot")
+    names = asked.only.split(",") if asked.only else [*shots, "drag"]
+    with (
+        sync_playwright() as playwright,
+        tempfile.TemporaryDirectory() as empty,
+        served(str(asked.runs or empty)) as address,
+    ):
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name in names:
+            if name == "drag":
+                take_drag(chromium, address)
+            else:
+                take(chromium, address, shots[name], PICTURES / f"{name}.png")
+            print(f"{name}: taken", flush=True)
+        chromium.close()
+
+
+def take(chromium: Browser, address: str, shot: Shot, path: Path) -> None:
+    """Open a page, wait until it has drawn itself, and keep what it shows."""
+    width, height = shot.size
+    page = chromium.new_page(
+        viewport={"width": width, "height": height},
+        color_scheme=shot.scheme,  # type: ignore[arg-type]
+    )
+    page.goto(address + shot.link)
+    if shot.before is not None:
+        shot.before(page)
+    page.locator(shot.shows).first.wait_for(timeout=120_000)
+    _settle(page)
+    page.screenshot(path=path)
+    page.close()
+    # A few hundred colours are as good for a page, at a third of the size.
+    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+
+
+def take_drag(chromium: Browser, address: str) -> None:
+    """The first handle, dragged from one end to the other and back."""
+    page = chromium.new_page(viewport={"width": 500, "height": 640})
+    page.goto(address)
+    handle = page.locator(HANDLE).first
+    handle.wait_for(timeout=120_000)
+    _settle(page)
+    board = page.get_by_test_id("latent-board").first
+    board.scroll_into_view_if_needed()
+    box, around = handle.bounding_box(), board.bounding_box()
+    track = page.locator("[data-testid^=latent-strip-]:visible").first.bounding_box()
+    assert box is not None
+    assert around is not None
+    assert track is not None
+    clip = {"x": around["x"], "y": around["y"], "width": around["width"], "height": 420}
+    y = box["y"] + box["height"] / 2
+    ways = [place / (FRAMES // 2) for place in range(FRAMES // 2)]
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    frames = []
+    for share in [*ways, *(1 - way for way in ways)]:
+        page.mouse.move(track["x"] + 12 + share * (track["width"] - 24), y)
+        page.wait_for_timeout(30)
+        frames.append(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB"))  # type: ignore[arg-type]
+    page.mouse.up()
+    page.close()
+    small = [frame.quantize(128) for frame in frames]
+    path = PICTURES / "drag.gif"
+    small[0].save(path, save_all=True, append_images=small[1:], duration=FRAME_MS, loop=0)
+
+
+def _settle(page: Page) -> None:
+    """Wait until no script runs and nothing moves any more."""
+    page.wait_for_timeout(1_500)
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="hidden", timeout=120_000)
+    page.wait_for_timeout(1_500)
+
+
+if __name__ == "__main__":
+    main()
