@@ -9,7 +9,6 @@ folder that has snapshots, and left out without one. Needs requirements-dev.txt 
 import argparse
 import io
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from ui.runs import OPENING_RUN
 
 PICTURES = REPOSITORY / "docs" / "images"
 HANDLE = "[data-testid^=latent-handle-]:visible"
-GAUSSIAN = "/?run=checkpoints/rooms-gaussian-factor"
 FRAMES, FRAME_MS = 40, 90
 
 
@@ -35,23 +33,15 @@ class Shot:
     shows: str
     size: tuple[int, int] = (1400, 1000)
     scheme: str = "light"
-    before: Callable[[Page], None] | None = None
-
-
-def _open_compare(page: Page) -> None:
-    page.locator(HANDLE).first.wait_for()
-    page.get_by_role("link", name="Compare").click()
 
 
 SHOTS = {
     "explore": Shot("/", HANDLE),
     "explore-dark": Shot("/", HANDLE, scheme="dark"),
     "explore-narrow": Shot("/", HANDLE, size=(390, 1200)),
-    "compare": Shot(GAUSSIAN, "[data-testid=stTable], .js-plotly-plot", before=_open_compare),
+    "compare": Shot("/compare", HANDLE),
     "factors": Shot(f"/factors?run={OPENING_RUN}", ".js-plotly-plot", size=(1400, 900)),
     "select": Shot("/select?folder=checkpoints", ".js-plotly-plot"),
-    "method": Shot("/method", ".js-plotly-plot, svg[role=img]"),
-    "data": Shot("/data", "img"),
 }
 
 
@@ -90,8 +80,6 @@ def take(chromium: Browser, address: str, shot: Shot, path: Path) -> None:
         color_scheme=shot.scheme,  # type: ignore[arg-type]
     )
     page.goto(address + shot.link)
-    if shot.before is not None:
-        shot.before(page)
     page.locator(shot.shows).first.wait_for(timeout=120_000)
     _settle(page)
     page.screenshot(path=path)
@@ -108,7 +96,6 @@ def take_drag(chromium: Browser, address: str) -> None:
     handle.wait_for(timeout=120_000)
     _settle(page)
     board = page.get_by_test_id("latent-board").first
-    board.scroll_into_view_if_needed()
     box, around = handle.bounding_box(), board.bounding_box()
     track = page.locator("[data-testid^=latent-strip-]:visible").first.bounding_box()
     assert box is not None

@@ -21,6 +21,7 @@ from ui.cached import st_information, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
 from ui.measuring import show_measuring
+from ui.routing import PAGES
 from ui.runs import choose_run, show_summary
 from ui.scores import describe_table, scores_table, show_scores
 from ui.starts import begin
@@ -55,7 +56,7 @@ def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, nam
         show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
         if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
             st.session_state[f"{there.address}-order"] = factor
-            st.switch_page("pages/explore.py")
+            st.switch_page(PAGES / "explore.py")
 
 
 def pick_from_chart() -> None:

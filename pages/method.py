@@ -11,6 +11,7 @@ from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.lessons_latents import show_cardinalities, show_families, show_gap, show_noise
 from ui.lessons_structure import show_circle_and_grid, show_factor, show_neighbourhoods
+from ui.routing import PAGES
 from ui.runs import describe, show_summary
 
 
@@ -66,4 +67,4 @@ with st.container(width=880):
         "reference implementation, repository david-friede/lddr. FactorVAE: Kim and Mnih, "
         "*Disentangling by Factorising*, ICML 2018. The words and the pictures are ours."
     )
-    st.page_link("pages/compare.py", label="See it on two models", icon=":material/compare:")
+    st.page_link(PAGES / "compare.py", label="See it on two models", icon=":material/compare:")

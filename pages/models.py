@@ -5,6 +5,7 @@ import streamlit as st
 from ui import state
 from ui.errors import errors_shown
 from ui.onnx_models import show_export, show_import, show_imported
+from ui.routing import PAGES
 from ui.runs import choose_run, show_summary
 
 st.subheader("A model of your own")
@@ -14,7 +15,7 @@ if made := st.session_state.get("model-imported"):
     if st.button("Slide it in Explore", icon=":material/tune:", key="model-explore"):
         state.choose_run(address)
         del st.session_state["model-imported"]
-        st.switch_page("pages/explore.py")
+        st.switch_page(PAGES / "explore.py")
 st.write(
     "A VAE that was trained elsewhere, in whatever framework, becomes a run like any other: export "
     "its two networks as ONNX files. docs/models.md has the recipes, ten lines each. Larger files "

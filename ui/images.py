@@ -40,7 +40,8 @@ def show_grid(grid: NDArray[np.uint8], caption: str, thumbnail: int = 64) -> Non
     """A grid of images, uint8 (rows, columns, H, W, C), each about `thumbnail` pixels wide."""
     picture = to_png(montage(grid), scale := max(1, thumbnail // grid.shape[3]))
     width = grid.shape[1] * (grid.shape[3] + 1) * scale
-    st.image(picture, caption, width=width, output_format="PNG")
+    with st.container(width=width):  # which a narrow window may shrink, unlike an image
+        st.image(picture, caption, width="stretch", output_format="PNG")
 
 
 def show_image(pixels: NDArray[np.uint8], caption: str, width: int = 128) -> None:

@@ -11,6 +11,7 @@ from dvae_core.training.extension import extend_run
 from dvae_core.trash import delete_run, deleted_id, restore_run
 from ui import state
 from ui.errors import errors_shown, plain
+from ui.routing import PAGES
 from ui.training_draft import take_record
 from ui.training_runs import ACTIVE
 from ui.training_view import forget_watched, is_shipped, plan_new, watch_run
@@ -49,7 +50,7 @@ def show_actions(address: str, entry: RunOverview) -> None:
             and st.button("Open in Explore", icon=":material/tune:", key="train-explore")
         ):
             state.choose_run(address)
-            st.switch_page("pages/explore.py")
+            st.switch_page(PAGES / "explore.py")
         if own and trained_here and entry.state not in ACTIVE:
             _show_extension(run)
         if trained_here:

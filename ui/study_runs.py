@@ -15,6 +15,7 @@ from dvae_core.selection.trends import summarize
 from ui import state
 from ui.cached_study import st_correlations
 from ui.errors import plain
+from ui.routing import PAGES
 from ui.study_choice import StudyChoice, score_label
 
 CHART_CONFIG = {
@@ -136,4 +137,4 @@ def _open(folder: str, found: StudyRun) -> None:
         st.error(plain(f"{found.id} has no weights yet: {found.state} at step {found.step:,}."))
     else:
         state.choose_run(f"{folder}/{found.id}")
-        st.switch_page("pages/explore.py")
+        st.switch_page(PAGES / "explore.py")
