@@ -11,7 +11,7 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation import evaluate, read_evaluation
 from dvae_core.evaluation.latent_profile import latent_profile
-from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
+from dvae_core.evaluation.results import EvaluationSettings, ProtocolName, metrics_named
 from dvae_core.run import SHIPPED_ROOT, Run, State, list_runs
 from dvae_core.training.trainer import train
 from tests.stopping import stop_after
@@ -68,7 +68,7 @@ def test_a_run_is_packed_when_it_is_finished_and_measured(
         pack(run, target)
     assert not target.exists()
     settings = EvaluationSettings(points=200, test_points=100, gap_batches=1)
-    metrics = ("mig", "modularity", "sap", "dci_fast", "infomec", "straight_through_gap")
+    metrics = metrics_named("mig,modularity,sap,dci_fast,infomec,straight_through_gap")
     dataset = load_dataset(config.dataset, config.image_size)
     for protocol in get_args(ProtocolName):
         known = read_evaluation(run)
