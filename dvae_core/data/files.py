@@ -32,6 +32,9 @@ _MAX_ANSWER_BYTES = 2**20
 _WORKER = "dvae_core.data.formats.worker"
 
 
+_ON_THE_OPEN_FILE = frozenset({"read", "read_whole", "limits", "next_mesh"})
+
+
 class Reader:
     """The child process; it is started on the first request, and anew after a file killed it.
 
@@ -117,7 +120,7 @@ class Reader:
             DataError: the file does not fit, or the child died over it.
         """
         request = {"operation": operation, "path": str(path), "seconds": seconds, **arguments}
-        process = self._running()
+        process = self._running(operation)
         try:
             answer, data = _exchange(process, request, self.memory_bytes)
         except (OSError, ValueError, KeyError, TypeError):
@@ -131,8 +134,11 @@ class Reader:
             raise DataError(f"{_shown(path)} cannot be read: {printable(answer['error'], 400)}")
         return answer, data
 
-    def _running(self) -> "subprocess.Popen[bytes]":
-        if self._process is not None and self._process.poll() is not None:
+    def _running(self, operation: str) -> "subprocess.Popen[bytes]":
+        # With a child that died the file is gone that it held open: a request about that file shall
+        # meet the dead one, and tell.
+        opens = operation not in _ON_THE_OPEN_FILE
+        if opens and self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
             self._process = start_child(_WORKER, self.memory_bytes)

@@ -288,7 +288,10 @@ def test_a_file_that_takes_too_long_ends_its_reader_which_starts_again(tmp_path:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSEGV"), reason="needs signals")
-def test_a_reader_that_crashes_is_told_in_one_line_and_starts_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dead_already", [False, True])
+def test_a_reader_that_crashes_is_told_in_one_line_and_starts_again(
+    tmp_path: Path, dead_already: bool
+) -> None:
     path = tmp_path / "set.npz"
     np.savez(path, images=IMAGES)
     before = set(psutil.Process().children())
@@ -296,6 +299,8 @@ def test_a_reader_that_crashes_is_told_in_one_line_and_starts_again(tmp_path: Pa
         file = reader.open_arrays(path, ("images",))
         (child,) = set(psutil.Process().children()) - before
         child.send_signal(signal.SIGSEGV)
+        if dead_already:
+            child.wait(10)
         with pytest.raises(DataError, match="kills its reader") as caught:
             file.read("images", 0, 3)
         assert len(str(caught.value).splitlines()) == 1
