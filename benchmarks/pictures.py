@@ -38,7 +38,6 @@ class Shot:
 SHOTS = {
     "explore": Shot("/", HANDLE),
     "explore-dark": Shot("/", HANDLE, scheme="dark"),
-    "explore-narrow": Shot("/", HANDLE, size=(390, 1200)),
     "compare": Shot("/compare", HANDLE),
     "factors": Shot(f"/factors?run={OPENING_RUN}", ".js-plotly-plot", size=(1400, 900)),
     "select": Shot("/select?folder=checkpoints", ".js-plotly-plot"),

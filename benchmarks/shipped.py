@@ -32,7 +32,7 @@ from dvae_core.files import new_folder
 from dvae_core.models.vae import VAE
 from dvae_core.row_log import RowLog
 from dvae_core.run import SHIPPED_ROOT, Run, State, list_runs
-from dvae_core.traversal import decode_codes, film_strip
+from dvae_core.traversal import film_strip, traverse_latent
 
 RESULTS = REPOSITORY / "docs" / "results.md"
 PICTURES = REPOSITORY / "docs" / "images"
@@ -214,9 +214,9 @@ def _typical_code(model: VAE, dataset: Dataset) -> Tensor:
 def _strip(model: VAE, code: Tensor, latent: int, profile: LatentProfile) -> Image.Image:
     values = profile.values[latent]
     spread = np.linspace(0, len(values) - 1, min(COLUMNS, len(values))).round().astype(int)
-    codes = code.repeat(len(spread), 1)
-    codes[:, latent] = torch.from_numpy(values[spread])
-    strip = film_strip(decode_codes(model, codes), gap=0)
+    strip = film_strip(
+        traverse_latent(model, code, latent, torch.from_numpy(values[spread])), gap=0
+    )
     image = Image.fromarray(strip[..., 0] if strip.shape[-1] == 1 else strip)
     return image.convert("RGB").resize((FRAME * len(spread), FRAME), Image.Resampling.NEAREST)
 

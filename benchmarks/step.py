@@ -22,13 +22,12 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
+from benchmarks.tables import REPOSITORY
 from benchmarks.timing import seconds
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 BATCH, SIZE = 64, 64
 STEPS, WARM_UP = 40, 8
 
