@@ -17,7 +17,7 @@ from ui.errors import errors_shown, plain
 from ui.images import show_image
 from ui.runs import choose_run, show_summary
 from ui.starts import begin, choose_start
-from ui.state import Exploration
+from ui.state import Exploration, set_widget, when_changed
 from ui.takeaways import show_takeaways
 from ui.walks import show_interpolation, show_pair
 
@@ -132,12 +132,11 @@ with errors_shown():
                 key=f"{address}-order",
             )
         if model.latents.num_categories is not None:
-            hard_key = f"{address}-hard"
-            st.session_state[hard_key] = there.hard
+            hard_key = set_widget(f"{address}-hard", there.hard)
             st.toggle(
                 "Snap to the most likely category",
                 key=hard_key,
-                on_change=lambda: there.begin_hard(st.session_state[hard_key]),
+                on_change=when_changed(hard_key, there.begin_hard),
                 help="Off: the start's code is the expectation of each latent's posterior, which "
                 "may lie between two categories. On: the value of its most likely category.",
             )

@@ -23,13 +23,13 @@ def choose_run() -> tuple[str, Run] | None:
     addresses = list(runs)
     opening = OPENING_RUN if OPENING_RUN in runs else addresses[0]
     chosen = state.current_address(runs) or opening
-    st.session_state["run-choice"] = chosen
+    key = state.set_widget("run-choice", chosen)
     st.sidebar.selectbox(
         "Run",
         addresses,
         format_func=describe,
-        key="run-choice",
-        on_change=lambda: state.choose_run(st.session_state["run-choice"]),
+        key=key,
+        on_change=state.when_changed(key, state.choose_run),
         help="Shipped runs and those of your own folder. Type to search.",
     )
     state.choose_run(chosen)

@@ -1,6 +1,7 @@
 """Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from dvae_core.models.vae import VAE
 from dvae_core.reconstruction import encode_image, read_image
 from dvae_core.traversal import to_pixels
 from ui.errors import errors_shown, plain
-from ui.state import Exploration, Start
+from ui.state import Exploration, Start, set_widget, when_changed
 
 KINDS = {"data": "Data set", "upload": "Your image", "prior": "Prior"}
 
@@ -121,22 +122,26 @@ def _change_kind(there: Exploration, dataset: Dataset | None, key: str) -> None:
 
 def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
     kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
-    begun = there.start if there.start and there.start.kind == kind else first_start(dataset)
+
+    def current() -> Start:
+        return there.start if there.start and there.start.kind == kind else first_start(dataset)
+
+    begun = current()
     numbers = begun.numbers
     if dataset.factor_sizes:
         names, sizes = dataset.factor_names, dataset.factor_sizes
     else:
         names, sizes = ("image",), (len(dataset),)
 
-    widgets = [f"{key}-number-{place}" for place in range(len(names))]
+    def pick(place: int, value: int) -> None:
+        now = current().numbers
+        there.begin(Start(kind, (*now[:place], value, *now[place + 1 :])))
 
-    def pick() -> None:
-        there.begin(Start(kind, tuple(int(st.session_state[widget]) for widget in widgets)))
-
-    for widget, name, size, value in zip(widgets, names, sizes, numbers, strict=True):
-        st.session_state[widget] = value
+    for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
         if size > 1:
-            st.slider(plain(name), 0, size - 1, key=widget, on_change=pick)
+            widget = set_widget(f"{key}-number-{place}", numbers[place])
+            pick_here = when_changed(widget, partial(pick, place))
+            st.slider(plain(name), 0, size - 1, key=widget, on_change=pick_here)
 
     def step(by: int) -> None:
         index = (_index_of(numbers, dataset) + by) % len(dataset)

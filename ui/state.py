@@ -8,9 +8,9 @@ another person the same image, and the browser's Back goes to the code before.
 import math
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -108,11 +108,40 @@ def exploration(address: str) -> Exploration:
     return explorations.setdefault(address, Exploration(address))
 
 
-def set_widget(key: str, value: object) -> None:
-    """Give a widget its value before it is drawn. One that has it is left alone: setting it would
-    overwrite what a person enters at this moment."""
-    if key not in st.session_state or st.session_state[key] != value:
+def set_widget(name: str, value: object) -> str:
+    """Give a widget its value before it is drawn.
+
+    Returns:
+        The widget's key. One that has its value keeps it: setting it again would overwrite what a
+        person enters at this moment. One whose value was changed by another hand than its own gets
+        another key, and so is another widget: a browser that has not heard of the change goes on to
+        tell the old value beside whatever a person enters next, and it would be taken for a choice.
+    """
+    number, key = _widgets().get(name, (0, name))
+    if key in st.session_state and st.session_state[key] != value:
+        number += 1
+        key = f"{name}-{number}"
+    _widgets()[name] = number, key
+    if key not in st.session_state:
         st.session_state[key] = value
+    return key
+
+
+def when_changed(key: str, take: Callable[[Any], None]) -> Callable[[], None]:
+    """What a widget of `set_widget` is to do on a change: `take` gets its value. What a browser
+    tells of a widget that was replaced meanwhile is ignored."""
+
+    def hear() -> None:
+        if any(key == current for _, current in _widgets().values()):
+            take(st.session_state[key])
+
+    return hear
+
+
+def _widgets() -> dict[str, tuple[int, str]]:
+    """How often each widget was replaced, and the key of the one that is drawn now."""
+    widgets: dict[str, tuple[int, str]] = st.session_state.setdefault("widgets", {})
+    return widgets
 
 
 def current_address(known: Collection[str]) -> str | None:

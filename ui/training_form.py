@@ -1,6 +1,6 @@
 """The form of a new run, made from the config classes: what they can say, it can ask."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,7 +11,7 @@ from dvae_core.data import dataset_states
 from dvae_core.data.cardinalities import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from ui.errors import errors_shown
-from ui.state import set_widget
+from ui.state import set_widget, when_changed
 from ui.training_draft import draft, settings_of_preset, take_preset
 
 # Three groups in the order of a thought; all other settings are for those who look for them.
@@ -48,13 +48,13 @@ def show_form() -> None:
     """All settings that matter for the family and the objective in hand."""
     settings = draft()
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
-    set_widget("train-preset", preset)
+    key = set_widget("train-preset", preset)
     st.segmented_control(
         "Begin with",
         list(PRESETS),
         format_func=lambda name: {"quick": "quick: minutes", "paper": "paper: days"}[name],
-        key="train-preset",
-        on_change=_begin_with_preset,
+        key=key,
+        on_change=when_changed(key, _begin_with_preset),
         help="Sets everything below. Change what you like afterwards.",
     )
     heeded = settings_of(settings["objective"], settings["latents"])
@@ -86,41 +86,40 @@ def _show_row(names: Iterable[str]) -> None:
 def _show_setting(name: str) -> None:
     """The widget that the type of a setting asks for, at the value in hand."""
     field = RunConfig.model_fields[name]
-    key = f"train-{name}"
+    value = draft()[name]
+    kind = field.annotation
+    is_tuple = get_origin(kind) is tuple
+    key = set_widget(f"train-{name}", " ".join(map(str, value)) if is_tuple else value)
     limits = _limits(name)
+
+    def keep(value: Any) -> None:
+        if value is not None:
+            draft()[name] = _parse_numbers(value) if is_tuple else value
+
     options: dict[str, Any] = {
         "label": LABELS.get(name, name.replace("_", " ").capitalize()),
         "key": key,
         "help": _help(field.description or "", limits),
-        "on_change": _keep,
-        "args": (name, key, lambda value: value),
+        "on_change": when_changed(key, keep),
         "width": 220,
     }
-    value = draft()[name]
-    kind = field.annotation
     if name == "dataset":
         ready = [info.name for info in _dataset_states() if info.state == "ready"]
         choices = ready if value in ready else [*ready, value]
-        set_widget(key, value)
         st.selectbox(options=choices, **options)
     elif get_origin(kind) is Literal:
-        set_widget(key, value)
         st.selectbox(
             options=get_args(kind),
             format_func=lambda value: NAMES.get(value, str(value)),
             **options,
         )
     elif kind is bool:
-        set_widget(key, value)
         st.toggle(**options)
-    elif get_origin(kind) is tuple:
-        set_widget(key, " ".join(map(str, value)))
-        options["args"] = (name, key, _parse_numbers)
+    elif is_tuple:
         st.text_input(placeholder="none", **options)
     else:
         low, high = limits
         is_whole = kind is not float
-        set_widget(key, value)
         st.number_input(
             min_value=int(low) if is_whole else low,
             max_value=int(high) if is_whole else high,
@@ -131,15 +130,9 @@ def _show_setting(name: str) -> None:
         )
 
 
-def _keep(name: str, key: str, parse: Callable[[Any], Any]) -> None:
-    value = parse(st.session_state[key])
-    if value is not None:
-        draft()[name] = value
-
-
-def _begin_with_preset() -> None:
-    if st.session_state["train-preset"]:
-        take_preset(st.session_state["train-preset"])
+def _begin_with_preset(name: str | None) -> None:
+    if name is not None:
+        take_preset(name)
 
 
 def _take_cardinalities() -> None:

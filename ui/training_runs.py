@@ -16,7 +16,7 @@ from dvae_core.jobs import (
 from dvae_core.run import State, list_runs, run_roots
 from dvae_core.training.estimate import duration_in_words
 from ui.errors import errors_shown, plain
-from ui.state import set_widget
+from ui.state import set_widget, when_changed
 from ui.training_view import SHIPPED, watch
 
 REFRESH_SECONDS = 2.0
@@ -109,20 +109,18 @@ def _watch_row(name: str, entries: list[RunOverview]) -> None:
 
 
 def _show_queue(root: Path) -> None:
+    def keep(number: int) -> None:
+        with errors_shown():
+            set_trainings_at_once(root, number)
+
     with st.popover("Queue", icon=":material/low_priority:"):
-        set_widget("train-at-once", trainings_at_once(root))
+        key = set_widget("train-at-once", trainings_at_once(root))
         st.number_input(
             "Trainings at once",
             min_value=1,
             max_value=16,
-            key="train-at-once",
-            on_change=_set_at_once,
-            args=(root,),
+            key=key,
+            on_change=when_changed(key, keep),
             help="Others wait, and start as soon as there is room, whether or not this page is "
             "open. Several at once share the cores of this machine.",
         )
-
-
-def _set_at_once(root: Path) -> None:
-    with errors_shown():
-        set_trainings_at_once(root, st.session_state["train-at-once"])

@@ -11,7 +11,7 @@ from dvae_core.run import Run
 from dvae_core.sheets import traversal_sheet
 from dvae_core.snapshot import Snapshot
 from ui.images import montage, to_png
-from ui.state import set_widget
+from ui.state import set_widget, when_changed
 
 CHART_CONFIG = {
     "displaylogo": False,
@@ -67,16 +67,15 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
 
 def _choose_step(address: str, steps: list[int]) -> int:
     """The newest step, unless a person has chosen an earlier one that is still kept."""
-    chosen, key = f"{address}-snapshot", "train-snapshot"
+    chosen = f"{address}-snapshot"
     step = st.session_state.get(chosen)
     if step not in steps:
         step = steps[-1]
     if len(steps) == 1:
         return step
-    set_widget(key, step)
+    key = set_widget("train-snapshot", step)
 
-    def keep() -> None:
-        value = st.session_state[key]
+    def keep(value: int) -> None:
         st.session_state[chosen] = None if value == steps[-1] else value
 
     return st.select_slider(
@@ -84,7 +83,7 @@ def _choose_step(address: str, steps: list[int]) -> int:
         steps,
         format_func=lambda step: f"step {step:,}",
         key=key,
-        on_change=keep,
+        on_change=when_changed(key, keep),
         help="At the right end the newest is shown, and followed as the training goes on.",
     )
 

@@ -12,13 +12,13 @@ from dvae_core.training.estimate import duration_in_words
 from dvae_core.training.trainer import choose_device
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
-from ui.state import set_widget
+from ui.state import set_widget, when_changed
 from ui.training_draft import FIRST_PRESET, config_of, draft, settings_of_preset
 from ui.training_estimate import await_estimate, in_words
 from ui.training_view import watch_run
 
 FAMILIES: tuple[str, ...] = get_args(ModelConfig.model_fields["latents"].annotation)
-_NAME = "train-name"
+_NAME = "train-given-name"
 
 
 def show_start() -> None:
@@ -28,10 +28,11 @@ def show_start() -> None:
     except ConfigError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    _propose_name(config)
+    key = set_widget("train-name", st.session_state.get(_NAME) or _free_name(config))
     st.text_input(
         "Name of the run",
-        key=_NAME,
+        key=key,
+        on_change=when_changed(key, _keep_name),
         max_chars=64,
         width=460,
         help="Its folder is called so. 1 to 64 of a-z, 0-9, _ and -.",
@@ -44,12 +45,14 @@ def show_start() -> None:
             type="primary",
             key="train-start",
             on_click=_start_draft,
+            args=(key,),
         )
         st.button(
             "Train both families",
             icon=":material/compare:",
             key="train-start-both",
             on_click=_start_both,
+            args=(key,),
             help="Two runs of the same settings, one after the other: categorical and Gaussian "
             "latents.",
         )
@@ -78,12 +81,9 @@ def _free_name(config: RunConfig) -> str:
     return free_path(own_root(), plain_name[:64]).name
 
 
-def _propose_name(config: RunConfig) -> None:
-    """Follow the settings with the name, until a person gives one."""
-    proposed = _free_name(config)
-    if st.session_state.get(_NAME) in (None, "", st.session_state.get("train-proposed")):
-        set_widget(_NAME, proposed)
-    st.session_state["train-proposed"] = proposed
+def _keep_name(name: str) -> None:
+    """Until a person gives a name, it follows the settings."""
+    st.session_state[_NAME] = name
 
 
 def _start_first(name: str, config: RunConfig) -> None:
@@ -91,14 +91,14 @@ def _start_first(name: str, config: RunConfig) -> None:
         _start({name: config})
 
 
-def _start_draft() -> None:
+def _start_draft(name_key: str) -> None:
     with errors_shown():
-        _start({st.session_state[_NAME]: config_of(draft())})
+        _start({st.session_state[name_key]: config_of(draft())})
 
 
-def _start_both() -> None:
+def _start_both(name_key: str) -> None:
     with errors_shown():
-        settings, name = draft(), st.session_state[_NAME]
+        settings, name = draft(), st.session_state[name_key]
         if settings["latents"] not in name:
             name = f"{name}-{settings['latents']}"
         _start(

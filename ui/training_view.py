@@ -21,15 +21,15 @@ def choose_view() -> Literal["runs", "new"]:
     """Whether the runs are looked at or a new one is planned."""
     state.read_view(PAGE, NAMES)
     view = _view().get("view", "")
-    state.set_widget("train-view", view if view in VIEWS else "runs")
+    key = state.set_widget("train-view", view if view in VIEWS else "runs")
     chosen = st.segmented_control(
         "Look at",
         list(VIEWS),
         format_func=VIEWS.__getitem__,
-        key="train-view",
+        key=key,
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: _show(st.session_state["train-view"]),
+        on_change=state.when_changed(key, _show),
     )
     if chosen == "new":
         state.write_view(PAGE, {**_view(), "view": "new"})
@@ -49,15 +49,15 @@ def choose_watched() -> tuple[str, Run] | None:
         )
     if address not in runs:
         address = _most_interesting(runs)
-    state.set_widget("train-run", address)
+    key = state.set_widget("train-run", address)
     st.sidebar.selectbox(
         "Run",
         list(runs),
         index=None if address is None else 0,
         format_func=describe,
         placeholder="choose one",
-        key="train-run",
-        on_change=lambda: watch(st.session_state["train-run"]),
+        key=key,
+        on_change=state.when_changed(key, watch),
         help="Your own runs and those that are shipped. Type to search.",
     )
     if address is None:
@@ -71,15 +71,15 @@ def choose_compared(address: str) -> dict[str, Run]:
     """Other runs whose curves are laid over those of the run in hand, by address."""
     runs = {other: run for other, run in all_runs() if other != address}
     wanted = [other for other in _view().get("with", "").split(",") if other in runs]
-    state.set_widget("train-with", wanted[:MAX_COMPARED])
+    key = state.set_widget("train-with", wanted[:MAX_COMPARED])
     chosen = st.sidebar.multiselect(
         "Compare its curves with",
         list(runs),
         format_func=describe,
         max_selections=MAX_COMPARED,
         placeholder="no other run",
-        key="train-with",
-        on_change=_compare,
+        key=key,
+        on_change=state.when_changed(key, _compare),
     )
     link = {"run": address}
     if chosen:
@@ -141,5 +141,5 @@ def _show(view: str) -> None:
     _set({**_view(), "view": view if view == "new" else ""})
 
 
-def _compare() -> None:
-    _set({**_view(), "with": ",".join(st.session_state["train-with"])})
+def _compare(addresses: list[str]) -> None:
+    _set({**_view(), "with": ",".join(addresses)})
