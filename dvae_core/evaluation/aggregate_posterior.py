@@ -1,10 +1,11 @@
 """The aggregate posterior: what all images of a data set together make of each latent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 
 _BATCH = 256
@@ -22,8 +23,15 @@ def aggregate_density(model: VAE, images: Tensor, rows: Sequence[Tensor]) -> lis
         images: (B, C, H, W), drawn from the data set.
         rows: points at which to measure each latent, N times (P_j,).
     """
-    totals = [torch.zeros_like(row) for row in rows]
-    for batch in images.split(_BATCH):
-        for total, density in zip(totals, model.encode(batch).density(rows), strict=True):
+    return mean_density((model.encode(batch) for batch in images.split(_BATCH)), rows)
+
+
+def mean_density(posteriors: Iterable[Posterior], rows: Sequence[Tensor]) -> list[Tensor]:
+    """As `aggregate_density`, of posteriors at hand, batch by batch (B, N)."""
+    totals, count = [torch.zeros_like(row) for row in rows], 0
+    for posterior in posteriors:
+        densities = posterior.density(rows)
+        for total, density in zip(totals, densities, strict=True):
             total += density.sum(0)  # (B, P_j) -> (P_j,)
-    return [total / len(images) for total in totals]
+        count += len(densities[0])
+    return [total / count for total in totals]

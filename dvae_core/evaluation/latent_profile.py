@@ -9,13 +9,14 @@ from torch import Tensor
 
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.aggregate_posterior import aggregate_density
+from dvae_core.evaluation.aggregate_posterior import mean_density
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL
 from dvae_core.evaluation.mutual_information import measure_information
 from dvae_core.models.vae import VAE
 from dvae_core.traversal import decode_codes, traversal_rows
 
 NUM_IMAGES = 1024
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def latent_profile(
         images = decode_codes(model, model.latents.sample_prior(num_images, generator))
     elif dataset.factor_sizes:
         factors = dataset.sample_factors(num_images, generator)
-        images = dataset.images(factors, generator)
+        images = torch.cat([dataset.images(part, generator) for part in factors.split(_BATCH)])
     else:
         images = dataset.sample_images(num_images, generator)
-    posteriors = [model.encode(batch) for batch in images.split(256)]
+    posteriors = [model.encode(batch) for batch in images.split(_BATCH)]
     codes = torch.cat([posterior.mean_code() for posterior in posteriors])
     kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
     rows = traversal_rows(model, span, codes)
@@ -100,7 +101,7 @@ def latent_profile(
     return LatentProfile(
         span=span,
         values=_arrays(rows),
-        aggregate=_arrays(aggregate_density(model, images, rows)),
+        aggregate=_arrays(mean_density(posteriors, rows)),
         kl=kl.cpu().numpy(),
         factor_names=factor_names,
         information=information,

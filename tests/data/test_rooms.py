@@ -195,6 +195,24 @@ def test_small_images_are_pooled_large_ones(rooms: Rooms) -> None:
     assert torch.equal(Rooms(image_size=32).images(factors), expected)
 
 
+def test_views_are_cast_once_and_kept(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -> None:
+    factors = torch.tensor([[1, 6, 0, 5, 0, 4]])
+    cast = Rooms().images(factors)
+    monkeypatch.setattr("dvae_core.data.rooms._render_layers", None)
+    assert torch.equal(Rooms().images(factors), cast)
+
+
+def test_views_are_cast_again_where_none_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch, data_folder: Path
+) -> None:
+    factors = torch.tensor([[1, 6, 0, 5, 0, 4]])
+    cast = Rooms().images(factors)
+    no_folder = data_folder / "file"
+    no_folder.write_text("")
+    monkeypatch.setenv("DVAE_DATA", str(no_folder))
+    assert torch.equal(Rooms().images(factors), cast)
+
+
 def test_another_image_size_is_refused() -> None:
     with pytest.raises(DataError, match="32 or 64 pixels, not of 128"):
         Rooms(image_size=128)
