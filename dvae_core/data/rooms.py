@@ -361,7 +361,8 @@ class Rooms(Dataset):
 
     Shape, scale and orientation make 480 views. All are ray cast when the first image is asked for
     and kept as layers of shares and light (28 MB), in the folder `cache` of the data folder too,
-    where it can be written; an image is a view that has been given its colours. The mean absolute difference to the 53 published frames is 0.008.
+    where it can be written; an image is a view that has been given its colours. The mean absolute
+    difference to the 53 published frames is 0.008.
 
     Args:
         image_size: 64 or 32 pixels.

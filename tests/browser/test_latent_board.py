@@ -339,7 +339,7 @@ class Board:
                 const { default: mount } = await import(url);
                 window.sent = [];
                 const setTriggerValue = (name, value) => sent.push(structuredClone(value));
-                window.give = (data) => mount({ data, parentElement, setTriggerValue });
+                window.give = (data) => mount({ data: [data], parentElement, setTriggerValue });
             }""",
             SCRIPT.read_text(encoding="utf-8"),
         )

@@ -31,7 +31,7 @@ export default function latentBoard({ data, parentElement, setTriggerValue }) {
   // that was overtaken while it loaded: only the clean-up of the last call means it.
   const mount = ++board.mounts;
   board.send = (event) => setTriggerValue("release", event);
-  board.receive(data);
+  board.receive(data?.[0]);
   return () => {
     if (mount !== board.mounts) return;
     board.remove();
