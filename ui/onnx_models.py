@@ -61,10 +61,15 @@ def show_import() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             dataset = st.selectbox("It was trained on", ready, key="model-dataset", width=220)
             name = st.text_input("Name", placeholder="mine", key="model-name", width=220)
-            asked = st.form_submit_button("Import", type="primary", key="model-import")
-        if asked and decoder is None:
-            st.error("Choose a decoder first.")
-        elif asked and decoder is not None:
+            asked = st.form_submit_button(
+                "Import",
+                type="primary",
+                key="model-import",
+                # A click that overtakes the upload would be lost.
+                disabled=decoder is None,
+                help="Choose a decoder first." if decoder is None else None,
+            )
+        if asked and decoder is not None:
             with errors_shown(), st.spinner("Checking the files …"):
                 _import(name, encoder, decoder, latents, dataset, layout, categories, values)
 
