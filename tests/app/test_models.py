@@ -70,7 +70,6 @@ def test_categories_of_other_values_are_uploaded(open_app: OpenApp, own_folders:
         ("mine", {"decoder": b"no model"}, "no ONNX file"),
         ("mine", {"encoder": graphs.encoder((4, 4)), "decoder": graphs.decoder(3)}, "3 latents"),
         ("../mine", {"decoder": graphs.decoder()}, "cannot name a run"),
-        ("mine", {}, "Choose a decoder"),
         ("mine", {"decoder": graphs.decoder(shape=(3, 32, 32))}, "are grey"),
     ],
 )
@@ -82,6 +81,17 @@ def test_what_does_not_fit_is_one_line_and_the_page_lives(
     (error,) = app.error
     assert complaint in error.value.replace("\\", "")
     assert not list(own_folders.rglob("decoder.onnx"))
+
+
+def test_without_a_decoder_no_import_is_offered(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert app.button(key="model-import").disabled
+    encoder = graphs.encoder().SerializeToString()
+    app.file_uploader(key="model-encoder-0").set_value(("encoder.onnx", encoder, "")).run()
+    assert app.button(key="model-import").disabled
+    decoder = graphs.decoder().SerializeToString()
+    app.file_uploader(key="model-decoder-0").set_value(("decoder.onnx", decoder, "")).run()
+    assert not app.button(key="model-import").disabled
 
 
 def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
