@@ -336,8 +336,8 @@ def _render_layers(device: torch.device) -> Tensor:
 
 
 def _views(device: torch.device) -> Tensor:
-    """`_render_layers`, from the cache of the data folder where they were kept: that takes a
-    twentieth of the time. Where nothing can be kept they are cast again."""
+    """`_render_layers`, from the cache of the data folder where they were kept, which is far
+    quicker. Where nothing can be kept they are cast again."""
     shape = (480, 7, _SIZE, _SIZE, 2)  # the bytes of float16
     try:
         kept = cached_array(

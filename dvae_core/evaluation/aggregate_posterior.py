@@ -6,28 +6,19 @@ import torch
 from torch import Tensor
 
 from dvae_core.models.latents import Posterior
-from dvae_core.models.vae import VAE
-
-_BATCH = 256
 
 
 @torch.inference_mode()
-def aggregate_density(model: VAE, images: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
+def aggregate_density(posteriors: Iterable[Posterior], rows: Sequence[Tensor]) -> list[Tensor]:
     """Mean over images of the posterior's density, float32 N times (P_j,).
 
     For categorical latents the probability of the category nearest to each value, for Gaussian
     ones the density at it.
 
     Args:
-        model: on the device of the images.
-        images: (B, C, H, W), drawn from the data set.
+        posteriors: of images drawn from the data set, in batches of any size, at least one.
         rows: points at which to measure each latent, N times (P_j,).
     """
-    return mean_density((model.encode(batch) for batch in images.split(_BATCH)), rows)
-
-
-def mean_density(posteriors: Iterable[Posterior], rows: Sequence[Tensor]) -> list[Tensor]:
-    """As `aggregate_density`, of posteriors at hand, batch by batch (B, N)."""
     totals, count = [torch.zeros_like(row) for row in rows], 0
     for posterior in posteriors:
         densities = posterior.density(rows)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dvae_core.data.base import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.aggregate_posterior import mean_density
+from dvae_core.evaluation.aggregate_posterior import aggregate_density
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL
 from dvae_core.evaluation.mutual_information import measure_information
 from dvae_core.models.vae import VAE
@@ -101,7 +101,7 @@ def latent_profile(
     return LatentProfile(
         span=span,
         values=_arrays(rows),
-        aggregate=_arrays(mean_density(posteriors, rows)),
+        aggregate=_arrays(aggregate_density(posteriors, rows)),
         kl=kl.cpu().numpy(),
         factor_names=factor_names,
         information=information,

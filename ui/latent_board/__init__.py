@@ -190,8 +190,8 @@ def latent_board(
 
     _mount(
         key=key,
-        # In a list, since a dict would be searched for tables, by pandas, which takes a third of a
-        # second to import.
+        # In a list: a dict would be searched for tables, by pandas, whose import the first board
+        # would wait for.
         data=[{**board_data(rows, frames, exchange, label), "test_id": test_id}],
         # A trigger and not a state: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
