@@ -12,7 +12,7 @@ import streamlit as st
 async def preloading(app: st.App) -> AsyncIterator[None]:
     """Read the library while the first browser still reads the frontend: either takes a second."""
     reading = asyncio.create_task(
-        asyncio.to_thread(import_module, "dvae_core.evaluation.latent_profile")
+        asyncio.to_thread(import_module, "dvae_core.analysis.latent_profile")
     )
     yield
     await reading

@@ -27,7 +27,7 @@ from playwright.sync_api import Page, WebSocket, sync_playwright
 from benchmarks.tables import REPOSITORY
 from dvae_core.config import RunConfig, available_cores
 from dvae_core.jobs import find_training, queue_training, stop_training
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 
 RUNS = {"grey": "circles", "rgb": "color_sprites"}
 # Resolves with the milliseconds from the next release to the answer on the screen.

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from dvae_core.config import RunConfig
-from dvae_core.evaluation import read_evaluation
-from dvae_core.run import Run, list_runs
+from dvae_core.evaluation.results import read_evaluation
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run
 
 SCORES = ("mig", "kl", "reconstruction")
 

@@ -15,12 +15,12 @@ import torch
 
 from benchmarks.plain import PlainDecoder
 from benchmarks.timing import seconds
+from dvae_core.analysis.traversal import decode_codes, to_pixels, traversal_rows, traverse_all
 from dvae_core.config import ModelConfig
 from dvae_core.data import load_dataset
-from dvae_core.memory import keep_freed_memory
 from dvae_core.models.vae import VAE, build_model
-from dvae_core.run import SHIPPED_ROOT, list_runs
-from dvae_core.traversal import decode_codes, to_pixels, traversal_rows, traverse_all
+from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
+from dvae_core.system.memory import keep_freed_memory
 from ui.latent_board import encode_frames
 
 FRAMES = 640

@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dvae_core.analysis.axis_angles import factor_grid, factor_plane
+from dvae_core.analysis.rotation import costs_by_angle, round_normal, uniform_grid
 from dvae_core.data import load_dataset
-from dvae_core.evaluation import mig
-from dvae_core.evaluation.axis_angles import factor_grid, factor_plane
+from dvae_core.evaluation.inputs import Subject
+from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.results import EvaluationSettings
-from dvae_core.evaluation.seeds import FAMILIES, read_seed_scores
-from dvae_core.evaluation.subject import Subject
-from dvae_core.latent_plane import PlanePicture, draw_plane, side_by_side
-from dvae_core.rotation import costs_by_angle, round_normal, uniform_grid
-from dvae_core.run import SHIPPED_ROOT, Run, list_runs
+from dvae_core.figures.latent_plane import PlanePicture, draw_plane, side_by_side
+from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
+from dvae_core.runs.run import Run
+from dvae_core.selection.seeds import FAMILIES, read_seed_scores
 
 SHOWN_DEGREES = (0, 15, 30, 45)
 NUM_CATEGORIES = 16

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from dvae_core.evaluation import mig, read_evaluation
-from dvae_core.run import Run
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.results import read_evaluation
+from dvae_core.runs.run import Run
 
 STEPS = "300"
 

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.board_latency import served
 from benchmarks.tables import REPOSITORY
-from dvae_core.run import list_runs
-from ui.runs import OPENING_RUN
+from dvae_core.runs.catalog import list_runs
+from ui.run_picker import OPENING_RUN
 
 PICTURES = REPOSITORY / "docs" / "images"
 HANDLE = "[data-testid^=latent-handle-]:visible"

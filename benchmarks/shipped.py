@@ -21,18 +21,18 @@ from plotly.colors import sample_colorscale
 from torch import Tensor
 
 from benchmarks.tables import REPOSITORY, markdown, replace_table
+from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
+from dvae_core.analysis.traversal import film_strip, traverse_latent
 from dvae_core.data import load_dataset
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import RunError
-from dvae_core.evaluation import read_evaluation
-from dvae_core.evaluation.latent_profile import LatentProfile, latent_profile
-from dvae_core.evaluation.results import Evaluation, ProtocolName
-from dvae_core.figures import COLOR_SCALE
-from dvae_core.files import new_folder
+from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
+from dvae_core.figures.style import COLOR_SCALE
 from dvae_core.models.vae import VAE
-from dvae_core.row_log import RowLog
-from dvae_core.run import SHIPPED_ROOT, Run, State, list_runs
-from dvae_core.traversal import film_strip, traverse_latent
+from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
+from dvae_core.runs.row_log import RowLog
+from dvae_core.runs.run import Run, State
+from dvae_core.system.files import new_folder
 
 RESULTS = REPOSITORY / "docs" / "results.md"
 PICTURES = REPOSITORY / "docs" / "images"

@@ -17,8 +17,8 @@ import torch
 from benchmarks.timing import seconds
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
-from dvae_core.memory import keep_freed_memory
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
+from dvae_core.system.memory import keep_freed_memory
 from dvae_core.training.snapshots import SnapshotTaker, kept_steps, scheduled_steps
 from dvae_core.training.trainer import Training, thread_count
 

@@ -87,7 +87,7 @@ def matrix_product() -> dict[str, float]:
 
 def ours(latents: str, objective: str = "elbo") -> dict[str, float]:
     """The step of `Training.advance`."""
-    from dvae_core.memory import keep_freed_memory
+    from dvae_core.system.memory import keep_freed_memory
 
     keep_freed_memory()  # as the command line does
     training = _training(latents, objective)

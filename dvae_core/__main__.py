@@ -13,14 +13,14 @@ from typing import Any
 import tyro
 
 from dvae_core.commands.data import DATA_COMMANDS
-from dvae_core.commands.measuring import MEASURING_COMMANDS
+from dvae_core.commands.evaluation import MEASURING_COMMANDS
 from dvae_core.commands.models import MODEL_COMMANDS
 from dvae_core.commands.runs import RUN_COMMANDS
 from dvae_core.commands.sweep import sweep
 from dvae_core.commands.training import training_commands
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, CoreError, TrainingError
-from dvae_core.interruptions import INTERRUPTED
+from dvae_core.system.processes import INTERRUPTED
 
 
 def main(arguments: list[str] | None = None) -> int:

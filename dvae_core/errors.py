@@ -31,3 +31,9 @@ class EvaluationError(CoreError):
 
 class ModelError(CoreError):
     """A model from elsewhere is not what is read here, or lacks the part that was asked for."""
+
+
+def printable(text: object, limit: int = 60) -> str:
+    """One line of at most `limit` characters, with nothing in it that could steer a terminal."""
+    line = "".join(c if c.isprintable() else "?" for c in str(text))
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from dvae_core.evaluation import ProtocolName, read_evaluation
-from dvae_core.evaluation.axis_angles import FactorGrid
-from dvae_core.evaluation.seeds import SeedScores, read_seed_scores
+from dvae_core.analysis.axis_angles import FactorGrid
+from dvae_core.evaluation.results import ProtocolName, read_evaluation
+from dvae_core.selection.seeds import SeedScores, read_seed_scores
 from ui.cached import st_load_dataset
-from ui.comparing import MATCHES, Comparison, choose_sides, open_comparison
+from ui.compare.boards import show_boards, show_information
+from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
+from ui.compare.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
+from ui.compare.rotation import show_turning
+from ui.compare.seeds import choose_folder, folders_of_seeds, show_seeds
 from ui.errors import errors_shown, plain
-from ui.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
-from ui.score_differences import differences_table, show_differences
-from ui.seeds import choose_folder, folders_of_seeds, show_seeds
-from ui.starts import choose_start
-from ui.turning import show_turning
-from ui.two_boards import show_boards, show_information
+from ui.score_tables import differences_table, show_differences
+from ui.start_picker import choose_start
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "native")
 

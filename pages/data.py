@@ -7,12 +7,11 @@ import pandas as pd
 import streamlit as st
 import torch
 
+from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data import dataset_states
-from dvae_core.data.base import Dataset
-from dvae_core.data.imported import import_images, plan_import, remove_imported
+from dvae_core.data.dataset import Dataset, factor_variation
+from dvae_core.data.imported.dataset import import_images, plan_import, remove_imported
 from dvae_core.data.listing import DatasetInfo
-from dvae_core.data.variation import factor_variation
-from dvae_core.traversal import to_pixels
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.images import show_grid

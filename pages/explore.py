@@ -3,23 +3,23 @@
 import streamlit as st
 import torch
 
-from dvae_core.data.base import Dataset
+from dvae_core.analysis.latent_profile import LatentProfile
+from dvae_core.analysis.reconstruction import reconstruct
+from dvae_core.analysis.traversal import to_pixels
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
-from dvae_core.evaluation.latent_profile import LatentProfile
 from dvae_core.models.vae import VAE
-from dvae_core.reconstruction import reconstruct
-from dvae_core.run import Run
-from dvae_core.traversal import to_pixels
+from dvae_core.runs.run import Run
 from ui import state
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
+from ui.explore.downloads import show_takeaways
+from ui.explore.traversals import show_interpolation, show_pair
 from ui.images import show_image
-from ui.runs import choose_run, show_summary
-from ui.starts import begin, choose_start
+from ui.run_picker import choose_run, show_summary
+from ui.start_picker import begin, choose_start
 from ui.state import Exploration, set_widget, when_changed
-from ui.takeaways import show_takeaways
-from ui.walks import show_interpolation, show_pair
 
 TOOLS = {
     "pair": "Two latents at once",

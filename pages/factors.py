@@ -7,24 +7,23 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from dvae_core.data.base import Dataset
-from dvae_core.data.variation import factor_variation
-from dvae_core.evaluation import Evaluation, ProtocolName, read_evaluation
-from dvae_core.evaluation.latent_statistics import categories_used
-from dvae_core.evaluation.pairing import diagonal_order
-from dvae_core.figures import information_heatmap, latent_information_heatmap
+from dvae_core.analysis.linking import diagonal_order
+from dvae_core.analysis.traversal import to_pixels, traverse_latent
+from dvae_core.data.dataset import Dataset, factor_variation
+from dvae_core.evaluation.metrics.latent_statistics import categories_used
+from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
+from dvae_core.figures.information import information_heatmap, latent_information_heatmap
 from dvae_core.models.vae import VAE
-from dvae_core.run import Run, State
-from dvae_core.traversal import to_pixels, traverse_latent
+from dvae_core.runs.run import Run, State
 from ui import state
 from ui.cached import st_information, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
+from ui.evaluation_job import show_measuring
 from ui.images import show_grid
-from ui.measuring import show_measuring
 from ui.routing import PAGES
-from ui.runs import choose_run, show_summary
-from ui.scores import describe_table, scores_table, show_scores
-from ui.starts import begin
+from ui.run_picker import choose_run, show_summary
+from ui.score_tables import describe_table, scores_table, show_scores
+from ui.start_picker import begin
 from ui.state import Exploration
 
 PROTOCOLS: dict[ProtocolName, str] = {

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
-from dvae_core.run import all_runs
+from dvae_core.runs.catalog import all_runs
 from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
-from ui.lessons_latents import show_cardinalities, show_families, show_gap, show_noise
-from ui.lessons_structure import show_circle_and_grid, show_factor, show_neighbourhoods
+from ui.method.latents import show_cardinalities, show_families, show_gap, show_noise
+from ui.method.structure import show_circle_and_grid, show_factor, show_neighbourhoods
 from ui.routing import PAGES
-from ui.runs import describe, show_summary
+from ui.run_picker import describe, show_summary
 
 
 def choose_example() -> tuple[VAE | None, Tensor | None]:

@@ -6,7 +6,7 @@ from ui import state
 from ui.errors import errors_shown
 from ui.onnx_models import show_export, show_import, show_imported
 from ui.routing import PAGES
-from ui.runs import choose_run, show_summary
+from ui.run_picker import choose_run, show_summary
 
 st.subheader("A model of your own")
 if made := st.session_state.get("model-imported"):

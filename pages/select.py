@@ -3,11 +3,11 @@
 import streamlit as st
 
 from ui.errors import errors_shown
-from ui.study_choice import MIN_RUNS, choose_study, show_how_to_make_a_study
-from ui.study_courses import show_courses
-from ui.study_gap import show_gap
-from ui.study_runs import show_groups, show_opening, show_runs
-from ui.study_settings import show_settings
+from ui.select.choice import MIN_RUNS, choose_study, show_how_to_make_a_study
+from ui.select.convergence import show_courses
+from ui.select.gap import show_gap
+from ui.select.runs import show_groups, show_opening, show_runs
+from ui.select.settings import show_settings
 
 choice = choose_study()
 if choice is None:

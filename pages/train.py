@@ -4,20 +4,13 @@ import streamlit as st
 
 from dvae_core.jobs import find_training
 from ui.errors import errors_shown, plain
-from ui.run_actions import show_actions, show_notes, show_undo
-from ui.run_arrivals import show_import, show_trash
-from ui.runs import show_summary
-from ui.training_form import show_form
-from ui.training_live import show_live
-from ui.training_runs import show_runs
-from ui.training_start import show_first_start, show_start
-from ui.training_view import (
-    choose_compared,
-    choose_view,
-    choose_watched,
-    is_shipped,
-    plan_new,
-)
+from ui.run_picker import show_summary
+from ui.train.actions import show_actions, show_import, show_notes, show_trash, show_undo
+from ui.train.form import show_form
+from ui.train.live import show_live
+from ui.train.runs_table import show_runs
+from ui.train.start import show_first_start, show_start
+from ui.train.view import choose_compared, choose_view, choose_watched, is_shipped, plan_new
 
 
 def show_empty() -> None:

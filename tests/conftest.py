@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from dvae_core.config import RunConfig
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
 

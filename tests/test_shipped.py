@@ -6,16 +6,22 @@ from typing import get_args
 import pytest
 
 from benchmarks.shipped import pack
+from dvae_core.analysis.latent_profile import latent_profile
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
-from dvae_core.evaluation import evaluate, read_evaluation
-from dvae_core.evaluation.latent_profile import latent_profile
-from dvae_core.evaluation.results import EvaluationSettings, ProtocolName, metrics_named
-from dvae_core.run import SHIPPED_ROOT, Run, State, list_runs
+from dvae_core.evaluation.protocol import evaluate
+from dvae_core.evaluation.results import (
+    EvaluationSettings,
+    ProtocolName,
+    metrics_named,
+    read_evaluation,
+)
+from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
+from dvae_core.runs.run import Run, State
 from dvae_core.training.trainer import train
 from tests.stopping import stop_after
-from ui.runs import OPENING_RUN
+from ui.run_picker import OPENING_RUN
 
 SHIPPED = list_runs(SHIPPED_ROOT)
 FILES = {"config.json", "status.json", "evaluation.json", "model.safetensors", "metrics.jsonl"}

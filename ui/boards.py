@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dvae_core.evaluation.latent_profile import LatentProfile
+from dvae_core.analysis.latent_profile import LatentProfile
+from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
-from dvae_core.traversal import decode_codes, to_pixels, traverse_all
 from ui.cached import COMPUTING
 from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import streamlit as st
 
 from dvae_core.data import dataset_states
-from dvae_core.exchange import exported_files, import_model
-from dvae_core.exchange.category_values import CategoryValues, read_category_values
+from dvae_core.exchange.onnx_export import exported_files
+from dvae_core.exchange.onnx_import import CategoryValues, import_model, read_category_values
 from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout
-from dvae_core.run import Run, own_folder
+from dvae_core.runs.catalog import own_folder
+from dvae_core.runs.run import Run
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
 

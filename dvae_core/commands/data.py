@@ -96,10 +96,10 @@ def _write_sheet(name: str, output: Path, count: int, seed: int, json: bool) -> 
     """Write the sheet of a data set as a PNG."""
     import torch
 
+    from dvae_core.analysis.traversal import to_pixels
     from dvae_core.data import load_dataset
-    from dvae_core.data.variation import factor_variation
-    from dvae_core.sheets import traversal_sheet
-    from dvae_core.traversal import to_pixels
+    from dvae_core.data.dataset import factor_variation
+    from dvae_core.figures.traversal_sheet import traversal_sheet
 
     check_picture(output, count)
     dataset = load_dataset(name)
@@ -118,7 +118,7 @@ def _write_sheet(name: str, output: Path, count: int, seed: int, json: bool) -> 
 
 def _download_dataset(name: str, json: bool) -> int:
     """Fetch the files of a data set, with a progress bar."""
-    from dvae_core.data.download import download
+    from dvae_core.data.originals.download import download
 
     with progress_bar("download", unit="B", unit_scale=True) as progress:
         paths = [str(path) for path in download(name, progress)]
@@ -129,7 +129,7 @@ def _download_dataset(name: str, json: bool) -> int:
 
 def _import_dataset(source: Path, name: str, image_size: int, only_plan: bool, json: bool) -> int:
     """Import images under a name, or say what that would make."""
-    from dvae_core.data.imported import import_images, plan_import
+    from dvae_core.data.imported.dataset import import_images, plan_import
 
     with progress_bar("looking", unit="image") as progress:
         plan = plan_import(source, image_size, progress)

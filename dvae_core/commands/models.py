@@ -80,9 +80,8 @@ def _import_onnx(
     json: bool,
 ) -> int:
     """Import a model under a name, and say what should be known of it."""
-    from dvae_core.exchange import import_model
-    from dvae_core.exchange.category_values import read_category_values
-    from dvae_core.run import own_folder
+    from dvae_core.exchange.onnx_import import import_model, read_category_values
+    from dvae_core.runs.catalog import own_folder
 
     values = read_category_values(category_values) if category_values is not None else ()
     imported = import_model(own_folder(name), decoder, encoder, category_values=values, **options)
@@ -100,8 +99,8 @@ def _import_onnx(
 
 def _export_onnx(run_dir: Path, output: Path, json: bool) -> int:
     """Write the model of a run as ONNX files."""
-    from dvae_core.exchange import export_model
-    from dvae_core.run import Run
+    from dvae_core.exchange.onnx_export import export_model
+    from dvae_core.runs.run import Run
 
     folder = export_model(Run(run_dir), output)
     files = sorted(path.name for path in folder.iterdir())

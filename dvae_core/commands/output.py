@@ -47,7 +47,7 @@ def write_picture(output: Path, pixels: "NDArray[np.uint8]") -> None:
     """Write pixels (H, W, C), uint8, as a PNG."""
     from PIL import Image
 
-    from dvae_core.files import write_atomically
+    from dvae_core.system.files import write_atomically
 
     buffer = io.BytesIO()
     Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")

@@ -11,7 +11,7 @@ from dvae_core.commands.output import print_json
 
 if TYPE_CHECKING:
     from dvae_core.jobs import RunOverview
-    from dvae_core.run import Run
+    from dvae_core.runs.run import Run
 
 _Folder = tyro.conf.Positional[Path]
 
@@ -119,7 +119,7 @@ def train_in_background(run: "Run", json: bool) -> int:
 
 def _list_runs(folder: Path | None, json: bool) -> int:
     from dvae_core.jobs import advance_queue, overview, queue_root
-    from dvae_core.run import own_root
+    from dvae_core.runs.catalog import own_root
 
     folder = folder or own_root()
     advance_queue(queue_root(folder))
@@ -135,7 +135,7 @@ def _list_runs(folder: Path | None, json: bool) -> int:
 
 def _show_queue(at_once: int | None, json: bool) -> int:
     from dvae_core.jobs import advance_queue, read_queue, set_trainings_at_once
-    from dvae_core.run import own_root
+    from dvae_core.runs.catalog import own_root
 
     root = own_root()
     if at_once is not None:
@@ -151,7 +151,7 @@ def _show_queue(at_once: int | None, json: bool) -> int:
 
 def _stop(folder: Path, json: bool) -> int:
     from dvae_core.jobs import find_training, stop_training
-    from dvae_core.run import Run
+    from dvae_core.runs.run import Run
 
     run = Run(folder)
     stop_training(run)
@@ -162,8 +162,8 @@ def _stop(folder: Path, json: bool) -> int:
 
 
 def _delete(folder: Path, json: bool) -> int:
-    from dvae_core.run import Run
-    from dvae_core.trash import delete_run
+    from dvae_core.jobs.trash import delete_run
+    from dvae_core.runs.run import Run
 
     path = delete_run(Run(folder))
     print(f"{folder} is deleted; take it back with: python -m dvae_core restore {path}")
@@ -172,7 +172,7 @@ def _delete(folder: Path, json: bool) -> int:
 
 
 def _restore(path: Path, json: bool) -> int:
-    from dvae_core.trash import restore_run
+    from dvae_core.jobs.trash import restore_run
 
     run = restore_run(path)
     print(f"{run.path} is back")
@@ -181,9 +181,9 @@ def _restore(path: Path, json: bool) -> int:
 
 
 def _export(folder: Path, output: Path, resumable: bool, json: bool) -> int:
-    from dvae_core.files import write_atomically
-    from dvae_core.run import Run
-    from dvae_core.run_archive import export_run
+    from dvae_core.exchange.archive import export_run
+    from dvae_core.runs.run import Run
+    from dvae_core.system.files import write_atomically
 
     content = export_run(Run(folder), resumable)
     write_atomically(output, content)
@@ -193,8 +193,8 @@ def _export(folder: Path, output: Path, resumable: bool, json: bool) -> int:
 
 
 def _import(archive: Path, folder: Path | None, name: str | None, json: bool) -> int:
-    from dvae_core.run import own_root
-    from dvae_core.run_archive import import_run
+    from dvae_core.exchange.archive import import_run
+    from dvae_core.runs.catalog import own_root
 
     run = import_run(archive, folder or own_root(), name)
     print(f"{archive} is imported as {run.path}, {run.state()}")

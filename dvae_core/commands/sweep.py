@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 from dvae_core.commands.output import print_json
-from dvae_core.interruptions import INTERRUPTED, interruptions
-from dvae_core.sweep.options import EngineOptions
+from dvae_core.sweep.session import EngineOptions
+from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:  # else the command line waits for what it may not need
     from dvae_core.sweep.engine import Outcome, Progress
@@ -51,10 +51,9 @@ def _sweep(
     yes: bool,
     json: bool,
 ) -> int:
-    from dvae_core.run import own_root
+    from dvae_core.runs.catalog import own_root
     from dvae_core.sweep.plan import parse_overrides, read_sweep
-    from dvae_core.sweep.report import SweepReport
-    from dvae_core.sweep.session import check_count, do_tasks
+    from dvae_core.sweep.session import SweepReport, check_count, do_tasks
     from dvae_core.sweep.survey import survey
 
     asked = read_sweep(file, parse_overrides(assignments))

@@ -11,10 +11,10 @@ from dvae_core.commands.output import print_json
 from dvae_core.commands.runs import train_in_background
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, CoreError
-from dvae_core.interruptions import INTERRUPTED, interruptions
+from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
-    from dvae_core.run import Run
+    from dvae_core.runs.run import Run
 
 
 def training_commands(default: RunConfig) -> dict[str, Callable[..., Callable[[], int]]]:
@@ -99,9 +99,9 @@ def _start_training(
 ) -> int:
     """Make a run folder and train it."""
     from dvae_core.data import load_dataset
-    from dvae_core.data.cardinalities import known_cardinalities
-    from dvae_core.run import Run
-    from dvae_core.tensorboard import check_tensorboard
+    from dvae_core.data.dataset import known_cardinalities
+    from dvae_core.exchange.tensorboard import check_tensorboard
+    from dvae_core.runs.run import Run
     from dvae_core.training.trainer import choose_device
 
     # Refuse before anything is written.
@@ -124,8 +124,8 @@ def _resume_training(
 ) -> int:
     """Continue a run, unless it is finished or another process is at it; with `steps`, to there."""
     from dvae_core.errors import RunError
-    from dvae_core.run import Run, State
-    from dvae_core.tensorboard import check_tensorboard
+    from dvae_core.exchange.tensorboard import check_tensorboard
+    from dvae_core.runs.run import Run, State
     from dvae_core.training.extension import extend_run
 
     run = Run(run_dir)
@@ -156,7 +156,7 @@ def _estimate_training(config: RunConfig, json: bool) -> int:
     """Print how long a training takes on this machine."""
     from dataclasses import asdict
 
-    from dvae_core.memory import keep_freed_memory
+    from dvae_core.system.memory import keep_freed_memory
     from dvae_core.training.estimate import estimate_seconds
 
     keep_freed_memory()
@@ -169,8 +169,8 @@ def _estimate_training(config: RunConfig, json: bool) -> int:
 def _write_events(run_dir: Path, json: bool) -> int:
     """Write what a run keeps of its training as events for TensorBoard."""
     from dvae_core.errors import RunError
-    from dvae_core.run import Run
-    from dvae_core.tensorboard import EventWriter
+    from dvae_core.exchange.tensorboard import EventWriter
+    from dvae_core.runs.run import Run
 
     run = Run(run_dir)
     if problem := run.problem():
@@ -193,10 +193,10 @@ def _check_background(in_background: bool, writes_events: bool) -> None:
 def _train(run: "Run", writes_events: bool, json: bool) -> int:
     from tqdm import tqdm
 
+    from dvae_core.exchange.tensorboard import EventWriter
     from dvae_core.jobs import TRAINING, working_as_job
-    from dvae_core.memory import keep_freed_memory
-    from dvae_core.run import State
-    from dvae_core.tensorboard import EventWriter
+    from dvae_core.runs.run import State
+    from dvae_core.system.memory import keep_freed_memory
     from dvae_core.training.trainer import Progress, train
 
     keep_freed_memory()

@@ -10,7 +10,7 @@ from dvae_core.progress import Progress, no_progress
 if TYPE_CHECKING:  # else whoever asks for a name waits for torch
     import torch
 
-    from dvae_core.data.base import Dataset
+    from dvae_core.data.dataset import Dataset
     from dvae_core.data.listing import DatasetInfo
 
 # Those that need no file.
@@ -33,7 +33,7 @@ IMAGE_SIZES = range(32, 129)
 
 def dataset_names() -> tuple[str, ...]:
     """Every name that `load_dataset` knows, those of imported sets at the end."""
-    from dvae_core.data.imported import imported_names
+    from dvae_core.data.imported.dataset import imported_names
 
     return DATASET_NAMES + ORIGINAL_NAMES + imported_names()
 
@@ -70,39 +70,39 @@ def load_dataset(
             f"{IMAGE_SIZES[-1]} are made"
         )
     if image_size not in (32, 64):
-        from dvae_core.data.scaled import ScaledDataset
+        from dvae_core.data.dataset import ScaledDataset
 
         return ScaledDataset(load_dataset(name, 64, device, progress), image_size)
     match name:
         case "circles":
-            from dvae_core.data.circles import Circles
+            from dvae_core.data.procedural.circles import Circles
 
             return Circles(image_size, device)
         case "circles_continuous":
-            from dvae_core.data.circles import ContinuousCircles
+            from dvae_core.data.procedural.circles import ContinuousCircles
 
             return ContinuousCircles(image_size, device)
         case "sprites":
-            from dvae_core.data.sprites import Sprites
+            from dvae_core.data.procedural.sprites import Sprites
 
             return Sprites(image_size, device)
         case "color_sprites":
-            from dvae_core.data.sprites import ColorSprites
+            from dvae_core.data.procedural.sprites import ColorSprites
 
             return ColorSprites(image_size, device)
         case "rooms":
-            from dvae_core.data.rooms import Rooms
+            from dvae_core.data.procedural.rooms import Rooms
 
             return Rooms(image_size, device)
         case "digits":
-            from dvae_core.data.digits import Digits
+            from dvae_core.data.procedural.digits import Digits
 
             return Digits(image_size, device)
     if name in ORIGINAL_NAMES:
-        from dvae_core.data.originals import ORIGINALS
+        from dvae_core.data.listing import ORIGINALS
 
         return ORIGINALS[name](image_size, device, progress)
-    from dvae_core.data.imported import imported_names, load_imported
+    from dvae_core.data.imported.dataset import imported_names, load_imported
 
     if name in imported_names():
         return load_imported(name, image_size, device)

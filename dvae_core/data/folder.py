@@ -1,10 +1,19 @@
 """Where data files lie."""
 
+import hashlib
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
 from pathlib import Path
 
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
 from dvae_core.errors import DataError
+from dvae_core.progress import Progress, no_progress
+from dvae_core.system.files import partial_file
 
 
 def data_folder() -> Path:
@@ -12,42 +21,93 @@ def data_folder() -> Path:
     return Path(os.environ.get("DVAE_DATA") or "data")
 
 
-@dataclass(frozen=True)
-class PublishedFiles:
-    """The files of an original data set, in the data folder or in its folder there.
+_FORMAT = 1  # raise it when what the loaders store of the same source changes
 
-    Attributes:
-        family: the set's name, as `download` takes it; also the name of its folder.
-        alternatives: for each file needed, the names under which it is published.
+
+def cached_array(
+    name: str,
+    sources: Sequence[Path],
+    shape: tuple[int, ...],
+    blocks: Callable[[], Iterable[NDArray[np.uint8]]],
+    progress: Progress = no_progress,
+) -> NDArray[np.uint8]:
+    """A uint8 array on disk, memory-mapped, made on the first call.
+
+    It lies in the folder `cache` of the data folder. A source that was replaced makes it anew.
+
+    Args:
+        name: of the data set.
+        sources: files that the array is made from.
+        shape: of the array, images first.
+        blocks: yields the array's consecutive parts.
+        progress: told of images stored.
+
+    Raises:
+        DataError: a source does not fit, the disk is full, or another process is making it.
     """
+    folder = data_folder() / "cache"
+    path = folder / f"{name}.{_fingerprint(sources, shape)}.npy"
+    existing = _map(path, shape)
+    if existing is not None:
+        return existing
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_space(folder, prod(shape))
+        _write(path, shape, blocks(), progress)
+    except OSError as error:
+        raise DataError(f"{path} cannot be made: {error.strerror or error}") from None
+    for stale in folder.glob(f"{name}.*.npy"):
+        if stale != path:
+            stale.unlink(missing_ok=True)
+    made = _map(path, shape)
+    assert made is not None
+    return made
 
-    family: str
-    alternatives: tuple[tuple[str, ...], ...]
 
-    def find(self) -> tuple[Path, ...]:
-        """Those of the files that are there; as many as `alternatives` when none is missing."""
-        found = (self._find(names) for names in self.alternatives)
-        return tuple(path for path in found if path is not None)
-
-    def require(self) -> tuple[Path, ...]:
-        """All of the files, or a `DataError` that tells how to get what is missing."""
-        found = self.find()
-        if len(found) < len(self.alternatives):
-            raise DataError(f"{self.family} has no file yet: {self.how_to_get()}")
-        return found
-
-    def how_to_get(self) -> str:
-        """What a person without all of the files can do."""
-        missing = [names for names in self.alternatives if self._find(names) is None]
-        rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return (
-            f"run 'python -m dvae_core download {self.family}', or put "
-            f"{' or '.join(missing[0])}{rest} into {data_folder()}/"
+def check_space(folder: Path, needed_bytes: int) -> None:
+    """Raise `DataError` unless the disk of an existing folder has so many bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise DataError(
+            f"{folder} needs {needed_bytes / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: make "
+            f"room, or name another folder in DVAE_DATA"
         )
 
-    def _find(self, names: tuple[str, ...]) -> Path | None:
-        for name in names:
-            for path in (data_folder() / name, data_folder() / self.family / name):
-                if path.is_file():
-                    return path
+
+def _write(
+    path: Path,
+    shape: tuple[int, ...],
+    blocks: Iterable[NDArray[np.uint8]],
+    progress: Progress,
+) -> None:
+    with partial_file(path) as file:
+        npy_format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        rows = 0
+        progress(0, shape[0])
+        for block in blocks:
+            assert block.dtype == np.uint8
+            assert block.shape[1:] == shape[1:]
+            file.write(np.ascontiguousarray(block).data)
+            rows += len(block)
+            progress(rows, shape[0])
+        assert rows == shape[0]
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    if not path.exists():
         return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):  # cut off or overwritten by someone: made anew
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _fingerprint(sources: Sequence[Path], shape: tuple[int, ...]) -> str:
+    parts: list[object] = [_FORMAT, shape]
+    for source in sources:
+        status = source.stat()
+        parts += [source.name, status.st_size, status.st_mtime_ns]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -5,11 +5,13 @@ from math import prod
 from typing import Literal
 
 from dvae_core.data import DATASET_NAMES, load_dataset
-from dvae_core.data.digits import Digits
-from dvae_core.data.imported import read_imported_header
-from dvae_core.data.mpi3d import Mpi3DToy
-from dvae_core.data.originals import ORIGINALS
-from dvae_core.data.smallnorb import SmallNorb
+from dvae_core.data.imported.dataset import read_imported_header
+from dvae_core.data.originals.cars3d import Cars3D
+from dvae_core.data.originals.dsprites import ColorDsprites, Dsprites
+from dvae_core.data.originals.mpi3d import Mpi3DReal, Mpi3DRealistic, Mpi3DToy
+from dvae_core.data.originals.shapes3d import Shapes3D
+from dvae_core.data.originals.smallnorb import SmallNorb
+from dvae_core.data.procedural.digits import Digits
 from dvae_core.errors import DataError
 
 
@@ -99,3 +101,20 @@ def _original(name: str) -> DatasetInfo:
         prod(sizes) * instances,
         (original.channels, 64, 64),
     )
+
+
+Original = Dsprites | SmallNorb | Cars3D | Shapes3D | Mpi3DToy | Mpi3DRealistic | Mpi3DReal
+
+ORIGINALS: dict[str, type[Original]] = {
+    original.name: original
+    for original in (
+        Dsprites,
+        ColorDsprites,
+        SmallNorb,
+        Cars3D,
+        Shapes3D,
+        Mpi3DToy,
+        Mpi3DRealistic,
+        Mpi3DReal,
+    )
+}

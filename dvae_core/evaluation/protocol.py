@@ -15,20 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.config import describe_category_counts
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.beta_vae_score import beta_vae_score
-from dvae_core.evaluation.dci import Variant, dci
-from dvae_core.evaluation.factor_vae_score import factor_vae_score
-from dvae_core.evaluation.fixed_factor import BATCH_SIZE
-from dvae_core.evaluation.infomec import infomec
-from dvae_core.evaluation.mig import mig
-from dvae_core.evaluation.modularity import modularity
-from dvae_core.evaluation.mutual_information import (
+from dvae_core.evaluation.inputs import Subject
+from dvae_core.evaluation.metrics.beta_vae_score import beta_vae_score
+from dvae_core.evaluation.metrics.dci import Variant, dci
+from dvae_core.evaluation.metrics.factor_vae_score import factor_vae_score
+from dvae_core.evaluation.metrics.fixed_factor import BATCH_SIZE
+from dvae_core.evaluation.metrics.infomec import infomec
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.metrics.modularity import modularity
+from dvae_core.evaluation.metrics.mutual_information import (
     PAPER_BINS,
     latent_information_matrix,
     measure_information,
 )
+from dvae_core.evaluation.metrics.sap import sap
+from dvae_core.evaluation.metrics.straight_through_gap import straight_through_gap
 from dvae_core.evaluation.results import (
     METRICS,
     Entry,
@@ -39,10 +42,7 @@ from dvae_core.evaluation.results import (
     Score,
     Table,
 )
-from dvae_core.evaluation.sap import sap
-from dvae_core.evaluation.straight_through_gap import straight_through_gap
-from dvae_core.evaluation.subject import Subject
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 
 FACTOR_TABLES = ("mutual_information", "factor_entropy", "dci_importances", "dci_fast_importances")
 """Tables whose columns are factors."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.models.latents import CategoricalPosterior, Posterior
 from dvae_core.progress import Progress, no_progress

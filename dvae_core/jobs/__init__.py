@@ -14,7 +14,7 @@ from dvae_core.jobs.job import (
     stop_job,
     working_as_job,
 )
-from dvae_core.jobs.listing import RunOverview, find_training, overview
+from dvae_core.jobs.overview import RunOverview, find_training, overview
 from dvae_core.jobs.queue import (
     advance_queue,
     leave_queue,

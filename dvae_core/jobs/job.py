@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.config import available_cores
 from dvae_core.errors import RunError
-from dvae_core.process import ProcessIdentity, package_environment
-from dvae_core.records import read_optional_record, write_record
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
+from dvae_core.runs.storage import read_optional_record, write_record
+from dvae_core.system.processes import ProcessIdentity, package_environment
 
 JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.jobs.job import TRAINING, job_process, start_job
-from dvae_core.records import read_optional_record, write_record
-from dvae_core.run import RUN_ID, Run, State, check_run_id, own_root
+from dvae_core.runs.catalog import own_root
+from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
+from dvae_core.runs.storage import read_optional_record, write_record
 
 MAX_AT_ONCE = 16
 GRACE_SECONDS = 10.0

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dvae_core.child import ChildDied, ask_child
-from dvae_core.data.limits import printable
-from dvae_core.errors import ModelError
+from dvae_core.errors import ModelError, printable
 from dvae_core.onnx.description import OnnxLayout
+from dvae_core.system.sandbox import ChildDied, ask_child
 
 MAX_FILE_BYTES = 256 * 2**20
 SECONDS = 20  # of computing: both files are to answer 160 small trials within that

@@ -12,8 +12,7 @@ import numpy as np
 
 from dvae_core.errors import ModelError
 from dvae_core.onnx.graph import Graph, Port, read_graph
-from dvae_core.onnx.layout import encoder_input, latent_parameters
-from dvae_core.onnx.session import BATCH, Floats, Session
+from dvae_core.onnx.session import BATCH, Floats, Session, encoder_input, latent_parameters
 
 MAX_LATENTS = 64
 CATEGORIES = range(2, 513)

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dvae_core.child import complaint_of, limit_computing, limit_memory
 from dvae_core.errors import ModelError
+from dvae_core.system.sandbox import complaint_of, limit_computing, limit_memory
 
 
 def main(seconds: str, memory_bytes: str) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from dvae_core.errors import ConfigError
-from dvae_core.evaluation.meanings import MEANINGS
+from dvae_core.evaluation.results import MEANINGS
 from dvae_core.selection.correlation import MIN_RUNS_FOR_INTERVAL, RESAMPLES
-from dvae_core.selection.export import Cell, Sheet
 from dvae_core.selection.gap import gap_correlations, gap_picks
 from dvae_core.selection.study import COSTS, GAP, RECONSTRUCTION_GAP, SETTINGS, Study
+from dvae_core.selection.tables import Cell, Sheet
 
 GAP_LABELS = {GAP: "whole loss", RECONSTRUCTION_GAP: "reconstruction alone"}
 

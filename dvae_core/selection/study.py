@@ -16,11 +16,11 @@ from dvae_core.config import (
     settings_of,
 )
 from dvae_core.errors import RunError
-from dvae_core.evaluation.latent_statistics import categories_used
-from dvae_core.evaluation.meanings import MEANINGS
-from dvae_core.evaluation.results import Evaluation, ProtocolName, Score, read_evaluation
+from dvae_core.evaluation.metrics.latent_statistics import categories_used
+from dvae_core.evaluation.results import MEANINGS, Evaluation, ProtocolName, Score, read_evaluation
 from dvae_core.models.vae import build_model
-from dvae_core.run import Run, RunRecord, State, Status, list_runs
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, RunRecord, State, Status
 
 Setting = str | int | float | bool | None
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ import torch
 from dvae_core.config import available_cores
 from dvae_core.errors import ConfigError
 from dvae_core.jobs import find_job, start_job, stop_job
-from dvae_core.run import State
+from dvae_core.runs.run import State
 from dvae_core.sweep.engine import Outcome
 from dvae_core.sweep.survey import Task
 

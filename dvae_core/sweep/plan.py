@@ -37,7 +37,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dvae_core.config import RunConfig, explain, preset_settings, settings_of
-from dvae_core.data.cardinalities import known_cardinalities
+from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError
 from dvae_core.evaluation.results import (

@@ -3,16 +3,82 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError, RunError
 from dvae_core.sweep.engine import Engine, Outcome, Progress, work_off
 from dvae_core.sweep.local import LocalEngine
-from dvae_core.sweep.options import EngineOptions
-from dvae_core.sweep.survey import Task
+from dvae_core.sweep.plan import Sweep
+from dvae_core.sweep.survey import Survey, Task
+
+
+class EngineOptions(BaseModel):
+    """Where the runs of a sweep are made, and how many at a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
+    address: str = Field("auto", description="host:port of the Ray cluster; auto finds one here")
+    workers: int | None = Field(
+        None, ge=1, description="runs at a time; as many as there is room for by default"
+    )
+    gpus: int | None = Field(None, ge=0, description="GPUs of this machine to use; all by default")
+    runs_per_gpu: int = Field(1, ge=1, le=64, description="runs that share a GPU")
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """A sweep before and after one call.
+
+    Attributes:
+        sweep: what was asked for.
+        output: folder of the runs.
+        before: where it stood.
+        after: where it stands.
+        outcomes: of the runs that were worked on to an end.
+    """
+
+    sweep: Sweep
+    output: Path
+    before: Survey
+    after: Survey
+    outcomes: list[Outcome]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Reasons by run id: what failed now, and what diverged before and was not tried again."""
+        now = {outcome.run_id: outcome.reason for outcome in self.outcomes if outcome.reason}
+        return {**self.after.failed, **now}
+
+    def lines(self) -> Iterator[str]:
+        """For a reader: the failures, and how much is there."""
+        for run_id, reason in self.failures.items():
+            yield f"failed: {run_id}: {reason}"
+        yield f"{len(self.after.complete):,} of {len(self.sweep.runs):,} runs are complete"
+        if self.after.failed:
+            yield "those that diverged are tried again with --retry-failed"
+        if self.after.tasks:
+            yield "repeat the command to do what is missing"
+
+    def to_json(self) -> dict[str, Any]:
+        """For a program."""
+        before = set(self.before.complete)
+        return {
+            "sweep": str(self.sweep.path),
+            "output": str(self.output),
+            "runs": len(self.sweep.runs),
+            "complete": len(self.after.complete),
+            "done_now": [run_id for run_id in self.after.complete if run_id not in before],
+            "missing": [task.run.id for task in self.after.tasks],
+            "failed": self.failures,
+        }
+
 
 # More runs than this are hardly ever meant.
 ASK_ABOVE = 1_000
@@ -57,7 +123,7 @@ def _engine(tasks: Sequence[Task], options: EngineOptions) -> Iterator[Engine]:
         _check_datasets(tasks)
         yield engine
         return
-    from dvae_core.sweep.cluster import check_nodes, connected
+    from dvae_core.sweep.ray import check_nodes, connected
 
     with connected(options.address):
         check_nodes(tasks)

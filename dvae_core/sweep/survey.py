@@ -8,9 +8,9 @@ from dvae_core.config import RunConfig
 from dvae_core.data import dataset_names
 from dvae_core.data.listing import DatasetInfo, dataset_info
 from dvae_core.errors import DataError, RunError
-from dvae_core.evaluation import is_measured, read_evaluation
-from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
-from dvae_core.run import Run, State
+from dvae_core.evaluation.protocol import is_measured
+from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName, read_evaluation
+from dvae_core.runs.run import Run, State
 from dvae_core.sweep.plan import EvaluationPlan, PlannedRun, Sweep
 
 

@@ -1,7 +1,7 @@
 """Giving a run more steps than it was planned for."""
 
 from dvae_core.errors import ConfigError, RunError
-from dvae_core.run import Run, RunRecord, State
+from dvae_core.runs.run import Run, RunRecord, State
 
 
 def extend_run(run: Run, more_steps: int) -> RunRecord:

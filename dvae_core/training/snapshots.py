@@ -9,18 +9,18 @@ from bisect import bisect_right
 import numpy as np
 import torch
 
-from dvae_core.data.base import Dataset
+from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_latent
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, TrainingError
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL
-from dvae_core.evaluation.mig import mig
-from dvae_core.evaluation.mutual_information import measure_information
+from dvae_core.evaluation.metrics.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.metrics.straight_through_gap import BATCH_SIZE, gap_of_model
 from dvae_core.evaluation.representation import draw_batches
-from dvae_core.evaluation.straight_through_gap import BATCH_SIZE, gap_of_model
 from dvae_core.models.vae import VAE
 from dvae_core.objectives import Objective
-from dvae_core.run import Run
-from dvae_core.snapshot import Snapshot
-from dvae_core.traversal import decode_codes, to_pixels, traverse_latent
+from dvae_core.runs.run import Run
+from dvae_core.runs.snapshot import Snapshot
 
 # One seed for all runs, so that runs on one data set show the same images.
 SEED = 0

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.memory import memory_in_use
 from dvae_core.models.vae import build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
+from dvae_core.system.memory import memory_in_use
+from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.snapshots import SnapshotTaker
 
 # What the system says when a disk, a quota or a file may hold no more.

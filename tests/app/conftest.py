@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
 APP = Path(__file__).parents[2] / "ui" / "main.py"
@@ -20,7 +20,7 @@ OpenApp = Callable[..., AppTest]
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty folders of runs, and no cache of another test."""
     monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("dvae_core.run.SHIPPED_ROOT", tmp_path / "checkpoints")
+    monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path

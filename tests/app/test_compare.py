@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
 from dvae_core.evaluation.results import Evaluation, Score
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 

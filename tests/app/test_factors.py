@@ -4,8 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.jobs import find_job, stop_job
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
+from dvae_core.system.processes import ProcessIdentity
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/factors.py"

@@ -1,7 +1,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/method.py"

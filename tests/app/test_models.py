@@ -4,8 +4,8 @@ import onnx
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dvae_core.exchange import import_model
-from dvae_core.run import Run
+from dvae_core.exchange.onnx_import import import_model
+from dvae_core.runs.run import Run
 from tests.app.conftest import OpenApp
 from tests.onnx import graphs
 

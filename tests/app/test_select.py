@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP
 from tests.app.conftest import OpenApp
 from tests.selection.planted import changed, planted_run

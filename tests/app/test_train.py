@@ -12,10 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
+from dvae_core.exchange.archive import export_run
 from dvae_core.jobs import find_training, stop_training
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State, Status, list_runs
-from dvae_core.run_archive import export_run
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, State, Status
+from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.estimate import Estimate
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
@@ -38,7 +39,7 @@ class InstantEstimate:
 
 @pytest.fixture(autouse=True)
 def instant_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.training_estimate.EstimateProcess", InstantEstimate)
+    monkeypatch.setattr("ui.train.start.EstimateProcess", InstantEstimate)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dvae_core.config import RunConfig
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.browser.conftest import REPOSITORY
 

@@ -8,7 +8,7 @@ import torch
 from playwright.sync_api import Page, expect
 from torch import Tensor, nn
 
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from tests.browser.conftest import REPOSITORY
 from tests.browser.test_explore import drag, expect_code, settled
 from tests.browser.test_latent_board import code

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from dvae_core.jobs import find_training, stop_training
-from dvae_core.run import Run, State, list_runs
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, State
 from tests.browser.conftest import REPOSITORY, free_port, start_server
 
 pytestmark = pytest.mark.browser

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES, dataset_names, dataset_states
-from dvae_core.data.imported import import_images
-from dvae_core.data.listing import dataset_info
-from dvae_core.data.mpi3d import Mpi3DToy
-from dvae_core.data.originals import ORIGINALS
+from dvae_core.data.imported.dataset import import_images
+from dvae_core.data.listing import ORIGINALS, dataset_info
+from dvae_core.data.originals.mpi3d import Mpi3DToy
 
 
 def test_every_original_set_is_listed_under_its_name() -> None:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
 
 Factors = NDArray[np.int64]

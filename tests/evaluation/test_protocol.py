@@ -10,9 +10,9 @@ from torch import Tensor
 
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
-from dvae_core.data.base import Dataset
+from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, RunError
-from dvae_core.evaluation.latent_statistics import categories_used
+from dvae_core.evaluation.metrics.latent_statistics import categories_used
 from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
 from dvae_core.evaluation.results import (
     METRICS,
@@ -21,7 +21,7 @@ from dvae_core.evaluation.results import (
     Metric,
     ProtocolName,
 )
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
 SMALL = EvaluationSettings(points=300, test_points=100, gap_batches=1)

@@ -14,7 +14,7 @@ from dvae_core.evaluation.results import (
     Table,
     read_evaluation,
 )
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 
 
 def score(metric: Metric, protocol: ProtocolName = "paper", value: float | None = 0.5) -> Score:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dvae_core.__main__ import main
 from dvae_core.data import load_dataset
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from tests.exchange import elsewhere
 from tests.exchange.elsewhere import made, pretend_module
 

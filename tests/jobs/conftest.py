@@ -8,7 +8,8 @@ import pytest
 
 from dvae_core.config import RunConfig
 from dvae_core.jobs import find_job, stop_job, stop_training
-from dvae_core.run import Run, State, list_runs
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, State
 
 MakeRun = Callable[..., Run]
 

@@ -7,9 +7,9 @@ import pytest
 
 from dvae_core.config import RunConfig
 from dvae_core.errors import RunError
-from dvae_core.evaluation import read_evaluation
+from dvae_core.evaluation.results import read_evaluation
 from dvae_core.jobs import Job, find_job, job, queue_training, start_job, stop_job
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 from dvae_core.training.trainer import train
 from tests.jobs.conftest import MakeRun, pid_of, wait_until
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dvae_core.jobs import find_training, overview
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import State, Status
+from dvae_core.runs.run import State, Status
+from dvae_core.system.processes import ProcessIdentity
 from tests.jobs.conftest import MakeRun
 
 GONE = ProcessIdentity(pid=1, birth="another boot/1")

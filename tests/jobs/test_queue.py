@@ -19,8 +19,8 @@ from dvae_core.jobs import (
     stop_training,
     trainings_at_once,
 )
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
+from dvae_core.system.processes import ProcessIdentity
 from tests.jobs.conftest import MakeRun, pid_of, wait_until
 
 # What an app does, without a browser: it lines runs up, looks now and then, and is gone.
@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from dvae_core.errors import RunError
 from dvae_core.jobs import advance_queue, queue_training
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 root, looks, *names = sys.argv[1:]
 input()
 for name in names:

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from dvae_core.config import RunConfig
 from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior
-from dvae_core.objectives import build_objective
-from dvae_core.objectives.dip import Dip
+from dvae_core.objectives import Dip, build_objective
 
 B, N, K = 12, 3, 5
 STEP = torch.tensor(0)

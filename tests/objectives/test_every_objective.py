@@ -10,7 +10,7 @@ import torch
 from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
 from dvae_core.models.vae import build_latents
 from dvae_core.objectives import build_objective
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
 from tests.stopping import stop_after

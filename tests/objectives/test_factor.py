@@ -4,8 +4,7 @@ from torch.nn import functional as F
 
 from dvae_core.config import RunConfig
 from dvae_core.models.latents import CategoricalLatents, GaussianLatents
-from dvae_core.objectives import build_objective
-from dvae_core.objectives.factor import Factor
+from dvae_core.objectives import Factor, build_objective
 
 B, N = 16, 3
 STEP = torch.tensor(0)

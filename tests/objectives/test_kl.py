@@ -4,8 +4,7 @@ import torch
 
 from dvae_core.config import RunConfig
 from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior
-from dvae_core.objectives import Objective, Penalty, build_objective
-from dvae_core.objectives.kl import AnnealedCapacity, WeightedKl
+from dvae_core.objectives import AnnealedCapacity, Objective, Penalty, WeightedKl, build_objective
 
 # 0.5 * mean^2 at unit variance: 0.5 and 2.0, in the mean 1.25 nats.
 GAUSSIAN = GaussianLatents(2).posterior(torch.tensor([[1.0, 0, 0, 0], [0, 2.0, 0, 0]]))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dvae_core.config import RunConfig
 from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior, GaussianLatents
-from dvae_core.objectives import build_objective
-from dvae_core.objectives.total_correlation import (
+from dvae_core.objectives import (
+    build_objective,
     categorical_total_correlation,
     gaussian_total_correlation,
 )

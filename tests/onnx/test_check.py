@@ -16,7 +16,7 @@ from dvae_core.onnx import check
 from dvae_core.onnx.check import CheckedModel, check_model
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.onnx.graph import read_graph
-from tests.data.mutations import mutated
+from tests.data.untrusted.mutations import mutated
 from tests.onnx import graphs
 
 

@@ -6,8 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from dvae_core.errors import ModelError
-from dvae_core.onnx.graph import Graph, read_graph
-from dvae_core.onnx.operators import CONTROL_FLOW, PLAIN, RANDOM, SHAPE_INPUTS
+from dvae_core.onnx.graph import CONTROL_FLOW, PLAIN, RANDOM, SHAPE_INPUTS, Graph, read_graph
 from tests.onnx import graphs
 
 

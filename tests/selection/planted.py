@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dvae_core.config import RunConfig
 from dvae_core.evaluation.results import Evaluation, Metric, ProtocolName, Score, Table
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
 
 METRIC_OF: dict[str, Metric] = {
     "mig": "mig",

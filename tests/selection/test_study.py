@@ -6,10 +6,10 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.errors import RunError
 from dvae_core.models.vae import build_model
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
 from dvae_core.selection import study as study_module
 from dvae_core.selection.study import Study, StudyReader, count_parameters, read_study
+from dvae_core.system.processes import ProcessIdentity
 from tests.selection.planted import changed, planted_run
 
 SCORES = {"mig": 0.5, "straight_through_gap": 2.0, "straight_through_gap_reconstruction": 1.5}

@@ -14,7 +14,8 @@ import torch
 
 from dvae_core.__main__ import main
 from dvae_core.jobs import start_job, stop_job
-from dvae_core.run import Run, State, list_runs
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, State
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import survey
 from dvae_core.training.trainer import train

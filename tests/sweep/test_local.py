@@ -9,7 +9,7 @@ import torch
 
 from dvae_core.config import available_cores
 from dvae_core.errors import ConfigError
-from dvae_core.run import Run
+from dvae_core.runs.run import Run
 from dvae_core.sweep import local
 from dvae_core.sweep.local import LocalEngine, LocalWork
 from dvae_core.sweep.plan import Sweep

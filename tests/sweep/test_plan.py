@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dvae_core.errors import ConfigError
-from dvae_core.run import RUN_ID
+from dvae_core.runs.run import RUN_ID
 from dvae_core.sweep.plan import Sweep, parse_overrides, read_sweep
 
 SHIPPED = sorted((Path(__file__).parents[2] / "sweeps").glob("*.toml"))

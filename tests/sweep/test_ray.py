@@ -18,18 +18,19 @@ import torch
 
 from dvae_core.__main__ import main
 from dvae_core.errors import ConfigError
-from dvae_core.run import Run, State, list_runs
-from dvae_core.sweep import cluster as cluster_module
-from dvae_core.sweep.cluster import connected
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, State
+from dvae_core.sweep import ray as ray_engine
 from dvae_core.sweep.plan import Sweep
+from dvae_core.sweep.ray import connected
+from dvae_core.sweep.ray_worker import packed
 from dvae_core.sweep.survey import survey
-from dvae_core.sweep.worker import packed
 from dvae_core.training.trainer import train
 
 ray: Any = pytest.importorskip("ray", reason="Ray is not installed")
 
 MakeSweep = Callable[..., Sweep]
-ROOT = Path(cluster_module.__file__).parents[2]
+ROOT = Path(ray_engine.__file__).parents[2]
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 # Ray's own threads and sockets are left to the garbage collector when a node is killed.
 pytestmark = pytest.mark.filterwarnings(
@@ -224,7 +225,7 @@ def test_what_is_no_address_is_said(address: str) -> None:
 
 
 def test_what_listens_and_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 3.0)
+    monkeypatch.setattr(ray_engine, "CONNECT_SECONDS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = "{}:{}".format(*server.getsockname())
         with pytest.raises(ConfigError, match="has not answered"), connected(address):

@@ -5,8 +5,9 @@ import pytest
 
 from dvae_core.data import load_dataset
 from dvae_core.errors import DataError, RunError
-from dvae_core.evaluation import evaluate, read_evaluation
-from dvae_core.run import Run, State
+from dvae_core.evaluation.protocol import evaluate
+from dvae_core.evaluation.results import read_evaluation
+from dvae_core.runs.run import Run, State
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import Task, survey
 from dvae_core.training.trainer import train

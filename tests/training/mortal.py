@@ -25,7 +25,7 @@ from typing import Any
 import torch._dynamo  # noqa: F401  # every life's optimizer would import it
 
 from dvae_core.errors import RunError
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 from dvae_core.training import snapshots
 from dvae_core.training.trainer import train
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from dvae_core.config import RunConfig
-from dvae_core.data.circles import Circles
+from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import ConfigError, RunError
-from dvae_core.process import ProcessIdentity
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
+from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import Training, noise_scale_at, train
 from tests.stopping import stop_after

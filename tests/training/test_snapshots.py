@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from dvae_core.analysis.traversal import to_pixels
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
-from dvae_core.data.circles import Circles
+from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import TrainingError
-from dvae_core.evaluation import encode_points, latent_statistics, mig, mutual_information_matrix
-from dvae_core.evaluation.straight_through_gap import straight_through_gap
-from dvae_core.run import Run
+from dvae_core.evaluation.metrics.latent_statistics import latent_statistics
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.metrics.mutual_information import mutual_information_matrix
+from dvae_core.evaluation.metrics.straight_through_gap import straight_through_gap
+from dvae_core.evaluation.representation import encode_points
+from dvae_core.runs.run import Run
 from dvae_core.training import snapshots
 from dvae_core.training.snapshots import (
     GAP_BATCHES,
@@ -22,7 +26,6 @@ from dvae_core.training.snapshots import (
     scheduled_steps,
 )
 from dvae_core.training.trainer import Progress, Training, train
-from dvae_core.traversal import to_pixels
 from tests.stopping import stop_after
 
 CPU = torch.device("cpu")

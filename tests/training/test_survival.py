@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from dvae_core.config import RunConfig
-from dvae_core.data.circles import Circles
+from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import RunError
-from dvae_core.run import Run, State
+from dvae_core.runs.run import Run, State
 from dvae_core.training import snapshots
 from dvae_core.training.trainer import Training, train
 from tests.stopping import stop_after

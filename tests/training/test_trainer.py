@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dvae_core.config import RunConfig
-from dvae_core.data.circles import Circles
+from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.run import Run, State, Status
+from dvae_core.runs.run import Run, State, Status
 from dvae_core.training.trainer import (
     Progress,
     Training,

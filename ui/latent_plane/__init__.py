@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dvae_core.latent_plane import PlanePicture
+from dvae_core.figures.latent_plane import PlanePicture
 from ui.images import montage, to_png
 
 _FOLDER = Path(__file__).parent

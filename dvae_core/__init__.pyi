@@ -1,0 +1,85 @@
+"""The names that notebooks and scripts build on, and where each one is defined."""
+
+from .analysis.linking import diagonal_order as diagonal_order
+from .analysis.reconstruction import Reconstruction as Reconstruction
+from .analysis.reconstruction import read_image as read_image
+from .analysis.reconstruction import reconstruct as reconstruct
+from .analysis.traversal import decode_codes as decode_codes
+from .analysis.traversal import film_strip as film_strip
+from .analysis.traversal import interpolate as interpolate
+from .analysis.traversal import interpolate_by_latent as interpolate_by_latent
+from .analysis.traversal import to_pixels as to_pixels
+from .analysis.traversal import traversal_rows as traversal_rows
+from .analysis.traversal import traverse_all as traverse_all
+from .analysis.traversal import traverse_latent as traverse_latent
+from .analysis.traversal import traverse_pair as traverse_pair
+from .config import RunConfig as RunConfig
+from .data import dataset_names as dataset_names
+from .data import load_dataset as load_dataset
+from .data.dataset import Dataset as Dataset
+from .data.dataset import factor_variation as factor_variation
+from .errors import ConfigError as ConfigError
+from .errors import CoreError as CoreError
+from .errors import DataError as DataError
+from .errors import EvaluationError as EvaluationError
+from .errors import ModelError as ModelError
+from .errors import RunError as RunError
+from .errors import TrainingError as TrainingError
+from .evaluation.metrics.beta_vae_score import beta_vae_score as beta_vae_score
+from .evaluation.metrics.dci import DCI as DCI
+from .evaluation.metrics.dci import dci as dci
+from .evaluation.metrics.factor_vae_score import factor_vae_score as factor_vae_score
+from .evaluation.metrics.infomec import InfoMEC as InfoMEC
+from .evaluation.metrics.infomec import infomec as infomec
+from .evaluation.metrics.latent_statistics import LatentStatistics as LatentStatistics
+from .evaluation.metrics.latent_statistics import latent_statistics as latent_statistics
+from .evaluation.metrics.mig import mig as mig
+from .evaluation.metrics.modularity import modularity as modularity
+from .evaluation.metrics.mutual_information import (
+    latent_information_matrix as latent_information_matrix,
+)
+from .evaluation.metrics.mutual_information import (
+    mutual_information_matrix as mutual_information_matrix,
+)
+from .evaluation.metrics.sap import sap as sap
+from .evaluation.metrics.straight_through_gap import StraightThroughGap as StraightThroughGap
+from .evaluation.metrics.straight_through_gap import straight_through_gap as straight_through_gap
+from .evaluation.protocol import evaluate as evaluate
+from .evaluation.representation import Representation as Representation
+from .evaluation.representation import encode_points as encode_points
+from .evaluation.results import Evaluation as Evaluation
+from .evaluation.results import EvaluationSettings as EvaluationSettings
+from .evaluation.results import read_evaluation as read_evaluation
+from .exchange.onnx_export import export_model as export_model
+from .exchange.onnx_import import Imported as Imported
+from .exchange.onnx_import import import_model as import_model
+from .figures.information import information_heatmap as information_heatmap
+from .figures.information import latent_information_heatmap as latent_information_heatmap
+from .figures.latent_plane import PlanePicture as PlanePicture
+from .figures.latent_plane import draw_plane as draw_plane
+from .figures.selection import group_boxes as group_boxes
+from .figures.training import RunCurve as RunCurve
+from .figures.training import curve_figure as curve_figure
+from .figures.training import series as series
+from .figures.traversal_sheet import traversal_sheet as traversal_sheet
+from .models.latents import CategoricalLatents as CategoricalLatents
+from .models.latents import CategoricalPosterior as CategoricalPosterior
+from .models.latents import GaussianLatents as GaussianLatents
+from .models.latents import GaussianPosterior as GaussianPosterior
+from .models.vae import VAE as VAE
+from .onnx.description import OnnxLayout as OnnxLayout
+from .runs.catalog import all_runs as all_runs
+from .runs.catalog import load_run as load_run
+from .runs.run import Run as Run
+from .runs.run import State as State
+from .selection.gap import GapCorrelation as GapCorrelation
+from .selection.gap import GapPick as GapPick
+from .selection.gap import gap_correlations as gap_correlations
+from .selection.gap import gap_picks as gap_picks
+from .selection.study import Study as Study
+from .selection.study import StudyRun as StudyRun
+from .selection.study import read_study as read_study
+from .training.extension import extend_run as extend_run
+from .training.trainer import train as train
+
+__all__: list[str]

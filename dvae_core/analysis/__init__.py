@@ -1,0 +1,1 @@
+"""What a model does with images and codes, beside the scores of `evaluation`."""

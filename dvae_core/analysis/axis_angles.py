@@ -1,0 +1,172 @@
+"""How the grid of two factors lies in the plane of two latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dvae_core.analysis.linking import latents_of_factors
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.representation import Encoder, Representation
+
+MAX_VALUES = 16
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class FactorGrid:
+    """Images of all pairs of values of two factors, the others fixed.
+
+    Attributes:
+        pair: the two factors; the first runs down, the second across.
+        values: which values of each are shown.
+        images: (rows, columns, C, H, W).
+    """
+
+    pair: tuple[int, int]
+    values: tuple[list[int], list[int]]
+    images: Tensor
+
+    @torch.inference_mode()
+    def encoded(self, model: Encoder) -> NDArray[np.float32]:
+        """Mean codes, (rows, columns, N)."""
+        rows, columns = self.images.shape[:2]
+        flat = self.images.flatten(0, 1)  # (rows, columns, C, H, W) -> (B, C, H, W)
+        codes = torch.cat([model.encode(batch).mean_code() for batch in flat.split(_BATCH)])
+        return codes.reshape(rows, columns, -1).cpu().numpy()
+
+
+def factor_grid(
+    dataset: Dataset, factors: Sequence[int], pair: tuple[int, int], max_values: int = MAX_VALUES
+) -> FactorGrid:
+    """The grid of two factors around an image.
+
+    Args:
+        dataset: with factors.
+        factors: (F,), what the others are fixed at.
+        pair: two different factors.
+        max_values: of each factor that are shown, evenly chosen.
+
+    Raises:
+        EvaluationError: both factors are the same, or one has a single value.
+        DataError: a combination does not exist.
+    """
+    if pair[0] == pair[1]:
+        raise EvaluationError(
+            f"factor {dataset.factor_names[pair[0]]} was chosen twice: a grid needs two factors"
+        )
+    values = []
+    for factor in pair:
+        size = dataset.factor_sizes[factor]
+        if size < 2:
+            raise EvaluationError(
+                f"factor {dataset.factor_names[factor]} has a single value: a grid needs two"
+            )
+        values.append(np.unique(np.linspace(0, size - 1, max_values).round().astype(int)).tolist())
+    rows, columns = values
+    grid = torch.tensor(list(factors)).repeat(len(rows), len(columns), 1)  # (rows, columns, F)
+    grid[..., pair[0]] = torch.tensor(rows)[:, None]
+    grid[..., pair[1]] = torch.tensor(columns)
+    generator = torch.Generator(dataset.device).manual_seed(0)  # what factors leave open
+    images = dataset.images(grid.flatten(0, 1).to(dataset.device), generator)
+    return FactorGrid(pair, (rows, columns), images.unflatten(0, (len(rows), len(columns))))
+
+
+def best_latents(information: NDArray[np.float64], pair: tuple[int, int]) -> tuple[int, int] | None:
+    """The two latents that tell most about two factors together, in the order of the factors; None
+    where there is one latent only.
+
+    Args:
+        information: (N, F), nats or shares of entropy.
+        pair: the factors.
+    """
+    first, second = latents_of_factors(information[:, list(pair)])
+    return None if first is None or second is None else (first, second)
+
+
+@dataclass(frozen=True)
+class AxisAngles:
+    """A linear map from two factors to two latents, fitted by least squares.
+
+    Attributes:
+        matrix: (2, 2); column f is what a factor's whole range does to the two latents.
+        centre: (2,), the code of the middle of the grid by that map.
+        r_squared: share of the codes' variance that the map explains, 1 at best. Where it is low,
+            the grid is bent and its angles say little.
+        angles: (2,), radians in [0, pi / 4], between each factor's image and the nearest latent
+            axis.
+    """
+
+    matrix: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    r_squared: float
+    angles: NDArray[np.float64]
+
+
+def axis_angles(codes: NDArray[np.floating]) -> AxisAngles:
+    """Fit codes = matrix . factors + offset over a grid of two factors.
+
+    Args:
+        codes: (rows, columns, 2), the first factor evenly spaced down, the second across.
+
+    Raises:
+        EvaluationError: the codes do not vary, so that there is no direction.
+    """
+    rows, columns, _ = codes.shape
+    # Over the whole range of a factor, and about the middle: the offset is then the centre.
+    down, across = np.meshgrid(
+        np.linspace(-0.5, 0.5, rows), np.linspace(-0.5, 0.5, columns), indexing="ij"
+    )
+    design = np.stack([down.ravel(), across.ravel(), np.ones(rows * columns)], axis=1)
+    flat = codes.reshape(-1, 2).astype(np.float64)  # (rows, columns, 2) -> (points, 2)
+    variance = ((flat - flat.mean(axis=0)) ** 2).sum()
+    if variance < 1e-12:
+        raise EvaluationError(
+            "the two latents do not change over the grid of these factors: choose other factors"
+        )
+    solution = np.linalg.lstsq(design, flat, rcond=None)[0]  # (3, 2)
+    residual = ((flat - design @ solution) ** 2).sum()
+    matrix = solution[:2].T
+    along, beside = np.sort(np.abs(matrix), axis=0)[::-1]  # (F,) each
+    return AxisAngles(
+        matrix, solution[2], float(1 - residual / variance), np.arctan2(beside, along)
+    )
+
+
+@dataclass(frozen=True)
+class FactorPlane:
+    """The grid of two factors in the plane of the two latents that carry them.
+
+    Attributes:
+        latents: one for each factor.
+        codes: (rows, columns, 2).
+        fitted: how it lies.
+    """
+
+    latents: tuple[int, int]
+    codes: NDArray[np.float32]
+    fitted: AxisAngles
+
+
+def factor_plane(model: Encoder, points: Representation, grid: FactorGrid) -> FactorPlane:
+    """Find the latents of a grid's factors by mutual information (20 bins), and encode the grid.
+
+    Args:
+        model: on the device of the grid.
+        points: of the model, for images of the grid's data set.
+        grid: of two factors.
+
+    Raises:
+        EvaluationError: the model has one latent, or its codes do not vary over the grid.
+    """
+    information = measure_information(points.codes, points.factors).matrix
+    latents = best_latents(information, grid.pair)
+    if latents is None:
+        raise EvaluationError("the model has one latent, and a plane needs two")
+    codes = grid.encoded(model)[..., list(latents)]
+    return FactorPlane(latents, codes, axis_angles(codes))

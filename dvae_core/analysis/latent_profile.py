@@ -1,0 +1,155 @@
+"""What a page says about each latent before anyone slides it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dvae_core.analysis.traversal import decode_codes, traversal_rows
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.metrics.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.models.latents import Posterior
+from dvae_core.models.vae import VAE
+
+NUM_IMAGES = 1024
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LatentProfile:
+    """Means over images of a data set.
+
+    Attributes:
+        span: name of the range that traversals cover.
+        values: that traversals visit, ascending, N times (P_j,).
+        aggregate: density of the aggregate posterior at `values`, N times (P_j,).
+        kl: divergence of each latent's posterior from the prior, nats, (N,).
+        factor_names: (F,), or () where information cannot be told.
+        information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
+    """
+
+    span: str
+    values: tuple[NDArray[np.float32], ...]
+    aggregate: tuple[NDArray[np.float32], ...]
+    kl: NDArray[np.float32]
+    factor_names: tuple[str, ...]
+    information: NDArray[np.float64]
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Whether each latent carries more than 0.05 nats, (N,)."""
+        return self.kl > ACTIVE_KL
+
+    def by_kl(self) -> list[int]:
+        """Latents, the one with the largest KL first."""
+        return np.argsort(-self.kl, kind="stable").tolist()
+
+    def by_information(self, factor: int) -> list[int]:
+        """Latents, the one that tells most about a factor first."""
+        return np.argsort(-self.information[:, factor], kind="stable").tolist()
+
+    def carries(self, latent: int) -> tuple[str, float | None]:
+        """The factor that a latent tells most about, and which share of it; ("", None) without
+        factors."""
+        if not self.factor_names:
+            return "", None
+        factor = int(self.information[latent].argmax())
+        return self.factor_names[factor], float(self.information[latent, factor])
+
+
+@torch.inference_mode()
+def latent_profile(
+    model: VAE, dataset: Dataset | None, span: str | None = None, num_images: int = NUM_IMAGES
+) -> LatentProfile:
+    """Profile of a model on images drawn uniformly from a data set.
+
+    The information is estimated from few images, with the Miller-Madow correction: good enough to
+    name a latent, not to be quoted.
+
+    Args:
+        model: on the device of the data set.
+        dataset: with or without factors. None: decoded samples of the prior stand in for images.
+            A model without an encoder looks at none: its profile is that of the prior.
+        span: one of the family's `spans`.
+        num_images: how many images to look at.
+    """
+    generator = torch.Generator(dataset.device if dataset else "cpu").manual_seed(0)
+    span = span or model.latents.spans[0]
+    if model.encoder is None:
+        return _profile_of_prior(model, span, model.latents.sample_prior(num_images, generator))
+    factors = torch.empty(num_images, 0, dtype=torch.int64)
+    if dataset is None:
+        images = decode_codes(model, model.latents.sample_prior(num_images, generator))
+    elif dataset.factor_sizes:
+        factors = dataset.sample_factors(num_images, generator)
+        images = torch.cat([dataset.images(part, generator) for part in factors.split(_BATCH)])
+    else:
+        images = dataset.sample_images(num_images, generator)
+    posteriors = [model.encode(batch) for batch in images.split(_BATCH)]
+    codes = torch.cat([posterior.mean_code() for posterior in posteriors])
+    kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
+    rows = traversal_rows(model, span, codes)
+    factor_names = dataset.factor_names if dataset else ()
+    try:
+        information = _information_shares(codes, factors)
+    except EvaluationError:  # no factors, or too few images to count with
+        factor_names, information = (), np.zeros((codes.shape[1], 0))
+    return LatentProfile(
+        span=span,
+        values=_arrays(rows),
+        aggregate=_arrays(aggregate_density(posteriors, rows)),
+        kl=kl.cpu().numpy(),
+        factor_names=factor_names,
+        information=information,
+    )
+
+
+def _profile_of_prior(model: VAE, span: str, codes: Tensor) -> LatentProfile:
+    rows = traversal_rows(model, span, codes)
+    densities = [density[0] for density in model.prior().density(rows)]  # N times (1, P_j)
+    num_latents = codes.shape[1]
+    return LatentProfile(
+        span=span,
+        values=_arrays(rows),
+        aggregate=_arrays(densities),
+        kl=np.zeros(num_latents, np.float32),
+        factor_names=(),
+        information=np.zeros((num_latents, 0)),
+    )
+
+
+def _arrays(rows: list[Tensor]) -> tuple[NDArray[np.float32], ...]:
+    return tuple(row.cpu().numpy() for row in rows)
+
+
+def _information_shares(codes: Tensor, factors: Tensor) -> NDArray[np.float64]:
+    measured = measure_information(
+        codes.cpu().numpy(), factors.cpu().numpy(), correction="miller_madow"
+    )
+    # A factor with a single value has neither information nor entropy.
+    return measured.matrix / np.maximum(measured.factor_entropy, 1e-9)
+
+
+@torch.inference_mode()
+def aggregate_density(posteriors: Iterable[Posterior], rows: Sequence[Tensor]) -> list[Tensor]:
+    """Mean over images of the posterior's density, float32 N times (P_j,).
+
+    For categorical latents the probability of the category nearest to each value, for Gaussian
+    ones the density at it.
+
+    Args:
+        posteriors: of images drawn from the data set, in batches of any size, at least one.
+        rows: points at which to measure each latent, N times (P_j,).
+    """
+    totals, count = [torch.zeros_like(row) for row in rows], 0
+    for posterior in posteriors:
+        densities = posterior.density(rows)
+        for total, density in zip(totals, densities, strict=True):
+            total += density.sum(0)  # (B, P_j) -> (P_j,)
+        count += len(densities[0])
+    return [total / count for total in totals]

@@ -1,0 +1,359 @@
+"""Sets made of anyone's images: planned, imported under a name, loaded and removed.
+
+An imported set is one file, `imported/<name>.npz` in the data folder, in the form in which it can
+be imported again: `images` uint8 (images, H, W, C), and for sets with factors `factors`, their
+indices (images, F), `factor_names` and `factor_sizes` (F,). Nothing in it is packed, so that images
+are read where they lie.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES
+from dvae_core.data.dataset import Dataset
+from dvae_core.data.folder import check_space, data_folder
+from dvae_core.data.imported.source import ImageSource, Labels, open_source
+from dvae_core.data.stored import ByteImages, TableDataset, UnlabelledDataset
+from dvae_core.data.untrusted.npz import NpzFile
+from dvae_core.data.untrusted.reader import Reader
+from dvae_core.errors import DataError, printable
+from dvae_core.progress import Progress, no_progress
+from dvae_core.system.files import partial_file
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_IMAGE_SIZES = (32, 64)
+_MANY_VALUES = 100  # from which a factor of as many values as images is taken to be continuous
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What an import would make of a source.
+
+    Attributes:
+        source: the folder or file.
+        kind: what it is, in a few words.
+        num_images: how many there are.
+        smallest: height and width of the smallest image found.
+        largest: height and width of the largest.
+        image_shape: (C, H, W) that all of them are to have.
+        factor_names: (F,); empty where there are no factors.
+        factor_sizes: number of values of each factor, (F,).
+        num_combinations: how many different combinations of factors there are.
+        notes: what a person should know, a sentence each.
+        preview: some of the images as they are to be, uint8 (images, H, W, C).
+    """
+
+    source: Path
+    kind: str
+    num_images: int
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    image_shape: tuple[int, int, int]
+    factor_names: tuple[str, ...]
+    factor_sizes: tuple[int, ...]
+    num_combinations: int
+    notes: tuple[str, ...]
+    preview: NDArray[np.uint8] = field(repr=False)
+
+
+class ImportedDataset(TableDataset):
+    """Somebody's images with their factors."""
+
+    def __init__(
+        self,
+        name: str,
+        labels: Labels,
+        images: ByteImages,
+        device: torch.device,
+    ) -> None:
+        self.name = name
+        self.factor_names = labels.names
+        self.factor_sizes = labels.sizes
+        super().__init__(images, labels.indices, device)
+
+
+def plan_import(
+    source: Path | str, image_size: int = 64, progress: Progress = no_progress
+) -> ImportPlan:
+    """What is at a path and what an import would make of it; nothing is written.
+
+    Args:
+        source: a folder of pictures, or a .npz or HDF5 file with `images` (images, H, W),
+            (images, H, W, C) or (images, C, H, W), optional `factors` (images, F) and optional
+            `factor_names` (F,).
+        image_size: pixels that images are scaled to, 32 or 64.
+        progress: told of pictures looked at.
+
+    Raises:
+        DataError: it cannot be imported; the message tells why.
+    """
+    _check_image_size(image_size)
+    source = Path(source)
+    with Reader() as reader:
+        images = open_source(reader, source, progress)
+        labels = images.labels
+        has_factors = labels is not None and labels.sizes
+        num_combinations = labels.num_combinations if labels and has_factors else images.count
+        return ImportPlan(
+            source=source,
+            kind=images.kind,
+            num_images=images.count,
+            smallest=images.smallest,
+            largest=images.largest,
+            image_shape=(images.channels, image_size, image_size),
+            factor_names=labels.names if labels else (),
+            factor_sizes=labels.sizes if labels else (),
+            num_combinations=num_combinations,
+            notes=tuple(_notes(images, num_combinations, image_size)),
+            preview=images.preview(image_size),
+        )
+
+
+def import_images(
+    source: Path | str, name: str, image_size: int = 64, progress: Progress = no_progress
+) -> Path:
+    """Import images under a name, which `load_dataset` then takes like any other.
+
+    Args:
+        source: as of `plan_import`.
+        name: of lower case letters, digits, "-" and "_".
+        image_size: pixels that images are scaled to, 32 or 64.
+        progress: told of images.
+
+    Returns:
+        The file that holds the set.
+
+    Raises:
+        DataError: the name is taken or not allowed, the source does not fit, or the disk is full.
+            Nothing of the import is left then.
+    """
+    _check_image_size(image_size)
+    path = _path_of(name)
+    if path.exists():
+        raise DataError(f"{name!r} is imported already: remove it first, or take another name")
+    with Reader() as reader:
+        images = open_source(reader, Path(source), no_progress)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            check_space(path.parent, images.count * images.channels * image_size**2)
+            _write(path, images, image_size, progress)
+        except OSError as error:
+            raise DataError(f"{path} cannot be made: {error.strerror or error}") from None
+    return path
+
+
+def imported_names() -> tuple[str, ...]:
+    """Names of the imported sets, sorted."""
+    names = sorted(path.stem for path in (data_folder() / "imported").glob("*.npz"))
+    taken = DATASET_NAMES + ORIGINAL_NAMES
+    return tuple(name for name in names if _NAME.fullmatch(name) and name not in taken)
+
+
+def remove_imported(name: str) -> None:
+    """Delete an imported set.
+
+    Raises:
+        DataError: no set was imported under that name, or its file cannot be deleted.
+    """
+    _check_is_imported(name)
+    path = _path_of(name)
+    try:
+        path.unlink()
+    except OSError as error:
+        raise DataError(f"{path} cannot be deleted: {error.strerror or error}") from None
+
+
+def load_imported(name: str, image_size: int, device: torch.device | str) -> Dataset:
+    """An imported set; arguments as of `load_dataset`.
+
+    Raises:
+        DataError: there is no such set, its file is damaged, or its images are smaller.
+    """
+    device = torch.device(device)
+    pixels, labels = _read(name)
+    if pixels.shape[1] < image_size:
+        raise DataError(
+            f"{name} holds images of {pixels.shape[1]} pixels: take image_size {pixels.shape[1]}, "
+            f"or import it again with {image_size}"
+        )
+    images = ByteImages(pixels, image_size, device)
+    if labels is None:
+        return UnlabelledDataset(name, images, len(pixels), device)
+    return ImportedDataset(name, labels, images, device)
+
+
+@dataclass(frozen=True)
+class ImportedHeader:
+    """What the file of an imported set says of it.
+
+    Attributes:
+        path: the file.
+        num_images: how many there are.
+        image_shape: (C, H, W).
+        factor_names: (F,); empty where there are no factors.
+        factor_sizes: number of values of each factor, (F,).
+    """
+
+    path: Path
+    num_images: int
+    image_shape: tuple[int, int, int]
+    factor_names: tuple[str, ...]
+    factor_sizes: tuple[int, ...]
+
+
+def read_imported_header(name: str) -> ImportedHeader:
+    """What an imported set is, without reading its images or the factors of each.
+
+    Raises:
+        DataError: there is no such set, or its file is damaged.
+    """
+    with _opened(name) as file:
+        return _header(_path_of(name), file)
+
+
+def _read(name: str) -> tuple[NDArray[np.uint8], Labels | None]:
+    with _opened(name) as file:
+        header = _header(_path_of(name), file)
+        info = file.arrays["images"]
+        pixels: NDArray[np.uint8] = np.memmap(
+            header.path, np.uint8, "r", info.offset or 0, info.shape
+        )
+        if not header.factor_sizes:
+            return pixels, None
+        indices = file.read_whole("factors")
+        _check(indices.dtype.kind == "i" and indices.shape[0] == len(pixels), "factors")
+        _check(indices.shape[1:] == (len(header.factor_sizes),), "factors")
+        _check(((indices >= 0) & (indices < header.factor_sizes)).all(), "factors")
+        return pixels, Labels(header.factor_names, header.factor_sizes, indices, ())
+
+
+def _header(path: Path, file: NpzFile) -> ImportedHeader:
+    _check("images" in file.arrays, "images")
+    info = file.arrays["images"]
+    _check(info.dtype == "|u1" and info.offset is not None and not info.is_fortran, "images")
+    _check(len(info.shape) == 4 and info.shape[1] == info.shape[2], "images")
+    _check(info.shape[1] in _IMAGE_SIZES and info.shape[3] in (1, 3), "images")
+    num_images, height, width, channels = info.shape
+    names: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    if "factors" in file.arrays:
+        _check({"factor_names", "factor_sizes"} <= file.arrays.keys(), "factors")
+        names = tuple(printable(text) for text in file.read_whole("factor_names").tolist())
+        sizes = tuple(int(size) for size in file.read_whole("factor_sizes").tolist())
+        _check(len(names) == len(sizes) and min(sizes) >= 1, "factor_sizes")
+    return ImportedHeader(path, num_images, (channels, height, width), names, sizes)
+
+
+def _check(fits: bool | np.bool, what: str) -> None:
+    if not fits:
+        raise DataError(f"its {what} are not as an import writes them")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[NpzFile]:
+    _check_is_imported(name)
+    advice = f"remove {name!r} and import it again"
+    try:
+        file = NpzFile(_path_of(name), ("images", "factors", "factor_names", "factor_sizes"))
+        try:
+            yield file
+        finally:
+            file.close()
+    except DataError as error:
+        raise DataError(f"{_path_of(name)} is damaged, {error}: {advice}") from None
+    except Exception:
+        # A damaged file can end in any exception of the libraries that read it.
+        raise DataError(f"{_path_of(name)} is damaged: {advice}") from None
+
+
+def _write(path: Path, images: ImageSource, size: int, progress: Progress) -> None:
+    shape = (images.count, size, size, images.channels)
+    labels = images.labels
+    with (
+        partial_file(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        with archive.open("images.npy", "w", force_zip64=True) as member:
+            npy_format.write_array_header_1_0(
+                member, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
+            for block in images.images(size, progress):
+                member.write(np.ascontiguousarray(block).data)
+        if labels is not None and labels.sizes:
+            for name, array in (
+                ("factors", labels.indices),
+                ("factor_names", np.array(labels.names)),
+                ("factor_sizes", np.array(labels.sizes)),
+            ):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy_format.write_array(member, array, allow_pickle=False)
+
+
+def _notes(images: ImageSource, num_combinations: int, size: int) -> Iterator[str]:
+    yield from images.remarks
+    smallest, largest = images.smallest, images.largest
+    if smallest != largest:
+        yield (
+            f"images of {smallest[1]} x {smallest[0]} to {largest[1]} x {largest[0]} pixels are "
+            f"all scaled to {size} x {size}"
+        )
+    elif smallest != (size, size):
+        text = f"images of {smallest[1]} x {smallest[0]} pixels are scaled to {size} x {size}"
+        yield text if smallest[0] == smallest[1] else f"{text}, which changes their proportions"
+    labels = images.labels
+    if labels is None:
+        yield "without factors a set can be trained on and explored, but not scored"
+        return
+    for name in labels.left_out:
+        yield f"factor {name} has a single value and is left out"
+    if not labels.sizes:
+        yield "no factor has two values, so the set has none: it cannot be scored"
+        return
+    for name, factor_size in zip(labels.names, labels.sizes, strict=True):
+        if factor_size == images.count > _MANY_VALUES:
+            yield (
+                f"factor {name} has another value in each image: it looks continuous, and scores "
+                f"take each value for itself unless it is rounded"
+            )
+    if num_combinations < prod(labels.sizes):
+        yield (
+            f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations are there: "
+            f"scores draw from those"
+        )
+    if num_combinations < images.count:
+        yield (
+            f"several images have the same factors ({images.count:,} images, "
+            f"{num_combinations:,} combinations): one of them is picked at random"
+        )
+
+
+def _path_of(name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"{printable(name)!r} cannot be the name of a set: it needs 1 to 64 lower case "
+            f"letters, digits, '-' and '_', with a letter or digit first"
+        )
+    if name in DATASET_NAMES + ORIGINAL_NAMES:
+        raise DataError(f"{name!r} is the name of a set that is always there: take another one")
+    return data_folder() / "imported" / f"{name}.npz"
+
+
+def _check_is_imported(name: str) -> None:
+    if not _path_of(name).is_file():
+        known = ", ".join(imported_names()) or "nothing so far"
+        raise DataError(f"no set was imported as {printable(name)!r}: there is {known}")
+
+
+def _check_image_size(image_size: int) -> None:
+    if image_size not in _IMAGE_SIZES:
+        raise DataError(f"images are imported with 32 or 64 pixels, not {image_size}")

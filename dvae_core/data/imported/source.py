@@ -1,0 +1,297 @@
+"""Where the images of an import come from: a folder of pictures, or arrays in one file."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dvae_core.data.stored import resized
+from dvae_core.data.untrusted.limits import MAX_FACTORS, MAX_IMAGES
+from dvae_core.data.untrusted.reader import ArrayFile, Reader
+from dvae_core.errors import DataError, printable
+from dvae_core.progress import Progress
+
+_NAME_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Factors of each image.
+
+    Attributes:
+        names: one a factor, (F,).
+        sizes: number of values of each factor, (F,), at least 2.
+        indices: int32 (images, F), the place of each value among the sorted ones of its factor.
+        left_out: names of columns that have a single value.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    indices: NDArray[np.int32]
+    left_out: tuple[str, ...]
+
+    @property
+    def num_combinations(self) -> int:
+        """How many different combinations of factors there are."""
+        return len(np.unique(self.indices, axis=0))
+
+
+def labels_from(columns: NDArray, names: Sequence[str] | None, count: int) -> Labels:
+    """Indices of the values in each column, integers, real numbers or texts alike.
+
+    Args:
+        columns: (images, F), or (images,) for a single factor.
+        names: of the columns, (F,); made up when left out.
+        count: number of images.
+
+    Raises:
+        DataError: the shape does not go with the images or the names, or a number is not finite.
+    """
+    if columns.ndim == 1:
+        columns = columns[:, np.newaxis]  # (images,) -> (images, 1)
+    if columns.ndim != 2 or len(columns) != count:
+        raise DataError(
+            f"factors has the shape {columns.shape}, but there are {count:,} images: it should be "
+            f"({count}, number of factors)"
+        )
+    num_factors = columns.shape[1]
+    if num_factors > MAX_FACTORS:
+        raise DataError(f"factors has {num_factors} columns, but at most {MAX_FACTORS} are read")
+    if columns.dtype.kind == "f" and not np.isfinite(columns).all():
+        raise DataError("factors holds numbers that are not finite")
+    if names is None:
+        names = [f"factor {i}" for i in range(num_factors)]
+    if len(names) != num_factors:
+        raise DataError(f"factor_names holds {len(names)} names for {num_factors} factors")
+    shown = [printable(name, _NAME_CHARACTERS).strip() for name in names]
+    if len(set(shown)) != num_factors or "" in shown:
+        raise DataError("factor_names holds a name twice, or an empty one")
+
+    sizes, indices = [], np.empty(columns.shape, np.int32)
+    for i in range(num_factors):
+        values, indices[:, i] = np.unique(columns[:, i], return_inverse=True)
+        sizes.append(len(values))
+    kept = [i for i in range(num_factors) if sizes[i] > 1]
+    return Labels(
+        names=tuple(shown[i] for i in kept),
+        sizes=tuple(sizes[i] for i in kept),
+        indices=np.ascontiguousarray(indices[:, kept]),
+        left_out=tuple(shown[i] for i in range(num_factors) if sizes[i] == 1),
+    )
+
+
+PREVIEW_IMAGES = 16
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_LEAST_SIDE = 4  # fewer pixels are no image, but the channels of a single one
+_BATCH = 64  # images made into squares at a time
+_ROUNDING = 1e-6  # by which real numbers may miss white
+
+
+class ImageSource(ABC):
+    """Images of any size that can be had as squares of bytes.
+
+    Attributes:
+        kind: what it is, in a few words.
+        count: number of images.
+        smallest: height and width of the smallest image; the largest is `largest`.
+        channels: 1 for grey, 3 for red, green and blue.
+        labels: the factors of each image, None where there are none.
+        remarks: what a person should know of how it is read.
+    """
+
+    kind: str
+    count: int
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    channels: int
+    labels: Labels | None
+    remarks: tuple[str, ...]
+
+    @abstractmethod
+    def preview(self, size: int) -> NDArray[np.uint8]:
+        """A few of the images, uint8 (images, size, size, C)."""
+
+    @abstractmethod
+    def images(self, size: int, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+        """All images in order, uint8 (B, size, size, C), 255 being white.
+
+        Raises:
+            DataError: one of them is damaged, or has values out of range.
+        """
+
+
+def open_source(reader: Reader, path: Path, progress: Progress) -> ImageSource:
+    """The images at a path, with headers checked and nothing else read.
+
+    Args:
+        reader: opens the files; the source is of use as long as it is.
+        path: a folder, a .npz or an HDF5 file.
+        progress: told of pictures looked at, in a folder.
+
+    Raises:
+        DataError: it is none of these, or does not fit; the message tells why.
+    """
+    return _Folder(reader, path, progress) if path.is_dir() else _Arrays(reader, path)
+
+
+class _Folder(ImageSource):
+    kind = "folder of pictures"
+    labels = None
+
+    def __init__(self, reader: Reader, path: Path, progress: Progress) -> None:
+        self._reader = reader
+        self._pictures, num_others = _pictures_in(path)
+        self.count = len(self._pictures)
+        heights, widths, greys = [], [], []
+        for done, picture in enumerate(self._pictures):
+            progress(done, self.count)
+            height, width, is_grey = reader.picture_header(picture)
+            heights.append(height)
+            widths.append(width)
+            greys.append(is_grey)
+        progress(self.count, self.count)
+        self.smallest, self.largest = (min(heights), min(widths)), (max(heights), max(widths))
+        self.channels = 1 if all(greys) else 3
+        self.remarks = (f"{num_others:,} other files are left out",) if num_others else ()
+        if self.channels == 3 and any(greys):
+            self.remarks += (f"{sum(greys):,} grey pictures are read as coloured ones",)
+
+    def preview(self, size: int) -> NDArray[np.uint8]:
+        chosen = np.unique(np.linspace(0, self.count - 1, PREVIEW_IMAGES).astype(int))
+        return self._read([self._pictures[i] for i in chosen], size)
+
+    def images(self, size: int, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+        for start in range(0, self.count, _BATCH):
+            progress(start, self.count)
+            yield self._read(self._pictures[start : start + _BATCH], size)
+        progress(self.count, self.count)
+
+    def _read(self, pictures: list[Path], size: int) -> NDArray[np.uint8]:
+        read = [self._reader.read_picture(picture, size, self.channels) for picture in pictures]
+        return np.stack(read)
+
+
+class _Arrays(ImageSource):
+    def __init__(self, reader: Reader, path: Path) -> None:
+        self._file = reader.open_arrays(path, ("images", "factors", "factor_names"))
+        info = self._file.require("images")
+        if np.dtype(info.dtype).kind not in "biuf":
+            raise DataError(f"images holds {info.dtype}, but should hold numbers")
+        if info.is_fortran:
+            raise DataError(
+                "images is stored with its first axis fastest: save it again with "
+                "numpy.ascontiguousarray"
+            )
+        self.kind = "arrays in one file"
+        self.count = info.shape[0]
+        if self.count > MAX_IMAGES:
+            raise DataError(f"{self.count:,} images are more than the {MAX_IMAGES:,} that are read")
+        self._channels_first, self.smallest, self.channels = _layout(info.shape)
+        self.largest = self.smallest
+        self.labels = _labels(self._file, self.count)
+        self.remarks = () if info.dtype == "|u1" else (f"{np.dtype(info.dtype)} becomes uint8",)
+
+    def preview(self, size: int) -> NDArray[np.uint8]:
+        start, stop = next(self._file.bounds("images"))
+        block = self._file.read("images", start, stop)
+        chosen = np.unique(np.linspace(start, stop - 1, PREVIEW_IMAGES).astype(int))
+        # The rest of the array may be brighter; all of it is looked at only when it is imported.
+        white = _white(block.dtype, float(block.min()), float(block.max()))
+        return self._convert(block[chosen], white, size)
+
+    def images(self, size: int, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+        # What is white depends on all of the array, so it is read twice.
+        limits = self._file.limits("images", lambda done, total: progress(done // 2, total))
+        white = _white(np.dtype(self._file.arrays["images"].dtype), *limits)
+        done = 0
+        for block in self._file.blocks("images"):
+            for start in range(0, len(block), _BATCH):
+                yield self._convert(block[start : start + _BATCH], white, size)
+            done += len(block)
+            progress((self.count + done) // 2, self.count)
+
+    def _convert(self, block: NDArray, white: float, size: int) -> NDArray[np.uint8]:
+        if block.ndim == 3:
+            block = block[..., np.newaxis]  # (B, H, W) -> (B, H, W, 1)
+        elif self._channels_first:
+            block = block.transpose(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
+        if block.dtype != np.uint8 or white != 255:
+            block = np.rint(block.astype(np.float32) * (255 / white)).clip(0, 255)
+        return resized(block.astype(np.uint8), size, Image.Resampling.BILINEAR)
+
+
+def _pictures_in(folder: Path) -> tuple[list[Path], int]:
+    # The pictures in a folder and the folders in it, by name; and how many other files there are.
+    pictures: list[Path] = []
+    num_others = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place, name)
+            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
+                num_others += 1
+            elif path.is_symlink():
+                raise DataError(
+                    f"{printable(path, 200)} is a link: only pictures that lie in the folder "
+                    f"itself are imported"
+                )
+            else:
+                pictures.append(path)
+        if len(pictures) > MAX_IMAGES:
+            raise DataError(f"{folder} holds more than the {MAX_IMAGES:,} pictures that are read")
+    if not pictures:
+        raise DataError(f"{printable(folder, 200)} holds no pictures ({', '.join(_SUFFIXES)})")
+    return pictures, num_others
+
+
+def _layout(shape: tuple[int, ...]) -> tuple[bool, tuple[int, int], int]:
+    # Whether channels come before the pixels, (H, W), C.
+    match shape:
+        case (_, height, width) if min(height, width) >= _LEAST_SIDE:
+            return False, (height, width), 1
+        case (_, height, width, (1 | 3) as channels):
+            return False, (height, width), channels
+        case (_, (1 | 3) as channels, height, width):
+            return True, (height, width), channels
+    raise DataError(
+        f"images has the shape {shape}, but should have (images, height, width), or with 1 or 3 "
+        f"channels (images, height, width, channels) or (images, channels, height, width)"
+    )
+
+
+def _labels(file: ArrayFile, count: int) -> Labels | None:
+    if "factors" not in file.arrays:
+        return None
+    names = None
+    if "factor_names" in file.arrays:
+        texts = file.read_whole("factor_names")
+        if texts.ndim != 1 or texts.dtype.kind not in "US":
+            raise DataError("factor_names should be a list of texts, one for each factor")
+        names = [
+            text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+            for text in texts.tolist()
+        ]
+    return labels_from(file.read_whole("factors"), names, count)
+
+
+def _white(dtype: np.dtype, least: float, greatest: float) -> float:
+    # The number that stands for white, by the range of those that are there.
+    if least < 0:
+        raise DataError(
+            f"images holds numbers from {least:g} to {greatest:g}, but they should go from 0 to 1 "
+            f"or from 0 to 255"
+        )
+    if greatest <= 1 + _ROUNDING:
+        return 1
+    if greatest <= 255:
+        return 255
+    if dtype.kind in "iu" and greatest <= 65535:
+        return 65535
+    raise DataError(
+        f"images holds numbers up to {greatest:g}, but they should go from 0 to 1 or from 0 to 255"
+    )

@@ -1,0 +1,1 @@
+"""The published data sets of the literature, read from their own files."""

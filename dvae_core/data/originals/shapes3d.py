@@ -1,0 +1,63 @@
+"""3D Shapes: one solid in a room (Burgess and Kim 2018).
+
+Source: github.com/deepmind/3d-shapes.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dvae_core.data.folder import cached_array
+from dvae_core.data.originals.published import PublishedFiles, check_grid_order
+from dvae_core.data.stored import ByteImages, GridDataset
+from dvae_core.data.untrusted.reader import Reader
+from dvae_core.progress import Progress, no_progress
+
+# The published file packs many images together, a slice of each: they are unpacked at once.
+_READER_BYTES = 2**30
+
+
+class Shapes3D(GridDataset):
+    """The published images, float32 (B, 3, H, W), unpacked on the first use into 5.9 GB on disk.
+
+    Args:
+        image_size: 64 or 32 pixels; the latter are averages of 2x2.
+        device: where images are looked up.
+        progress: told of images stored, on the first use.
+
+    Raises:
+        DataError: the file is missing or not the published one.
+    """
+
+    name = "shapes3d"
+    factor_names = ("floor hue", "wall hue", "object hue", "scale", "shape", "orientation")
+    factor_sizes = (10, 10, 10, 8, 4, 15)
+    channels = 3
+    files = PublishedFiles("shapes3d", (("3dshapes.h5",),))
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        device: torch.device | str = "cpu",
+        progress: Progress = no_progress,
+    ) -> None:
+        device = torch.device(device)
+        paths = self.files.require()
+        shape = (prod(self.factor_sizes), 64, 64, 3)
+        pixels = cached_array(self.name, paths, shape, lambda: self._blocks(paths[0]), progress)
+        super().__init__(ByteImages(pixels, image_size, device), device)
+
+    def typical_factors(self) -> tuple[int, ...]:
+        return 1, 6, 0, 5, 0, 4  # as of rooms: the middle of all hues would be one colour
+
+    def _blocks(self, path: Path) -> Iterator[NDArray[np.uint8]]:
+        with Reader(_READER_BYTES) as reader:
+            file = reader.open_arrays(path, ("images", "labels"))
+            file.require_published("images", (prod(self.factor_sizes), 64, 64, 3))
+            file.require("labels")
+            check_grid_order(path, file.read_whole("labels"), self.factor_sizes)
+            yield from file.blocks("images")

@@ -1,0 +1,96 @@
+"""The .mat meshes in the archive of Cars3D."""
+
+import gzip
+import re
+import tarfile
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from dvae_core.data.untrusted.limits import exceeds_ratio
+from dvae_core.errors import DataError, printable
+
+_MESH = re.compile(r"(?:^|/)cars/\w{1,80}\.mat$", re.ASCII)
+_MAX_MESH_BYTES = 32 * 2**20  # packed; those of the original have about 1 MB
+_MAX_MESH_NUMBERS = 64 * 2**20
+_MAX_MEMBERS = 100_000
+
+
+class MeshArchive:
+    """The meshes of cars in a .tar.gz, one after the other; nothing is written to disk.
+
+    Args:
+        path: the archive.
+
+    Raises:
+        Exception: almost any, from the standard library or scipy, for a damaged file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._unpacked = _Unpacked(path)
+        self._tar = tarfile.open(fileobj=self._unpacked, mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
+        self._members = 0
+
+    def next_mesh(self) -> tuple[str, NDArray[np.uint8]] | None:
+        """Name of the next mesh and its `im`, uint8 of five axes; None after the last.
+
+        Raises:
+            DataError: a mesh is a link, too large, or has no such array.
+        """
+        while (member := self._tar.next()) is not None:
+            self._members += 1
+            self._tar.members.clear()  # else it keeps them all
+            if self._members > _MAX_MEMBERS:
+                raise DataError(f"it has more than {_MAX_MEMBERS:,} parts")
+            if not _MESH.search(member.name):
+                continue
+            shown = printable(member.name)
+            if not member.isreg():
+                raise DataError(f"{shown} is a link or no plain file")
+            if member.size > _MAX_MESH_BYTES:
+                raise DataError(f"{shown} has {member.size:,} bytes, more than a mesh has")
+            file = self._tar.extractfile(member)
+            assert file is not None
+            return PurePosixPath(member.name).name, _read_mesh(shown, file.read(_MAX_MESH_BYTES))
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tar.close()
+        self._unpacked.close()
+
+
+def _read_mesh(shown: str, content: bytes) -> NDArray[np.uint8]:
+    headers = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(BytesIO(content))}
+    shape, kind = headers.get("im", ((), "nothing"))
+    if len(shape) != 5 or kind != "uint8":
+        raise DataError(f"{shown} should hold im, uint8 of 5 axes, but holds {printable(kind)}")
+    if not 0 < np.prod(shape, dtype=object) <= _MAX_MESH_NUMBERS:
+        raise DataError(f"{shown} claims a shape of {shape}")
+    mesh = scipy.io.loadmat(BytesIO(content), variable_names=["im"])["im"]
+    if mesh.shape != tuple(shape) or mesh.dtype != np.uint8:
+        raise DataError(f"{shown} holds another im than it announces")
+    return mesh
+
+
+class _Unpacked:
+    """What is in a .gz, as long as it does not unpack to suspiciously much."""
+
+    def __init__(self, path: Path) -> None:
+        self._packed = open(path, "rb")  # noqa: SIM115
+        self._gzip = gzip.GzipFile(fileobj=self._packed)
+        self._count = 0
+
+    def read(self, count: int) -> bytes:
+        data = self._gzip.read(count)
+        self._count += len(data)
+        if exceeds_ratio(self._count, self._packed.tell()):
+            raise DataError("it unpacks to more than any archive of meshes does")
+        return data
+
+    def close(self) -> None:
+        self._gzip.close()
+        self._packed.close()

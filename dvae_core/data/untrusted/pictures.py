@@ -1,0 +1,63 @@
+"""Picture files: PNG, JPEG and BMP."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dvae_core.data.untrusted.limits import MAX_IMAGE_PIXELS
+from dvae_core.errors import DataError
+
+_FORMATS = ("PNG", "JPEG", "BMP")
+_GREY_MODES = frozenset(("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"))
+_WIDE_MODES = frozenset(("I;16", "I;16B", "I;16L", "I"))
+
+_TOO_LARGE = f"it has more than the {MAX_IMAGE_PIXELS / 1e6:.0f} million pixels that are read"
+
+
+def picture_header(path: Path) -> tuple[int, int, bool]:
+    """Height, width, and whether the picture is grey, from its header alone.
+
+    Raises:
+        DataError: it has too many pixels.
+        Exception: almost any, from Pillow, for a damaged file.
+    """
+    with _open(path) as image:
+        return image.height, image.width, image.mode in _GREY_MODES
+
+
+def read_picture(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
+    """The picture as uint8 (size, size, channels), its sides scaled each on its own.
+
+    Transparency is left out.
+
+    Args:
+        path: the file.
+        size: height and width of the result.
+        channels: 1 for grey, 3 for red, green and blue.
+    """
+    with _open(path) as image:
+        if image.mode in _WIDE_MODES:  # PNG of 16 bits
+            wide = np.asarray(image)
+            image = Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8))
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (size, size):
+            # Averages when it shrinks; no overshoot at edges, as sharper filters have.
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(size, size, channels)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns where our own limit, which is lower, refuses.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise DataError(_TOO_LARGE) from None
+    if image.width * image.height > MAX_IMAGE_PIXELS:
+        image.close()
+        raise DataError(_TOO_LARGE)
+    return image

@@ -1,0 +1,157 @@
+"""A run's model on its data, with what several metrics share made once."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.metrics.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
+from dvae_core.evaluation.metrics.latent_statistics import LatentStatistics, latent_statistics
+from dvae_core.evaluation.metrics.mutual_information import PAPER_BINS, Correction
+from dvae_core.evaluation.representation import (
+    CodeKind,
+    CodeSource,
+    LookedUpCodes,
+    Representation,
+    code_source,
+    encode_points,
+)
+from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
+from dvae_core.progress import Progress, no_progress
+from dvae_core.runs.run import Run
+
+
+class Subject:
+    """A run's model on its data, with what several metrics share made once."""
+
+    def __init__(
+        self,
+        run: Run,
+        dataset: Dataset,
+        protocol: ProtocolName,
+        settings: EvaluationSettings,
+        num_workers: int | None,
+    ) -> None:
+        if dataset.image_shape != run.record.image_shape:
+            raise EvaluationError(
+                f"the images of {dataset.name} are {dataset.image_shape} (C, H, W), but the model "
+                f"of {run.id} was made for {run.record.image_shape}"
+            )
+        self.run = run
+        self.dataset = dataset
+        self.protocol = protocol
+        self.settings = settings
+        self.num_workers = num_workers
+        self.model = run.load_model(dataset.device)
+        self.step = run.status().step
+        self.progress: Progress = no_progress
+        self._table: LookedUpCodes | None = None
+        seeds = np.random.SeedSequence(settings.seed).generate_state(2)
+        self._train_seed, self._test_seed = (int(seed) for seed in seeds)
+
+    @property
+    def category_counts(self) -> tuple[int, ...]:
+        """K_j of each latent, (N,); () where there are no categories."""
+        return self.model.latents.category_counts
+
+    @property
+    def uses_categories(self) -> bool:
+        return self.protocol == "native" and bool(self.category_counts)
+
+    @property
+    def num_bins(self) -> int | None:
+        return None if self.uses_categories else PAPER_BINS
+
+    @property
+    def correction(self) -> Correction | None:
+        return "miller_madow" if self.uses_categories else None
+
+    @property
+    def kind(self) -> CodeKind:
+        return "mode" if self.uses_categories else "mean"
+
+    @cached_property
+    def train(self) -> Representation:
+        return encode_points(
+            self.model, self.dataset, self.settings.points, self._train_seed, self.progress
+        )
+
+    @cached_property
+    def test(self) -> Representation:
+        return encode_points(
+            self.model, self.dataset, self.settings.test_points, self._test_seed, self.progress
+        )
+
+    @property
+    def source(self) -> CodeSource:
+        # Refused here, before the whole set is encoded for nothing.
+        varying_factors(self.dataset, "A score of fixed factors")
+        if self._table is not None:
+            return self._table
+        # Draws of the BetaVAE score, which needs most.
+        num_draws = 2 * BATCH_SIZE * (self.settings.points + self.settings.test_points)
+        source = code_source(
+            self.model,
+            self.dataset,
+            num_draws,
+            self.settings.seed,
+            self.kind,
+            self.progress,
+        )
+        # The other kind draws noise: sharing it would tie each score to those measured before.
+        if isinstance(source, LookedUpCodes):
+            self._table = source
+        return source
+
+    @cached_property
+    def statistics(self) -> LatentStatistics:
+        return latent_statistics(
+            self.model, self.dataset, self.settings.points, self._train_seed, self.progress
+        )
+
+    @property
+    def cells(self) -> NDArray:
+        """What information is counted on: categories, or codes yet to be binned."""
+        if not self.uses_categories:
+            return self.train.codes
+        assert self.train.categories is not None
+        if len(self.train.categories) < max(self.category_counts):
+            raise EvaluationError(
+                f"{len(self.train.categories)} points are fewer than the "
+                f"{max(self.category_counts)} categories of a latent: draw more points"
+            )
+        return self.train.categories
+
+    @cached_property
+    def factor_indices(self) -> list[int]:
+        """Factors with more than one value; the others leave nothing to tell."""
+        check_has_factors(self.dataset)
+        varying = np.ptp(self.train.factors, axis=0) > 0
+        if not varying.any():
+            raise EvaluationError(
+                f"every factor of {self.dataset.name} has a single value in these points"
+            )
+        return [int(index) for index in np.flatnonzero(varying)]
+
+    @property
+    def factor_names(self) -> list[str]:
+        return [self.dataset.factor_names[index] for index in self.factor_indices]
+
+    @property
+    def factors(self) -> NDArray[np.int64]:
+        return self.train.factors[:, self.factor_indices]
+
+    @property
+    def test_factors(self) -> NDArray[np.int64]:
+        return self.test.factors[:, self.factor_indices]
+
+    @property
+    def note(self) -> str:
+        left_out = [
+            name
+            for index, name in enumerate(self.dataset.factor_names)
+            if index not in self.factor_indices
+        ]
+        return f"left out, having a single value: {', '.join(left_out)}" if left_out else ""

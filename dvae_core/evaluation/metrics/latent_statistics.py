@@ -1,0 +1,103 @@
+"""What a model's latents carry, without asking any label."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.representation import Encoder, draw_batches
+from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.models.vae import reconstruction_loss
+from dvae_core.progress import Progress, no_progress
+
+# Mean KL, in nats, above which a latent counts as used.
+ACTIVE_KL = 0.05
+
+
+class Autoencoder(Encoder, Protocol):
+    """A model that also draws what it encoded."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Image logits (B, C, H, W) of codes (B, N)."""
+        ...
+
+
+@dataclass(frozen=True)
+class LatentStatistics:
+    """Means over images of a data set.
+
+    Attributes:
+        kl: divergence of each latent's posterior from its prior, nats, (N,).
+        usage: aggregate posterior, (N, K), each row summing to one; None without categories.
+        reconstruction_error: Bernoulli cross entropy of the image that the mean code gives, summed
+            over pixels and channels, nats per image.
+    """
+
+    kl: NDArray[np.float64]
+    usage: NDArray[np.float64] | None
+    reconstruction_error: float
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Whether each latent carries more than 0.05 nats, (N,)."""
+        return self.kl > ACTIVE_KL
+
+
+def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many categories each latent uses: the exponential of the entropy of its aggregate
+    posterior, from 1 to K, (N,).
+
+    Args:
+        usage: (N, K), each row summing to one.
+    """
+    surprise = -np.log(usage, where=usage > 0, out=np.zeros_like(usage))
+    return np.exp((usage * surprise).sum(axis=1))
+
+
+def latent_statistics(
+    model: Autoencoder,
+    dataset: Dataset,
+    count: int,
+    seed: int,
+    progress: Progress = no_progress,
+) -> LatentStatistics:
+    """KL and usage of each latent, and the reconstruction error, over images drawn uniformly.
+
+    Args:
+        model: on the device of the data set.
+        dataset: where images come from.
+        count: number of images.
+        seed: decides which images.
+        progress: told of images done.
+
+    Raises:
+        EvaluationError: the model gives numbers that are not finite.
+    """
+    kl: Tensor | float = 0.0
+    usage: Tensor | float = 0.0
+    error = 0.0
+    categorical = False
+    with torch.inference_mode():
+        for _, images in draw_batches(dataset, count, seed, progress):
+            posterior = model.encode(images)
+            kl = kl + posterior.kl().double().sum(0)
+            if isinstance(posterior, CategoricalPosterior):
+                categorical = True
+                usage = usage + posterior.probabilities().double().sum(0)
+            logits = model.decode(posterior.mean_code())
+            error += reconstruction_loss(logits, images).double().sum().item()
+    kl_mean = (torch.as_tensor(kl) / count).cpu().numpy()
+    if not (np.isfinite(kl_mean).all() and np.isfinite(error)):
+        raise EvaluationError(
+            "the model gives numbers that are not finite: it has diverged, train it again"
+        )
+    return LatentStatistics(
+        kl=kl_mean,
+        usage=(torch.as_tensor(usage) / count).cpu().numpy() if categorical else None,
+        reconstruction_error=error / count,
+    )

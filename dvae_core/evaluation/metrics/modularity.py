@@ -1,0 +1,46 @@
+"""Modularity."""
+
+import numpy as np
+
+from dvae_core.evaluation.metrics.checks import (
+    Codes,
+    Factors,
+    check_factors_vary,
+    check_points,
+    check_several_factors,
+)
+from dvae_core.evaluation.metrics.mutual_information import (
+    PAPER_BINS,
+    Correction,
+    measure_information,
+)
+
+
+def modularity(
+    codes: Codes,
+    factors: Factors,
+    num_bins: int | None = PAPER_BINS,
+    correction: Correction | None = None,
+) -> float:
+    """How exclusively each latent tells of one factor, in [0, 1].
+
+    Mean over latents of 1 - (sum_f I_f^2 - max_f I_f^2) / (max_f I_f^2 (F - 1)), I_f the mutual
+    information with factor f (Ridgeway and Mozer 2018, "Learning deep disentangled embeddings with
+    the F-statistic loss"). A latent that tells of one factor alone counts 1, one that tells equally
+    of all counts 0, and so does one that tells of none.
+
+    Arguments as in `mutual_information_matrix`.
+
+    Raises:
+        EvaluationError: fewer than two factors, a factor with a single value, or what
+            `mutual_information_matrix` refuses.
+    """
+    check_points(codes, factors)
+    check_several_factors(factors.shape[1], "Modularity")
+    check_factors_vary(factors)
+    squares = measure_information(codes, factors, num_bins, correction).matrix ** 2  # (N, F)
+    largest = squares.max(axis=1)  # (N,)
+    others = squares.sum(axis=1) - largest
+    informative = largest > 0
+    spread = others[informative] / (largest[informative] * (factors.shape[1] - 1))
+    return float(np.sum(1 - spread) / len(squares))

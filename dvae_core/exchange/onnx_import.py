@@ -1,0 +1,208 @@
+"""A run out of a model that was trained elsewhere."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dvae_core.data import load_dataset
+from dvae_core.errors import ModelError, printable
+from dvae_core.models.latents import CategoricalLatents
+from dvae_core.models.vae import VAE
+from dvae_core.onnx.check import CheckedFile, CheckedModel, check_model
+from dvae_core.onnx.description import ImportedModel, OnnxFile, OnnxLayout
+from dvae_core.onnx.network import build_imported
+from dvae_core.runs.run import Run, RunRecord, check_run_id
+
+CategoryValues = Sequence[Sequence[float]]
+_MAX_BYTES = 4 * 2**20
+_LARGEST = 1e6  # of a value that networks are trained on
+
+
+def read_category_values(path: Path) -> CategoryValues:
+    """Category values out of a JSON file: a list of numbers, one such list a latent, or an object
+    with such a value under `category_values`, as model.json of an export has it.
+
+    Raises:
+        ModelError: it is missing, or something else.
+    """
+    shown = printable(path, 200)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{shown} has more than {_MAX_BYTES // 2**20} MB")
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{shown} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{shown} is no JSON: give a list of numbers, or one a latent") from None
+    if isinstance(content, dict):
+        content = content.get("category_values")
+    rows: Any = content
+    if not (isinstance(content, list) and content and isinstance(content[0], list)):
+        rows = [content]
+    if not all(isinstance(row, list) and row and all(map(_is_value, row)) for row in rows):
+        raise ModelError(f"{shown} holds something else than a list of numbers, or one a latent")
+    checked: CategoryValues = rows
+    return checked
+
+
+def one_row_a_latent(values: CategoryValues, num_latents: int) -> tuple[tuple[float, ...], ...]:
+    """One row of values for each latent, where there is one for all; () for none.
+
+    Raises:
+        ModelError: there are rows for another number of latents.
+    """
+    rows = tuple(tuple(float(value) for value in row) for row in values)
+    if len(rows) == 1:
+        rows *= num_latents
+    if rows and len(rows) != num_latents:
+        raise ModelError(
+            f"category values of {len(rows)} latents were given, but the decoder takes "
+            f"{num_latents}: give one row for each, or one for all"
+        )
+    return rows
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+_SAMPLE = 64  # images of the data set that an import looks at
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made.
+
+    Attributes:
+        run: the new run.
+        notes: what a person should know, a sentence each.
+    """
+
+    run: Run
+    notes: tuple[str, ...]
+
+
+def import_model(
+    run_dir: Path | str,
+    decoder: Path | str,
+    encoder: Path | str | None = None,
+    *,
+    latents: Literal["categorical", "gaussian"],
+    dataset: str,
+    layout: OnnxLayout | None = None,
+    num_categories: int | None = None,
+    category_values: CategoryValues = (),
+) -> Imported:
+    """Make a finished run of a model that was trained elsewhere.
+
+    Args:
+        run_dir: folder to make; its name is the run's.
+        decoder: ONNX file, codes (B, N) to images (B, C, H, W).
+        encoder: ONNX file, images (B, C, H, W) to means and log variances, or to logits. None: the
+            model can be slid from its prior, but not measured.
+        latents: the family. Gaussian ones are measured against a standard normal prior, categorical
+            ones against a uniform one.
+        dataset: what it was trained on; its images are scaled to the model's size.
+        layout: how the numbers of the files are to be read; the usual way when left out.
+        num_categories: K; needed for a categorical decoder alone.
+        category_values: the scalar of each category that the decoder reads, ascending, one row a
+            latent, or one row for all; linspace(-1, 1, K) when left out.
+
+    Raises:
+        ModelError: the files are no such model, or do not fit the data set.
+        ConfigError: the category values are no grid.
+        DataError: the data set is unknown or not there.
+        RunError: the folder exists, or its name cannot be a run's.
+    """
+    run_dir = Path(run_dir)
+    check_run_id(run_dir.resolve().name)
+    layout = layout or OnnxLayout()
+    decoder, encoder = Path(decoder), Path(encoder) if encoder is not None else None
+    bounds = (-1.0, 1.0)
+    if category_values:
+        if latents == "gaussian":
+            raise ModelError("category values were given, but Gaussian latents have no categories")
+        family = CategoricalLatents.at_values(category_values)
+        bounds, num_categories = family.code_range, family.num_categories
+    checked = check_model(encoder, decoder, latents, layout, num_categories, bounds)
+    values = one_row_a_latent(category_values, checked.num_latents)
+    imported = ImportedModel(
+        **layout.model_dump(),
+        encoder=_description(encoder, checked.encoder) if encoder is not None else None,
+        decoder=_description(decoder, checked.decoder),
+        category_values=values,
+    )
+    record = RunRecord(
+        dataset=dataset,
+        image_size=checked.image_shape[1],
+        image_shape=checked.image_shape,
+        **_latent_settings(latents, checked, num_categories, values),
+        imported=imported,
+    )
+    images = _sample_images(dataset, checked)
+    notes = [*checked.notes, *_remarks(build_imported(checked, record, imported), images)]
+    encoder_content = checked.encoder.content if checked.encoder is not None else None
+    run = Run.create_imported(run_dir, record, encoder_content, checked.decoder.content)
+    return Imported(run, tuple(notes))
+
+
+def _latent_settings(
+    latents: str,
+    checked: CheckedModel,
+    num_categories: int | None,
+    values: tuple[tuple[float, ...], ...],
+) -> dict[str, Any]:
+    settings: dict[str, Any] = {"latents": latents, "num_latents": checked.num_latents}
+    if latents == "gaussian":
+        return settings
+    num_categories = checked.num_categories or num_categories
+    if num_categories is None:
+        raise ModelError(
+            "a decoder alone does not say how many categories a latent has: give num_categories"
+        )
+    counts = tuple(len(row) for row in values)
+    if min(counts, default=num_categories) < num_categories:
+        settings["cardinalities"] = counts
+    return settings | {"num_categories": num_categories}
+
+
+def _description(path: Path, file: CheckedFile | None) -> OnnxFile:
+    assert file is not None
+    return OnnxFile(
+        name=printable(path.name, 200),
+        sha256=file.sha256,
+        opset=file.opset,
+        one_at_a_time=file.one_at_a_time,
+    )
+
+
+def _sample_images(name: str, checked: CheckedModel) -> Tensor:
+    dataset = load_dataset(name, checked.image_shape[1])
+    if dataset.image_shape != checked.image_shape:
+        kinds = {1: "grey", 3: "RGB"}
+        raise ModelError(
+            f"the model has {kinds[checked.image_shape[0]]} images, but those of {name} are "
+            f"{kinds[dataset.image_shape[0]]}: choose another data set, or convert inside of the "
+            f"exported networks (docs/models.md)"
+        )
+    return dataset.sample_images(_SAMPLE, torch.Generator(dataset.device).manual_seed(0))
+
+
+@torch.inference_mode()
+def _remarks(model: VAE, images: Tensor) -> Iterator[str]:
+    if model.encoder is None:
+        yield "without an encoder the model is slid from its prior, and not measured"
+        return
+    decoded = model.decode_images(model.encode(images).mean_code())
+    error = (decoded - images).square().mean()
+    if error > 0.9 * (images.mean(0) - images).square().mean():
+        yield (
+            "the model gives images of this data set back hardly better than their mean image "
+            "would: look at the ranges of its images and the order of the encoder's outputs, "
+            "unless it was trained on other images"
+        )

@@ -1,0 +1,1 @@
+"""Plotly figures and drawn sheets that pages, notebooks and documents share."""

@@ -1,0 +1,149 @@
+"""Plotly figures that pages and notebooks share: numbers in, a figure out.
+
+Each carries `TEMPLATE`, so that it looks the same in a notebook as on a page.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, TEMPLATE
+
+
+def information_heatmap(
+    information: NDArray[np.float64],
+    factor_names: Sequence[str],
+    order: Sequence[int],
+    *,
+    unit: str,
+    bars: Mapping[str, NDArray[np.float64]] | None = None,
+    marked: tuple[int, int] | None = None,
+) -> go.Figure:
+    """Heat map of what each latent tells about each factor, with bars for each latent beside it.
+
+    Above the cells lies a layer of invisible markers whose `customdata` is (latent, factor): a heat
+    map itself reports no clicks.
+
+    Args:
+        information: (N, F), nats or shares of the factor's entropy.
+        factor_names: (F,).
+        order: latents from top to bottom.
+        unit: what the numbers are, for hover and colour bar.
+        bars: name -> a number for each latent, (N,), such as its KL; a column of bars each.
+        marked: a (latent, factor) to frame.
+    """
+    bars = bars or {}
+    rows = [f"latent {latent}" for latent in order]
+    shown = information[list(order)]  # (N, F)
+    figure = make_subplots(
+        cols=1 + len(bars),
+        rows=1,
+        shared_yaxes=True,
+        column_widths=[1.0] + [0.18] * len(bars),
+        horizontal_spacing=0.02,
+    )
+    figure.add_trace(
+        go.Heatmap(
+            z=shown,
+            x=list(factor_names),
+            y=rows,
+            colorscale=COLOR_SCALE,
+            zmin=0.0,
+            zmax=1.0 if unit == "share of entropy" else None,
+            xgap=2,
+            ygap=2,
+            text=[[f"{value:.2f}" for value in row] for row in shown],
+            texttemplate="%{text}" if shown.size <= 200 else None,
+            hoverinfo="skip",
+            colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12, "x": 1.02},
+        ),
+        row=1,
+        col=1,
+    )
+    cells = [(latent, factor) for latent in order for factor in range(len(factor_names))]
+    figure.add_trace(
+        go.Scatter(
+            x=[factor_names[factor] for _, factor in cells],
+            y=[f"latent {latent}" for latent, _ in cells],
+            customdata=cells,
+            text=[f"{information[cell]:.3f} {unit}" for cell in cells],
+            hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
+            mode="markers",
+            marker={"symbol": "square", "size": 26, "opacity": 0.0},
+            # Else a click dims all cells but one, though their markers are not to be seen.
+            selected={"marker": {"opacity": 0.0}},
+            unselected={"marker": {"opacity": 0.0}},
+            showlegend=False,
+        ),
+        row=1,
+        col=1,
+    )
+    for column, (name, values) in enumerate(bars.items(), start=2):
+        figure.add_trace(
+            go.Bar(
+                x=[values[latent] for latent in order],
+                y=rows,
+                orientation="h",
+                marker={"color": ACCENT},
+                hovertemplate=f"%{{y}}<br>{name} %{{x:.3f}}<extra></extra>",
+                showlegend=False,
+            ),
+            row=1,
+            col=column,
+        )
+        figure.update_xaxes(title_text=name, nticks=3, rangemode="tozero", row=1, col=column)
+    if marked is not None and marked[0] in order:
+        column, row = marked[1], list(order).index(marked[0])
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.49,
+            x1=column + 0.49,
+            y0=row - 0.48,
+            y1=row + 0.48,
+            line={"color": "#e4572e", "width": 3},
+        )
+    figure.update_yaxes(autorange="reversed", row=1, col=1)
+    figure.update_layout(
+        template=TEMPLATE,
+        height=140 + 38 * len(rows),
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},  # above the plot stand the chart's buttons
+        dragmode=False,
+        # A click anywhere in a cell is one on its marker.
+        hovermode="closest",
+        hoverdistance=-1,
+    )
+    return figure
+
+
+def latent_information_heatmap(information: NDArray[np.float64], order: Sequence[int]) -> go.Figure:
+    """Heat map of the mutual information between each two latents, (N, N) nats, without the
+    entropies on the diagonal."""
+    shown = information[np.ix_(list(order), list(order))].astype(float)
+    np.fill_diagonal(shown, np.nan)
+    names = [f"latent {latent}" for latent in order]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shown,
+            x=names,
+            y=names,
+            colorscale=COLOR_SCALE,
+            zmin=0.0,
+            zmax=max(0.1, float(np.nanmax(shown))),
+            xgap=2,
+            ygap=2,
+            hoverongaps=False,
+            hovertemplate="%{y}, %{x}<br>%{z:.3f} nats<extra></extra>",
+            colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12},
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(
+        template=TEMPLATE,
+        height=160 + 30 * len(names),
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        dragmode=False,
+    )
+    return figure

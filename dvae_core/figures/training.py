@@ -1,0 +1,156 @@
+"""Plotly figures of trainings: numbers in, a figure out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from dvae_core.figures.style import ACCENT, TEMPLATE
+
+Floats = NDArray[np.float64]
+
+# Two for each pixel of a wide chart.
+MAX_POINTS = 2_000
+
+
+def series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[Floats, Floats]:
+    """Steps and values (P,) of one column of rows; rows that do not have it are passed over."""
+    pairs = [(row["step"], row[name]) for row in rows if name in row]
+    steps, values = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    return steps, values
+
+
+def thin(steps: Floats, values: Floats, max_points: int = MAX_POINTS) -> tuple[Floats, Floats]:
+    """At most `max_points` of the points of a curve (P,), chosen so that it looks the same.
+
+    The points between the first and the last are cut into equal buckets, of which the least and
+    the greatest value stay, so that no spike is lost.
+
+    Args:
+        steps: ascending, (P,).
+        values: (P,), finite.
+        max_points: at least 4.
+    """
+    if len(values) <= max_points:
+        return steps, values
+    last = len(values) - 1
+    edges = np.linspace(1, last, (max_points - 2) // 2 + 1).astype(int)
+    kept = {0, last}
+    for begin, end in pairwise(edges):
+        bucket = values[begin:end]
+        kept |= {int(begin + bucket.argmin()), int(begin + bucket.argmax())}
+    indices = sorted(kept)
+    return steps[indices], values[indices]
+
+
+def smooth(values: Floats, weight: float) -> Floats:
+    """Exponential moving average of a curve (P,), corrected for its start.
+
+    s_t = (1 - w) * sum over i of w^i v_(t-i), over (1 - w^(t+1)), the sum of these weights; so a
+    constant stays what it is. For 1, 3 and w = 0.5: s = 1, (0.25 * 1 + 0.5 * 3) / 0.75 = 2.33.
+
+    Args:
+        values: (P,), finite.
+        weight: w of what came before, in [0, 1); 0 changes nothing.
+    """
+    if not 0 <= weight < 1:
+        raise ValueError(f"weight is {weight}, but must lie in [0, 1)")
+    sums = lfilter([1 - weight], [1, -weight], values)
+    return sums / (1 - weight ** np.arange(1, len(values) + 1))
+
+
+# Tell apart on light and on dark ground; the first is the accent of all figures.
+RUN_COLORS = (ACCENT, "#e07b39", "#8a6fb8", "#5a9e4b", "#c94f6d", "#b59a2b", "#6b8fd6", "#8c7a6b")
+
+
+@dataclass(frozen=True)
+class RunCurve:
+    """One quantity of one run.
+
+    Attributes:
+        name: of the run, for legend and hover.
+        steps: ascending, (P,).
+        values: (P,).
+    """
+
+    name: str
+    steps: Floats
+    values: Floats
+
+
+def curve_figure(
+    curves: Sequence[RunCurve],
+    *,
+    label: str,
+    smoothing: float = 0.0,
+    logarithmic: bool = False,
+    bounds: tuple[float, float] | None = None,
+    markers: bool = False,
+) -> go.Figure:
+    """A quantity over the steps of one run, or of several laid over each other.
+
+    Args:
+        curves: of any length, 0 included; each is thinned to what a screen shows.
+        label: the quantity and its unit.
+        smoothing: weight of `smooth`; above 0 the raw curve stays behind, faint.
+        logarithmic: scale of the values, on which those of 0 and below cannot be drawn.
+        bounds: of the values' axis, for a quantity that has some; linear.
+        markers: show each point, for few of them.
+    """
+    figure = go.Figure()
+    several = len(curves) > 1
+    for index, curve in enumerate(curves):
+        if not len(curve.steps):
+            continue  # its colour stays its own
+        color = RUN_COLORS[index % len(RUN_COLORS)]
+        if smoothing > 0:
+            figure.add_trace(_line(curve, curve.values, color, 0.25, logarithmic, in_legend=False))
+        smoothed = smooth(curve.values, smoothing)
+        trace = _line(curve, smoothed, color, 1.0, logarithmic, in_legend=several)
+        figure.add_trace(trace.update(mode="lines+markers" if markers else "lines"))
+    figure.update_xaxes(title_text="step", rangemode="tozero")
+    # The label stands above: sideways it would take a third of a narrow screen's height.
+    figure.update_yaxes(type="log" if logarithmic else "linear")
+    if bounds is not None and not logarithmic:
+        figure.update_yaxes(range=list(bounds))
+    figure.update_layout(
+        template=TEMPLATE,
+        title={"text": label, "font": {"size": 14}},
+        height=280 + (20 * len(curves) if several else 0),
+        margin={"l": 10, "r": 10, "t": 36, "b": 10},
+        dragmode=False,
+        hovermode="x unified" if several else "closest",
+        legend={"orientation": "h", "y": -0.4, "x": 0, "yanchor": "top"},
+    )
+    return figure
+
+
+def _line(
+    curve: RunCurve,
+    values: Floats,
+    color: str,
+    opacity: float,
+    logarithmic: bool,
+    in_legend: bool,
+) -> go.Scatter:
+    steps, shown = thin(curve.steps, values)
+    if logarithmic:
+        shown = np.where(shown > 0, shown, np.nan)  # a gap in the line
+    is_faint = opacity < 1
+    return go.Scatter(
+        x=steps,
+        y=shown,
+        name=curve.name,
+        mode="lines",
+        line={"color": color, "width": 1.2 if is_faint else 2.2},
+        opacity=opacity,
+        showlegend=in_legend,
+        hoverinfo="skip" if is_faint else None,
+        hovertemplate=None
+        if is_faint
+        else "step %{x:,.0f}: %{y:.4g}<extra>%{fullData.name}</extra>",
+    )

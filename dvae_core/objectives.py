@@ -1,0 +1,359 @@
+"""What every objective is: a module that prices the posterior and the code of a batch."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import log, pi
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dvae_core.config import RunConfig
+from dvae_core.models.discriminator import Discriminator
+from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
+from dvae_core.models.networks import initialize_weights
+from dvae_core.models.vae import build_latents
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What is added to the reconstruction, averaged over the batch.
+
+    Attributes:
+        total: the weighted sum to minimise, nats per image, a scalar.
+        terms: its parts by name, in the order of `term_names`, scalars in nats per image, to be
+            logged. Without their weights, save where an objective says so.
+        own_gradients: of the objective's own parameters, in their order; none where it has none.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    own_gradients: tuple[Tensor, ...] = ()
+
+
+class Objective(nn.Module, ABC):
+    """What is added to the reconstruction, for both families of latents.
+
+    Attributes:
+        term_names: names of the terms of each `Penalty`.
+    """
+
+    term_names: ClassVar[tuple[str, ...]]
+
+    def noise(
+        self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
+    ) -> Tensor | None:
+        """Random numbers that `forward` needs for a batch of codes (B, N): none."""
+        return None
+
+    @abstractmethod
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        """The penalty of a batch.
+
+        Args:
+            posterior: of B images.
+            code: (B, N), sampled from it.
+            noise: of `noise`.
+            step: updates done before this one, a scalar.
+        """
+
+    def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
+        """The part of the penalty, weighted, that depends on the code (B, N) and not on the
+        posterior alone; nats per image, a scalar. Zero where there is no such part."""
+        return code.new_zeros(())
+
+
+def mean_kl(posterior: Posterior) -> Tensor:
+    """KL(q(z|x) || p(z)) summed over latents and averaged over the batch, in nats: a scalar."""
+    return posterior.kl().sum(1).mean()
+
+
+class WeightedKl(Objective):
+    """beta * KL(q(z|x) || p(z)): beta-VAE (Higgins et al. 2017); with beta = 1 the negative
+    evidence lower bound."""
+
+    term_names = ("kl",)
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        kl = mean_kl(posterior)
+        return Penalty(self.beta * kl, {"kl": kl})
+
+
+class AnnealedCapacity(Objective):
+    """weight * |KL - c|, where the capacity c rises linearly from 0 to `maximum` nats over `steps`
+    steps and stays there (Burgess et al. 2018, equation 8; `AnnealedVAE` in disentanglement_lib).
+
+    The KL is that of the batch, and no image's own.
+    """
+
+    term_names = ("kl", "capacity", "capacity_distance")
+
+    def __init__(self, weight: float, maximum: float, steps: int) -> None:
+        super().__init__()
+        self.weight = weight
+        self.maximum = maximum
+        self.steps = steps
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        kl = mean_kl(posterior)
+        capacity = self.maximum * (step / self.steps).clamp(max=1.0)
+        distance = (kl - capacity).abs()
+        return Penalty(
+            self.weight * distance,
+            {"kl": kl, "capacity": capacity, "capacity_distance": distance},
+        )
+
+
+# Weight of the variances over that of the covariances, as in disentanglement_lib.
+DIAGONAL_FACTOR = {"i": 10.0, "ii": 1.0}
+
+
+class Dip(Objective):
+    """KL plus weight * (sum of squared covariances between latents + d * sum of squared distances
+    of their variances from those of the prior).
+
+    Variant i takes the covariance of the mean codes over the batch, with d = 10. Variant ii adds
+    the mean variance of the posteriors, which makes it the covariance of the codes themselves, with
+    d = 1 (`DIPVAE` in disentanglement_lib). Codes of categories are compared with the variance of
+    their own prior, which is (K + 1) / (3 (K - 1)) on K categories from -1 to 1, and not 1.
+
+    The term `dip` is logged with its weight: it is the weight that turns squared covariances into
+    nats.
+    """
+
+    term_names = ("kl", "dip")
+    prior_variance: Tensor
+
+    def __init__(self, variant: Literal["i", "ii"], weight: float, prior_variance: Tensor) -> None:
+        super().__init__()
+        self.variant = variant
+        self.weight = weight
+        self.register_buffer("prior_variance", prior_variance, persistent=False)  # (N,)
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        kl = mean_kl(posterior)
+        means = posterior.mean_code()  # (B, N)
+        centred = means - means.mean(0)
+        covariance = centred.T @ centred / len(means)  # (N, N)
+        variance = covariance.diagonal()
+        between = covariance - variance.diag()
+        if self.variant == "ii":
+            variance = variance + posterior.code_variance().mean(0)
+        excess = variance - self.prior_variance
+        diagonal_factor = DIAGONAL_FACTOR[self.variant]
+        dip = self.weight * (between.square().sum() + diagonal_factor * excess.square().sum())
+        return Penalty(kl + dip, {"kl": kl, "dip": dip})
+
+
+class Factor(Objective):
+    """KL plus gamma * total correlation (FactorVAE, Kim & Mnih 2018; FactorDVAE on categories).
+
+    The total correlation of the aggregate posterior is estimated by a discriminator D that tells
+    codes from codes whose columns were permuted within the batch: mean of D_joint - D_permuted.
+    """
+
+    term_names = ("kl", "total_correlation")
+
+    def __init__(self, num_latents: int, gamma: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.discriminator = Discriminator(num_latents)
+
+    def noise(
+        self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
+    ) -> Tensor:
+        """Uniform numbers (B, N), whose order by column is the permutation of each latent."""
+        return torch.rand(shape, generator=generator, device=device)
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        assert noise is not None
+        kl = mean_kl(posterior)
+        permuted = code.detach().gather(0, noise.argsort(0))  # each latent on its own
+        game = self.discriminator.play(code, permuted)
+        return Penalty(
+            kl + self.gamma * game.log_density_ratio,
+            {"kl": kl, "total_correlation": game.log_density_ratio},
+            game.gradients,
+        )
+
+    def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
+        return self.gamma * self.discriminator.log_density_ratio(code)
+
+
+def gaussian_total_correlation(posterior: GaussianPosterior, code: Tensor) -> Tensor:
+    """Estimate of the total correlation of a batch from one code (B, N) of each image, in nats: a
+    scalar.
+
+    That of disentanglement_lib (`total_correlation` in methods/unsupervised/vae.py) plus
+    (N - 1) ln B, the constant by which it is that of the batch's mixture; gradients are the same.
+    """
+    count, num_latents = code.shape
+    # Density of the code of image j under the posterior of image i: (B_j, B_i, N).
+    deviation = code[:, None] - posterior.mean
+    log_density = -0.5 * (
+        deviation.square() * (-posterior.log_variance).exp() + posterior.log_variance + log(2 * pi)
+    )
+    log_joint = log_density.sum(2).logsumexp(1)  # (B,)
+    log_marginals = log_density.logsumexp(1)  # (B, N)
+    return (log_joint - log_marginals.sum(1)).mean() + (num_latents - 1) * log(count)
+
+
+def categorical_total_correlation(posterior: CategoricalPosterior, uniform: Tensor) -> Tensor:
+    """Estimate of the total correlation of a batch over categories, in nats: a scalar.
+
+    Categories have no density that a code could be moved through, so that a sample of them carries
+    no gradient, and what a sample does carry, grad log q(z), is zero in the mean. Hence nothing is
+    sampled that can be summed. The marginal terms are entropies and are exact. In the joint term
+    each latent in turn is summed over all of its categories while the others hold one that was
+    drawn (Titsias & Lazaro-Gredilla 2015, "Local expectation gradients"). Value and gradient are
+    those of the batch's total correlation in the mean over `uniform`, without relaxation or bias,
+    and depend on the posteriors alone: not on the scale of the noise, nor on the code decoded.
+
+    Args:
+        posterior: of B images; latents may have different numbers of categories.
+        uniform: numbers in (0, 1], (B, N), that draw a category for each latent of each image.
+            A zero would draw the first category however improbable.
+    """
+    smallest = torch.finfo(uniform.dtype).tiny  # 0 log 0 is 0, but has no gradient
+    log_chances = posterior.logits.log_softmax(-1)
+    chances = log_chances.exp()  # (B, N, K)
+    marginals = chances.mean(0).clamp_min(smallest)  # (N, K)
+    marginal_entropies = -(marginals * marginals.log()).sum()
+    log_aggregate = _log_aggregate(log_chances.detach(), uniform, smallest)
+    expected = (chances * log_aggregate).sum(-1)  # (B, N): over latent l, the others as drawn
+    # Each of the N is an estimate of the value; the gradients of all of them add up to the whole.
+    value, carrier = expected.mean(), expected.sum(1).mean()
+    return carrier + (value - carrier).detach() + marginal_entropies
+
+
+def _log_aggregate(log_chances: Tensor, uniform: Tensor, smallest: float) -> Tensor:
+    """log mean_i q(z|x_i) for the z drawn from each posterior j, with latent l set to each of its
+    categories in turn: (B_j, N, K)."""
+    count, num_latents, _ = log_chances.shape
+    chances = log_chances.exp()
+    drawn = _draw_categories(chances, uniform)  # (B_j, N)
+    by_latent = log_chances.transpose(0, 1)  # (N, B_i, K)
+    picked = by_latent.gather(2, drawn.T[:, None].expand(-1, count, -1))  # (N, B_i, B_j)
+    # A sum minus its own part would lose the rest beside a very improbable category.
+    all_but_one = 1.0 - torch.eye(num_latents, dtype=picked.dtype, device=picked.device)
+    others = (all_but_one @ picked.flatten(1)).view_as(picked)
+    peak = others.amax(1, keepdim=True)  # (N, 1, B_j)
+    weights = (others - peak).exp().transpose(1, 2)  # (N, B_j, B_i)
+    mixture = weights @ chances.transpose(0, 1)  # (N, B_j, K)
+    log_mixture = mixture.clamp_min(smallest).log() + peak.transpose(1, 2) - log(count)
+    return log_mixture.transpose(0, 1)
+
+
+def _draw_categories(chances: Tensor, uniform: Tensor) -> Tensor:
+    """Category (B, N) at which the cumulated chances (B, N, K) reach the uniform number. One that
+    has no chance is never drawn."""
+    cumulated = chances.cumsum(-1)
+    reached = uniform.unsqueeze(-1) * cumulated[..., -1:]  # rounding leaves sums beside 1
+    return (cumulated < reached).sum(-1)
+
+
+class _TotalCorrelation(Objective):
+    """KL plus (beta - 1) * total correlation (beta-TCVAE, Chen et al. 2018), as a family has it."""
+
+    term_names = ("kl", "total_correlation")
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    @abstractmethod
+    def estimate(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Tensor:
+        """Total correlation of a batch in nats, a scalar; arguments as of `forward`."""
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        kl = mean_kl(posterior)
+        correlation = self.estimate(posterior, code, noise)
+        return Penalty(
+            kl + (self.beta - 1.0) * correlation, {"kl": kl, "total_correlation": correlation}
+        )
+
+
+class GaussianTotalCorrelation(_TotalCorrelation):
+    """beta-TCVAE as disentanglement_lib has it: `gaussian_total_correlation`."""
+
+    def estimate(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Tensor:
+        assert isinstance(posterior, GaussianPosterior)
+        return gaussian_total_correlation(posterior, code)
+
+    def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
+        return (self.beta - 1.0) * self.estimate(posterior, code, None)
+
+
+class CategoricalTotalCorrelation(_TotalCorrelation):
+    """beta-TCVAE in our reading of it for categories: `categorical_total_correlation`."""
+
+    def noise(
+        self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
+    ) -> Tensor:
+        """Uniform numbers (B, N) that draw categories."""
+        return 1.0 - torch.rand(shape, generator=generator, device=device)
+
+    def estimate(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Tensor:
+        assert isinstance(posterior, CategoricalPosterior)
+        assert noise is not None
+        return categorical_total_correlation(posterior, noise)
+
+
+__all__ = ["Objective", "Penalty", "build_objective"]
+
+
+def build_objective(config: RunConfig, generator: torch.Generator | None = None) -> Objective:
+    """The objective that a config names.
+
+    Args:
+        config: of a run; its latents decide how some objectives are computed.
+        generator: draws the weights of a discriminator; without it they are arbitrary, to be
+            loaded.
+    """
+    objective = _build(config)
+    if generator is not None:
+        initialize_weights(objective, generator)
+    return objective
+
+
+def _build(config: RunConfig) -> Objective:
+    match config.objective:
+        case "elbo":
+            return WeightedKl()
+        case "beta":
+            return WeightedKl(config.beta)
+        case "annealed":
+            steps = min(config.capacity_steps, config.steps)
+            return AnnealedCapacity(config.capacity_weight, config.capacity_max, steps)
+        case "factor":
+            return Factor(config.num_latents, config.gamma)
+        case "tc" if config.latents == "gaussian":
+            return GaussianTotalCorrelation(config.beta)
+        case "tc":
+            return CategoricalTotalCorrelation(config.beta)
+        case "dip_i":
+            return Dip("i", config.dip_weight, _prior_variance(config))
+        case "dip_ii":
+            return Dip("ii", config.dip_weight, _prior_variance(config))
+
+
+def _prior_variance(config: RunConfig) -> Tensor:
+    """Variance (N,) of a code of the prior, which is the posterior of an encoder that says 0."""
+    latents = build_latents(config)
+    return latents.posterior(torch.zeros(1, latents.head_size)).code_variance()[0]

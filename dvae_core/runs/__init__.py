@@ -1,0 +1,1 @@
+"""A run is a folder: its files, its records, and where runs lie."""

@@ -1,0 +1,70 @@
+"""Several runs of each family: how much a score differs between seeds alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot, isfinite
+from statistics import stdev
+
+from dvae_core.errors import RunError
+from dvae_core.evaluation.results import ProtocolName, read_evaluation
+from dvae_core.runs.run import Run
+
+FAMILIES = ("gaussian", "categorical")
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """Scores of many runs.
+
+    Attributes:
+        runs: of each family.
+        values: by family and score, one value for each run that has it, and the run's id.
+    """
+
+    runs: dict[str, list[Run]]
+    values: dict[str, dict[str, list[tuple[float, str]]]]
+
+    def ranked(self, family: str, score: str) -> list[Run]:
+        """Runs that have the score, the least first."""
+        by_id = {run.id: run for run in self.runs[family]}
+        return [by_id[name] for _, name in sorted(self.values[family].get(score, []))]
+
+    def worst_median_best(self, family: str, score: str) -> list[tuple[str, Run]]:
+        """Three runs by a score of which more is better; the lower one of two middle runs. Fewer
+        where there are fewer."""
+        ranked = self.ranked(family, score)
+        if len(ranked) < 3:
+            return list(zip(("worst", "best"), ranked, strict=False))
+        return [
+            ("worst", ranked[0]),
+            ("median", ranked[(len(ranked) - 1) // 2]),
+            ("best", ranked[-1]),
+        ]
+
+    def spread(self, families: tuple[str, str], score: str) -> float | None:
+        """Twice the standard deviation of the difference between one run of each family that seeds
+        alone give: what two runs differ by within it says nothing. None where a family has fewer
+        than three runs with the score."""
+        deviations = []
+        for family in families:
+            values = [value for value, _ in self.values[family].get(score, [])]
+            if len(values) < 3:
+                return None
+            deviations.append(stdev(values))
+        return 2 * hypot(*deviations)
+
+
+def read_seed_scores(runs: Sequence[Run], protocol: ProtocolName) -> SeedScores:
+    """The scores that were measured of runs; those that cannot be read are left out."""
+    by_family: dict[str, list[Run]] = {family: [] for family in FAMILIES}
+    values: dict[str, dict[str, list[tuple[float, str]]]] = {family: {} for family in FAMILIES}
+    for run in runs:
+        try:
+            family, evaluation = run.record.latents, read_evaluation(run)
+        except RunError:
+            continue
+        by_family[family].append(run)
+        for score in evaluation.scores:
+            if score.protocol == protocol and score.value is not None and isfinite(score.value):
+                values[family].setdefault(score.name, []).append((score.value, run.id))
+    return SeedScores(by_family, values)

@@ -1,0 +1,143 @@
+"""Which process did it: an identity that no other process has, before or after."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field
+
+from dvae_core.errors import RunError
+
+_PROC = Path("/proc")
+_POLL_SECONDS = 0.05
+_PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
+_KILL_SECONDS = 10.0  # what the kernel may take to clear a killed process away
+
+
+class ProcessIdentity(BaseModel):
+    """A process, recognised later by whoever wrote it down.
+
+    Ids are used again, after a restart of the machine at the latest, and a clock can be set; so
+    the moment of birth is counted in the kernel's ticks since a boot that has a name of its own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pid: int = Field(ge=1)
+    birth: str = Field(max_length=100, description="boot id and start tick, or creation time")
+
+    @classmethod
+    def current(cls) -> "ProcessIdentity":
+        """This process."""
+        return cls(pid=os.getpid(), birth=_birth(os.getpid()) or "unknown")
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity | None":
+        """The living process that has this id now, or None."""
+        birth = _birth(pid)
+        return None if birth is None else cls(pid=pid, birth=birth)
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; one that ended and was not yet waited for does not."""
+        return _birth(self.pid) == self.birth
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has ended, at most so long.
+
+        Returns:
+            Whether it has.
+        """
+        deadline = time.monotonic() + seconds
+        while self.is_alive():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def end(self, grace_seconds: float) -> None:
+        """Have it ended: by SIGTERM, and when it still lives after a grace, by SIGKILL. Where it
+        leads a group of processes, no member of that is left.
+
+        Raises:
+            RunError: it belongs to another user.
+        """
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            leads_group = os.getpgid(self.pid) == self.pid
+            send = os.killpg if leads_group else os.kill
+            if not self.is_alive():
+                return
+            try:
+                send(self.pid, signal.SIGTERM)
+                ended = self.wait(grace_seconds)
+                if leads_group or not ended:
+                    send(self.pid, signal.SIGKILL)
+            except PermissionError:
+                raise RunError(
+                    f"process {self.pid} belongs to another user: stop it where it was started"
+                ) from None
+            self.wait(_KILL_SECONDS)
+
+
+def package_environment() -> dict[str, str]:
+    """Variables for a child whose `python -m dvae_core` is to be this package, wherever it starts:
+    those of this process, and the way to the package."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [path for path in paths if path and path != _PACKAGE_FOLDER]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([_PACKAGE_FOLDER, *others])}
+
+
+def _birth(pid: int) -> str | None:
+    """What tells a living process from every other one with its id; None for a dead one."""
+    if boot := _boot_id():
+        try:
+            stat = (_PROC / str(pid) / "stat").read_bytes()
+        except OSError:
+            return None
+        # proc(5): the second field is the name in brackets, which may hold anything itself.
+        state, *fields = stat.rpartition(b")")[2].split()
+        return None if state in (b"Z", b"X") else f"{boot}/{int(fields[18])}"  # field 22
+    try:
+        process = psutil.Process(pid)
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return None if ended else f"{process.create_time():.2f}"
+    except psutil.Error:
+        return None
+
+
+@cache
+def _boot_id() -> str:
+    """The name of the kernel's current run, or "" on systems that give it none."""
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+INTERRUPTED = 130
+"""Exit status of a command that was interrupted."""
+
+
+@contextmanager
+def interruptions() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that a training ends between two steps. A second one of them
+    ends it at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

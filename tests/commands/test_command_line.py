@@ -1,0 +1,249 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from dvae_core.__main__ import main
+from dvae_core.runs.run import Run, State
+
+TINY = [
+    *("--preset", "quick", "--threads", "1", "--device", "cpu"),
+    *("--steps", "12", "--batch-size", "8", "--log-every", "4"),
+]
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_datasets_are_listed_with_their_factors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "--json"]) == 0
+    circles = last_json(capsys)["circles"]
+    assert (circles["state"], circles["factor_names"]) == ("ready", ["x", "y"])
+
+
+def test_a_run_is_trained_and_traversed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "demo")
+    assert main(["train", "--run-dir", folder, *TINY, "--json"]) == 0
+    printed = last_json(capsys)
+    assert (printed["state"], printed["step"]) == ("finished", 12)
+    strip = tmp_path / "strip.png"
+    assert main(["traverse", folder, "--latent", "1", "--output", str(strip), "--json"]) == 0
+    assert len(last_json(capsys)["values"]) == 16
+    with Image.open(strip) as image:
+        assert image.size == (16 * 33 - 1, 32)
+
+
+def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
+    main(["train", "--run-dir", str(tmp_path / "demo"), *TINY, "--num-categories", "3"])
+    record = Run(tmp_path / "demo").record
+    assert (record.num_categories, record.image_size, record.steps) == (3, 32, 12)
+
+
+@pytest.mark.parametrize(
+    ("flags", "counts"),
+    [
+        (["--cardinalities", "3", "7"], (3, 7, 40)),
+        (["--known-cardinalities"], (32, 32, 40)),
+    ],
+)
+def test_cardinalities_are_given_or_taken_from_the_data_set(
+    tmp_path: Path, flags: list[str], counts: tuple[int, ...]
+) -> None:
+    size = ["--num-latents", "3", "--num-categories", "40"]
+    assert main(["train", "--run-dir", str(tmp_path / "demo"), *TINY, *size, *flags]) == 0
+    written = json.loads((tmp_path / "demo" / "config.json").read_text())
+    assert tuple(written["cardinalities"]) == counts[:2]
+    run = Run(tmp_path / "demo")
+    assert run.load_model().latents.category_counts == counts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--run-dir", "RUN", "--dataset", "squares"], "no data set is called 'squares'"),
+        (["train", "--run-dir", "RUN", "--steps", "-3"], "steps is"),
+        (["train", "--run-dir", "RUN", "--latents", "discrete"], "discrete"),
+        (["train", "--run-dir", "RUN", "--stepss", "3"], "--stepss"),
+        (["train", "--run-dir", "RUN", "--preset", "fast"], "no preset is called 'fast'"),
+        (["train", "--run-dir", "Bad Name"], "cannot name a run"),
+        (["train", "--run-dir", "RUN", "--compiled"], "compiled is set, but the device is"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "3", "x"], "cardinalities"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "3", "1"], "cardinalities.1 is 1"),
+        (["train", "--run-dir", "RUN", "--cardinalities", "65"], "num_categories is 64"),
+        (
+            ["train", "--run-dir", "RUN", "--latents", "gaussian", "--known-cardinalities"],
+            "gaussian latents have no categories",
+        ),
+        (
+            ["train", "--run-dir", "RUN", "--preset", "quick", "--known-cardinalities"],
+            "32 for latent 0, but num_categories is 16",
+        ),
+        (
+            ["train", "--run-dir", "RUN", "--cardinalities", "3", "--known-cardinalities"],
+            "not both",
+        ),
+        (["train"], "run-dir"),
+        (["resume", "RUN"], "no run folder"),
+        (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "no run folder"),
+        (["traverse", "RUN", "--latent", "0", "--output", "x.gif"], "written as .png"),
+        (["dance"], "dance"),
+        ([], "train"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_two_and_nothing_is_written(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([a if a != "RUN" else str(tmp_path / "run") for a in arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_latent_that_is_not_there_is_said(
+    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "strip.png"
+    command = ["traverse", str(tiny_run.path), "--latent", "2", "--output", str(output)]
+    assert main(command) == 2
+    assert "there is no latent 2: the model has 2" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_finished_run_is_not_resumed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(tiny_run.path)]) == 2
+    assert "is finished at step 12" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_and_keeps_its_scores(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(tiny_run.path), "--protocol", "paper", "--metrics", "mig,kl"]
+    assert main([*command, "--points", "500", "--json"]) == 0
+    mig = last_json(capsys)["scores"]["mig"]
+    assert 0 <= mig["value"] <= 1
+    assert (mig["points"], mig["protocol"]) == (500, "paper")
+    written = tiny_run.read_evaluation()
+    assert {score["name"] for score in written["scores"]} == {"mig", "kl", "active_latents"}
+
+
+def test_two_evaluations_of_one_run_do_not_lose_each_others_scores(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tiny_run.reserved_for("evaluation"):
+        assert main(["evaluate", str(tiny_run.path), "--metrics", "mig"]) == 2
+    assert "held by another process for evaluation" in capsys.readouterr().err
+
+
+def test_an_unknown_metric_is_named_with_those_there_are(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tiny_run.path), "--metrics", "mig,beauty"]) == 2
+    assert "no metric is called 'beauty': there are mutual_information" in capsys.readouterr().err
+
+
+def test_a_sheet_has_a_row_for_each_factor(tmp_path: Path) -> None:
+    output = tmp_path / "sheet.png"
+    assert main(["sheet", "circles", "--output", str(output), "--count", "5"]) == 0
+    with Image.open(output) as image:
+        assert image.height == 2 * 66 + 2
+
+
+def test_ones_own_images_are_imported_and_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        Image.effect_noise((50, 40), 80).save(pictures / f"{number}.png")
+    command = ["import", str(pictures), "--name", "mine", "--image-size", "32"]
+    assert main([*command, "--plan"]) == 0
+    assert not (tmp_path / "data").exists()
+    assert main([*command, "--json"]) == 0
+    assert last_json(capsys)["images"] == 4
+    train = ["train", "--run-dir", str(tmp_path / "run"), *TINY, "--dataset", "mine"]
+    assert main(train) == 0
+    assert Run(tmp_path / "run").record.dataset == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["download", "circles"], "nothing to download for 'circles'"),
+        (["import", "nowhere", "--name", "mine"], "nowhere"),
+        (["train", "--run-dir", "run", "--dataset", "shapes3d"], "download shapes3d"),
+    ],
+)
+def test_data_that_is_not_there_is_said_in_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dvae_core", "train", "--run-dir", str(folder), *TINY, *flags]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def wait_until_saved(run: Run, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not run.has_model and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    assert run.has_model
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path: Path, number: int) -> None:
+    steps = ("--steps", "300", "--checkpoint-seconds", "0")
+    run = Run(tmp_path / "killed")
+    process = start(run.path, *steps)
+    wait_until_saved(run, process)
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    killed = number == signal.SIGKILL
+    assert run.state() is (State.LOST if killed else State.STOPPED)
+    assert process.returncode == (-number if killed else 130)
+    assert run.status().step < 300
+    assert main(["resume", str(run.path)]) == 0
+    assert main(["train", "--run-dir", str(tmp_path / "whole"), *TINY, *steps]) == 0
+    whole = Run(tmp_path / "whole").load_model().state_dict()
+    for key, tensor in run.load_model().state_dict().items():
+        assert torch.equal(tensor, whole[key]), key
+
+
+def test_a_run_in_training_is_not_trained_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path / "busy")
+    process = start(run.path, "--steps", "100000", "--checkpoint-seconds", "0")
+    try:
+        wait_until_saved(run, process)
+        assert main(["resume", str(run.path)]) == 2
+        assert f"is being trained by process {process.pid}" in capsys.readouterr().err
+    finally:
+        process.kill()
+        process.communicate()

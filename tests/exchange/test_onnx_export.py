@@ -1,0 +1,110 @@
+"""Runs of ours as ONNX, and back."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from dvae_core.__main__ import main
+from dvae_core.config import RunConfig
+from dvae_core.data import load_dataset
+from dvae_core.errors import ModelError
+from dvae_core.exchange.onnx_export import export_model
+from dvae_core.models.vae import VAE
+from dvae_core.runs.catalog import SHIPPED_ROOT
+from dvae_core.runs.run import Run
+from dvae_core.training.trainer import train
+
+
+@pytest.fixture(autouse=True)
+def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
+
+
+def import_again(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Run:
+    """Follow the command that the README of an export gives."""
+    monkeypatch.chdir(folder)
+    (line,) = (
+        line for line in Path("README.md").read_text().splitlines() if "import-model" in line
+    )
+    arguments = shlex.split(line)[3:]
+    assert main(arguments) == 0
+    return Run(folder.parent / "runs" / f"{name}-again")
+
+
+@torch.inference_mode()
+def assert_equal(first: VAE, second: VAE, dataset: str) -> None:
+    images = load_dataset(dataset, first.image_shape[1]).sample_images(
+        70, torch.Generator().manual_seed(0)
+    )
+    before: Any = first.encode(images)
+    after: Any = second.encode(images)
+    assert type(before) is type(after)
+    torch.testing.assert_close(after.mean_code(), before.mean_code(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(after.kl(), before.kl(), rtol=1e-3, atol=1e-4)
+    codes = before.mean_code()
+    torch.testing.assert_close(
+        second.decode_images(codes), first.decode_images(codes), rtol=1e-4, atol=1e-5
+    )
+    assert codes.std(0).max() > 0.01  # else nothing was compared
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED_ROOT.iterdir()))
+def test_a_shipped_run_comes_back_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = Run(SHIPPED_ROOT / name)
+    folder = tmp_path / "out"
+    assert main(["export-model", str(run.path), "--output", str(folder)]) == 0
+    again = import_again(folder, monkeypatch, name)
+    assert_equal(run.load_model(), again.load_model(), run.record.dataset)
+
+
+def test_known_cardinalities_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: RunConfig
+) -> None:
+    config = tiny_config.model_copy(update={"cardinalities": (3,)})
+    run = Run.create(tmp_path / "tiny", config, (1, 32, 32))
+    train(run)
+    again = import_again(export_model(run, tmp_path / "out"), monkeypatch, "tiny")
+    assert again.record.category_counts == run.record.category_counts == (3, 5)
+    assert_equal(run.load_model(), again.load_model(), "circles")
+    # An imported run goes out as it came in.
+    out = export_model(again, tmp_path / "second")
+    for part in ("encoder.onnx", "decoder.onnx"):
+        assert (out / part).read_bytes() == (tmp_path / "out" / part).read_bytes()
+
+
+def test_the_files_serve_without_this_project(tmp_path: Path) -> None:
+    run = Run(SHIPPED_ROOT / "circles-gaussian")
+    folder = export_model(run, tmp_path / "out")
+    description = json.loads((folder / "model.json").read_text())
+    assert description["num_latents"] == run.record.num_latents
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "decoder.onnx",
+        "encoder.onnx",
+        "model.json",
+    ]
+    for part in ("encoder", "decoder"):
+        model = onnx.load(folder / f"{part}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        assert {node.domain for node in model.graph.node} == {""}
+    session = onnxruntime.InferenceSession(folder / "decoder.onnx")
+    codes = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    (logits,) = session.run(None, {session.get_inputs()[0].name: codes})
+    expected = run.load_model().decode(torch.from_numpy(codes))
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelError, match="exists already"):
+        export_model(Run(SHIPPED_ROOT / "circles-gaussian"), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())

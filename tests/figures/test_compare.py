@@ -1,0 +1,64 @@
+import numpy as np
+
+from dvae_core.analysis.rotation import GridMass
+from dvae_core.figures.compare import (
+    Curve,
+    angle_curves,
+    distance_curve,
+    distance_heatmap,
+    distribution_bars,
+    family_boxes,
+    frame_cells,
+    mass_heatmap,
+)
+from dvae_core.figures.information import information_heatmap
+
+
+def test_the_angle_in_hand_is_marked_among_the_curves() -> None:
+    degrees = np.array([0.0, 45.0, 90.0])
+    curves = [Curve("a", "#000000", degrees), Curve("b", "#000000", degrees, "dot")]
+    figure = angle_curves(degrees, curves, 30.0, "KL, nats")
+    assert [trace.name for trace in figure.data] == ["a", "b"]
+    assert figure.layout.shapes[0].x0 == figure.layout.shapes[0].x1 == 30.0
+
+
+def test_the_first_latent_of_a_mass_runs_to_the_right() -> None:
+    mass = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])  # the first latent high, the second low
+    picture = GridMass(mass, (np.array([-1.0, 1.0]), np.array([-1.0, 0.0, 1.0]))).picture()
+    figure = mass_heatmap(picture, (3, 5))
+    np.testing.assert_array_equal(figure.data[0].z, [[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+    assert (len(figure.data[0].x), len(figure.data[0].y)) == (2, 3)
+    assert figure.layout.xaxis.title.text == "latent 3"
+
+
+def test_frames_lie_on_the_rows_of_their_latents() -> None:
+    order = [2, 0, 1]
+    figure = information_heatmap(np.zeros((3, 2)), ("x", "y"), order, unit="nats")
+    frames = frame_cells(figure, order, [(0, 1), (2, 0)]).layout.shapes
+    assert [
+        (f.x0 < x < f.x1, f.y0 < y < f.y1) for f, x, y in zip(frames, (1, 0), (1, 0), strict=True)
+    ] == [
+        (True, True),
+        (True, True),
+    ]
+
+
+def test_every_run_is_a_point_of_its_family() -> None:
+    values = {"gaussian": [(0.1, "a"), (0.2, "b")], "categorical": [(0.7, "c")]}
+    figure = family_boxes(values, "MIG")
+    assert [(list(box.y), list(box.text)) for box in figure.data] == [
+        ([0.1, 0.2], ["a", "b"]),
+        ([0.7], ["c"]),
+    ]
+
+
+def test_distances_are_drawn_as_measured() -> None:
+    distances = np.array([[0.0, 2.0], [2.0, 0.0]])
+    np.testing.assert_array_equal(distance_heatmap(distances).data[0].z, distances)
+    curve = distance_curve(np.array([2.0, 3.0])).data[0]
+    assert list(curve.x) == [1, 2]
+
+
+def test_bars_have_a_group_for_each_name() -> None:
+    figure = distribution_bars(np.array([0.0, 1.0]), {"q": np.array([0.3, 0.7])}, unit="q")
+    assert [trace.name for trace in figure.data] == ["q"]

@@ -1,0 +1,79 @@
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+from dvae_core.config import RunConfig
+from dvae_core.evaluation.results import Evaluation, Score
+from dvae_core.runs.run import Run
+from dvae_core.selection.seeds import SeedScores, read_seed_scores
+
+
+def made_run(folder: Path, config: RunConfig, family: str, value: float | None) -> Run:
+    run = Run.create(folder, config.model_copy(update={"latents": family}), (1, 32, 32))
+    score = Score(
+        metric="mig",
+        name="mig",
+        protocol="paper",
+        points=10,
+        test_points=0,
+        seed=0,
+        step=0,
+        estimator="",
+        seconds=0.0,
+        value=value,
+    )
+    run.write_evaluation(Evaluation(scores=[score]).model_dump())
+    return run
+
+
+@pytest.fixture
+def runs(tmp_path: Path, tiny_config: RunConfig) -> list[Run]:
+    values: dict[str, list[float | None]] = {
+        "gaussian": [0.3, 0.1, 0.2, 0.9],
+        "categorical": [0.5, 0.7, 0.9, None],
+    }
+    return [
+        made_run(tmp_path / f"{family}-{seed}", tiny_config, family, value)
+        for family, of_family in values.items()
+        for seed, value in enumerate(of_family)
+    ]
+
+
+def scores(runs: list[Run]) -> SeedScores:
+    return read_seed_scores(runs, "paper")
+
+
+def test_worst_median_and_best_are_ranked_by_the_score(runs: list[Run]) -> None:
+    picked = scores(runs).worst_median_best("gaussian", "mig")
+    assert [(name, run.id) for name, run in picked] == [
+        ("worst", "gaussian-1"),
+        ("median", "gaussian-2"),
+        ("best", "gaussian-3"),
+    ]
+
+
+def test_a_run_without_the_score_is_left_out(runs: list[Run]) -> None:
+    assert len(scores(runs).ranked("categorical", "mig")) == 3
+
+
+def test_one_run_is_no_best_of_many(runs: list[Run]) -> None:
+    assert [name for name, _ in scores(runs[:1]).worst_median_best("gaussian", "mig")] == ["worst"]
+
+
+def test_the_spread_is_twice_the_deviation_of_a_difference(runs: list[Run]) -> None:
+    spread = scores(runs).spread(("categorical", "categorical"), "mig")
+    assert spread == pytest.approx(2 * 0.2 * sqrt(2))
+
+
+def test_two_seeds_tell_no_spread(runs: list[Run]) -> None:
+    assert scores(runs[:2]).spread(("gaussian", "gaussian"), "mig") is None
+
+
+def test_another_protocol_has_no_scores_here(runs: list[Run]) -> None:
+    assert read_seed_scores(runs, "native").values["gaussian"] == {}
+
+
+def test_a_run_that_cannot_be_read_is_left_out(runs: list[Run]) -> None:
+    (runs[0].path / "evaluation.json").write_text("{")
+    assert len(scores(runs).runs["gaussian"]) == 3

@@ -1,0 +1,8 @@
+"""The tool bars of the pages' charts."""
+
+CHART_CONFIG = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg"},
+    "modeBarButtons": [["toImage"]],
+}
+NO_TOOLBAR = {"displayModeBar": False}

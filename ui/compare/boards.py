@@ -1,0 +1,131 @@
+"""Two boards of two runs side by side, and what the pairing of their latents rests on."""
+
+from contextlib import suppress
+from functools import partial
+
+import streamlit as st
+
+from dvae_core.analysis.latent_profile import LatentProfile
+from dvae_core.analysis.reconstruction import reconstruct
+from dvae_core.analysis.traversal import to_pixels
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import DataError
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.figures.compare import frame_cells
+from dvae_core.figures.information import information_heatmap
+from ui.boards import BoardView, show_board
+from ui.cached import st_latent_profile, st_load_dataset
+from ui.charts import NO_TOOLBAR
+from ui.compare.comparison import SIDES, Comparison, Side, hand_code
+from ui.errors import errors_shown, plain
+from ui.images import show_image
+from ui.run_picker import show_summary
+
+
+def profile_of(side: Side) -> LatentProfile:
+    """Of a run on its own data; its tracks cover the range of the data, where links lead."""
+    own: Dataset | None = None
+    with suppress(DataError):  # samples of the prior stand in
+        own = st_load_dataset(side.run.record.dataset, side.run.record.image_size)
+    return st_latent_profile(side.run, own, side.model.latents.spans[-1])
+
+
+def aligned_order(comparison: Comparison, index: int, profile: LatentProfile) -> list[int]:
+    """Partners on the same row of both boards, what has none below by KL."""
+    paired = [pair.latents[index] for pair in comparison.pairs]
+    return paired + [latent for latent in profile.by_kl() if latent not in paired]
+
+
+@st.fragment
+@errors_shown()
+def show_boards(comparison: Comparison, match: str | None) -> None:
+    """Both boards, and what comes back from both codes in hand."""
+    both = comparison.begin()
+    for index, (column, side, begun) in enumerate(
+        zip(st.columns(2, gap="medium"), comparison.sides, both, strict=True)
+    ):
+        with column:
+            st.markdown(f"#### {plain(side.name)}")
+            profile = profile_of(side)
+            code = hand_code(side, begun)
+            show_board(
+                BoardView(
+                    model=side.model,
+                    profile=profile,
+                    order=aligned_order(comparison, index, profile),
+                    start_code=begun.code,
+                    code=code,
+                    posterior=begun.posterior,
+                ),
+                key=f"compare-{SIDES[index]}-{side.address}",
+                on_release=partial(comparison.move, index, match),
+                label=f"latents of {side.name}",
+                test_id=f"board-{SIDES[index]}",
+            )
+            if begun.image is not None:
+                back = reconstruct(side.model, begun.image, code)
+                with st.container(horizontal=True, gap="medium"):
+                    show_image(to_pixels(begun.image), "original", 96)
+                    show_image(to_pixels(back.image), "decoded", 96)
+                    show_image(to_pixels((1 + back.difference) / 2), "difference", 96)
+                with st.container(horizontal=True):
+                    st.metric("Reconstruction", f"{back.loss:.1f} nats")
+                    if begun.posterior is not None:
+                        st.metric("KL of the image", f"{begun.posterior.kl().sum():.2f} nats")
+            show_summary(side.run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            shortcut="mod+z",
+            disabled=not all(side.there.history for side in comparison.sides),
+            on_click=comparison.undo,
+            key="undo",
+        )
+        st.button(
+            "Back to the start",
+            icon=":material/restart_alt:",
+            disabled=all(side.there.code is None for side in comparison.sides),
+            on_click=comparison.restart,
+        )
+        st.caption(describe_pairs(comparison))
+
+
+def describe_pairs(comparison: Comparison) -> str:
+    """Which latent is whose partner."""
+    said = []
+    for (left, right), factor in comparison.pairs:
+        name = comparison.dataset.factor_names[factor] if factor is not None else "what they tell"
+        said.append(f"{plain(name)}: {left} ↔ {right}")
+    return "Partners, left ↔ right, by " + " · ".join(said)
+
+
+def show_information(comparison: Comparison) -> None:
+    """Heat maps of both, the pairing framed."""
+    for index, (column, side) in enumerate(
+        zip(st.columns(2, gap="medium"), comparison.sides, strict=True)
+    ):
+        with column:
+            points = side.points
+            measured = measure_information(points.codes, points.factors)
+            shares = measured.matrix / measured.factor_entropy.clip(1e-9)
+            order = aligned_order(comparison, index, profile_of(side))
+            cells = [
+                (latents[index], factor)
+                for latents, factor in comparison.pairs
+                if factor is not None
+            ]
+            title = f"**{plain(side.name)}**"
+            if points.codes.shape[1] > 1:
+                title += f" · MIG {mig(points.codes, points.factors):.3f}"
+            st.markdown(title)
+            figure = information_heatmap(
+                shares, comparison.dataset.factor_names, order, unit="share of entropy"
+            )
+            st.plotly_chart(
+                frame_cells(figure, order, cells),
+                key=f"information-{SIDES[index]}",
+                config=NO_TOOLBAR,
+            )
+    st.caption("paper protocol: 20 bins for every code, 10,000 points. Framed: the pairing.")

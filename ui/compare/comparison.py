@@ -1,0 +1,227 @@
+"""Two runs in hand: choosing them, one start for both, and the link between their latents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import streamlit as st
+import torch
+
+from dvae_core.analysis.linking import (
+    Link,
+    Partners,
+    link_by_factor,
+    link_by_quantile,
+    pair_latents,
+)
+from dvae_core.analysis.reconstruction import encode_image
+from dvae_core.analysis.traversal import decode_codes
+from dvae_core.data.dataset import Dataset
+from dvae_core.evaluation.representation import Representation
+from dvae_core.models.vae import VAE
+from dvae_core.runs.catalog import all_runs
+from dvae_core.runs.run import Run
+from ui.cached import st_encode_points, st_load_model
+from ui.errors import plain
+from ui.latent_board import BoardEvent
+from ui.run_picker import describe
+from ui.start_picker import Begun, begin
+from ui.state import Code, Exploration, Start
+
+SIDES = ("left", "right")
+MATCHES = {"quantile": "same quantile", "factor": "same value of the factor"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs.
+
+    Attributes:
+        address: of the run.
+        run: itself.
+        model: its model.
+        points: its codes for images that both have seen.
+        there: start and code in hand.
+    """
+
+    address: str
+    run: Run
+    model: VAE
+    points: Representation
+    there: Exploration
+
+    @property
+    def name(self) -> str:
+        """What the page calls it, plain text."""
+        return describe(self.address)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same images.
+
+    Attributes:
+        sides: left and right.
+        dataset: of the left run; both encode its images.
+        pairs: latents that carry the same.
+    """
+
+    sides: tuple[Side, Side]
+    dataset: Dataset
+    pairs: list[Partners]
+
+    def move(self, side: int, match: str | None, event: BoardEvent) -> None:
+        """A handle of a side was let go: its partner goes where the same is meant.
+
+        Args:
+            side: 0 left, 1 right.
+            match: one of `MATCHES`; None where the boards are not linked.
+            event: what the board said.
+        """
+        moved, other = self.sides[side].there, self.sides[1 - side].there
+        code = other.code
+        partner = self.partner(side, event.latent)
+        if match is not None and partner is not None:
+            values = list(code if code is not None else self._start_code(1 - side))
+            values[partner] = self.link(side, event.latent, match).carry(event.value)
+            code = tuple(values)
+        moved.move(event.code)
+        other.move(code)  # also where it stays: an undo then takes both back one step
+
+    def partner(self, side: int, latent: int) -> int | None:
+        """The other side's latent that carries the same, or None."""
+        both = (pair.latents for pair in self.pairs)
+        return next((found[1 - side] for found in both if found[side] == latent), None)
+
+    def link(self, side: int, latent: int, match: str) -> Link:
+        """How a latent's values go over to its partner's."""
+        latents, factor = next(pair for pair in self.pairs if pair.latents[side] == latent)
+        own = self.sides[side].points.codes[:, latents[side]]
+        partner = self.sides[1 - side].points.codes[:, latents[1 - side]]
+        if match == "factor" and factor is not None:
+            return link_by_factor(own, partner, self.sides[0].points.factors[:, factor])
+        return link_by_quantile(own, partner)
+
+    def undo(self) -> None:
+        """Both go back one step."""
+        for side in self.sides:
+            side.there.undo()
+
+    def restart(self) -> None:
+        """Both go to their code of the start."""
+        for side in self.sides:
+            side.there.move(None)
+
+    def begin(self) -> tuple[Begun, Begun]:
+        """The start, looked up for both. A sample of the left prior is decoded, and the right
+        model encodes that image."""
+        left, right = self.sides
+        begun = begin(left.there, left.model, self.dataset)
+        if right.there.start is not left.there.start:
+            right.there.start, right.there.code, right.there.history = left.there.start, None, []
+        if begun.image is None:
+            image = decode_codes(left.model, begun.code)
+            posterior = encode_image(right.model, image)
+            return begun, Begun(posterior.mean_code()[0], image, posterior)
+        return begun, begin(right.there, right.model, self.dataset)
+
+    def _start_code(self, side: int) -> Code:
+        return tuple(self.begin()[side].code.tolist())
+
+
+def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
+    """Let a person choose two runs in the side bar; None, and a word, where there are none."""
+    runs = {
+        address: run
+        for address, run in all_runs()
+        if run.has_model and not run.problem() and run.record.has_encoder
+    }
+    first = _default(runs)
+    if first is None:
+        st.markdown("#### Nothing to compare yet")
+        st.write(
+            "Two runs on images of the same shape are needed. These make a pair, three minutes "
+            "each:"
+        )
+        st.code(
+            "\n".join(
+                f"python -m dvae_core train --preset quick --latents {family} "
+                f"--run-dir runs/{family}"
+                for family in ("gaussian", "categorical")
+            ),
+            language="bash",
+        )
+        return None
+    chosen = st.session_state.get("compared", first)
+    left = chosen[0] if chosen[0] in runs else first[0]
+    left = _select("Left", list(runs), left, "compare-left")
+    fitting = _partners(runs, left)
+    if not fitting:
+        st.info(plain(f"No other run sees images of the same shape as {describe(left)}."))
+        return None
+    preferred = [a for a in fitting if runs[a].record.latents != runs[left].record.latents]
+    right = chosen[1] if chosen[1] in fitting else (preferred or fitting)[0]
+    right = _select("Right", fitting, right, "compare-right")
+    st.session_state["compared"] = (left, right)
+    return (left, runs[left]), (right, runs[right])
+
+
+def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Dataset) -> Comparison:
+    """Models, codes and pairing of two runs; their start and codes as this session left them."""
+    sides = tuple(
+        Side(
+            address,
+            run,
+            st_load_model(run),
+            st_encode_points(run, dataset.name),
+            _there(side, address),
+        )
+        for side, (address, run) in zip(SIDES, (left, right), strict=True)
+    )
+    there = sides[0].there
+    if there.start is None and dataset.factor_sizes and len(dataset) == prod(dataset.factor_sizes):
+        # Off the middle, where a code stays in its place when the plane is turned.
+        there.start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
+    points = [side.points for side in sides]
+    pairs = pair_latents(points[0].codes, points[1].codes, points[0].factors)
+    return Comparison((sides[0], sides[1]), dataset, pairs)
+
+
+def hand_code(side: Side, begun: Begun) -> torch.Tensor:
+    """Where the handles of a side stand, (N,)."""
+    code = side.there.code
+    return begun.code if code is None else torch.tensor(code)
+
+
+def _there(side: str, address: str) -> Exploration:
+    key = f"compare-{side}-there"
+    there = st.session_state.get(key)
+    if there is None or there.address != address:
+        start = there.start if there is not None else None
+        there = st.session_state[key] = Exploration(address, start)
+    return there
+
+
+def _default(runs: Mapping[str, Run]) -> tuple[str, str] | None:
+    """Two runs of one data set, Gaussian beside categorical where there are both."""
+    pairs = [(left, right) for left in runs for right in _partners(runs, left)]
+
+    def fit(pair: tuple[str, str]) -> tuple[bool, bool]:
+        left, right = (runs[address].record for address in pair)
+        return (left.dataset == right.dataset, (left.latents, right.latents) == _FAMILIES)
+
+    return max(pairs, key=fit, default=None)
+
+
+_FAMILIES = ("gaussian", "categorical")
+
+
+def _partners(runs: Mapping[str, Run], address: str) -> list[str]:
+    shape = runs[address].record.image_shape
+    return [a for a, run in runs.items() if a != address and run.record.image_shape == shape]
+
+
+def _select(label: str, addresses: list[str], chosen: str, key: str) -> str:
+    if st.session_state.get(key) not in addresses:
+        st.session_state[key] = chosen
+    return st.sidebar.selectbox(label, addresses, format_func=describe, key=key)

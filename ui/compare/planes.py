@@ -1,0 +1,94 @@
+"""The grid of two factors in the plane of the latents that carry them: one panel a run."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import streamlit as st
+
+from dvae_core.analysis.axis_angles import FactorGrid, best_latents, factor_grid, factor_plane
+from dvae_core.analysis.traversal import to_pixels
+from dvae_core.data.dataset import Dataset
+from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.representation import Representation
+from dvae_core.figures.latent_plane import draw_plane
+from dvae_core.models.vae import VAE
+from ui.errors import plain
+from ui.latent_plane import Panel, latent_planes
+from ui.state import Start
+
+
+def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
+    """Two factors, by name; None, and a word, where there are no two."""
+    varying = [factor for factor, size in enumerate(dataset.factor_sizes) if size > 1]
+    if len(varying) < 2:
+        st.info(plain(f"{dataset.name} has no two factors that span a grid."))
+        return None
+    if len(varying) == 2:
+        return varying[0], varying[1]
+    with st.container(horizontal=True):
+        first, second = (
+            st.selectbox(
+                label,
+                varying,
+                # The last two: position and the like mostly, which a plane can show.
+                index=len(varying) - 2 + place,
+                format_func=lambda factor: plain(dataset.factor_names[factor]),
+                key=f"compare-{dataset.name}-{place}",
+                width=220,
+            )
+            for place, label in enumerate(("One factor", "Another factor"))
+        )
+    if first == second:
+        st.info("Choose two different factors.")
+        return None
+    return first, second
+
+
+def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) -> FactorGrid:
+    """The grid of two factors; the others stay as at the start, or typical."""
+    factors = list(dataset.typical_factors())
+    if start is not None and start.kind == "factors":
+        factors = list(start.numbers)
+    return factor_grid(dataset, factors, pair)
+
+
+def plane_latents(points: Representation, pair: tuple[int, int]) -> tuple[int, int] | None:
+    """The two latents that carry two factors; None where the model has one latent."""
+    return best_latents(measure_information(points.codes, points.factors).matrix, pair)
+
+
+def plane_panel(
+    title: str, model: VAE, points: Representation, dataset: Dataset, grid: FactorGrid
+) -> Panel:
+    """The panel of one run.
+
+    Raises:
+        EvaluationError: the model has one latent, or its codes do not vary over the grid.
+    """
+    plane = factor_plane(model, points, grid)
+    first, second = (dataset.factor_names[factor] for factor in grid.pair)
+    picture = draw_plane(
+        plane.codes,
+        plane.latents,
+        (first, second),
+        bounded=model.latents.num_categories is not None,
+        arrows=plane.fitted.matrix,
+        centre=plane.fitted.centre,
+    )
+    off = np.degrees(plane.fitted.angles)
+    note = f"{first} {off[0]:.0f}° and {second} {off[1]:.0f}° off the nearest axis"
+    note += f" (linear fit R² {plane.fitted.r_squared:.2f})"
+    if points.codes.shape[1] > 1:
+        note = f"MIG {mig(points.codes, points.factors):.3f} · {note}"
+    return Panel(title, note, picture)
+
+
+def show_panels(
+    panels: Sequence[Panel], dataset: Dataset, grid: FactorGrid, *, key: str, columns: int = 2
+) -> None:
+    """Panels side by side, over the same grid of images."""
+    first, second = (dataset.factor_names[factor] for factor in grid.pair)
+    labels = [f"{first} {a}, {second} {b}" for a, b in product(*grid.values)]
+    latent_planes(panels, to_pixels(grid.images), labels, key=key, columns=columns)

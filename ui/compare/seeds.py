@@ -1,0 +1,82 @@
+"""Several seeds of both families: three of each in one picture, and how far their scores spread."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from dvae_core.analysis.axis_angles import FactorGrid
+from dvae_core.data.dataset import Dataset
+from dvae_core.evaluation.results import MEANINGS, ProtocolName
+from dvae_core.figures.compare import family_boxes
+from dvae_core.runs.catalog import list_runs, run_roots
+from dvae_core.runs.run import Run
+from dvae_core.selection.seeds import FAMILIES, SeedScores
+from ui.cached import st_encode_points, st_load_model
+from ui.charts import NO_TOOLBAR
+from ui.compare.planes import plane_panel, show_panels
+from ui.errors import plain
+
+MIN_SEEDS = 3
+
+
+def folders_of_seeds(dataset: Dataset) -> dict[str, list[Run]]:
+    """Folders that hold several runs of both families on a data set, by their name."""
+    found = {}
+    for name, root in run_roots().items():
+        runs = [
+            run
+            for run in list_runs(root)
+            if run.has_model
+            and not run.problem()
+            and run.record.dataset == dataset.name
+            and run.record.image_shape == dataset.image_shape
+        ]
+        counts = [sum(run.record.latents == family for run in runs) for family in FAMILIES]
+        if min(counts) >= MIN_SEEDS:
+            found[name] = runs
+    return found
+
+
+def choose_folder(folders: Mapping[str, Sequence[Run]]) -> str | None:
+    """One of the folders with seeds; None, and a word on how to get one, where there is none."""
+    if not folders:
+        st.caption(
+            "No folder here holds three or more runs of each family on this data set, so nothing "
+            "is known of the spread between seeds."
+        )
+        return None
+    names = list(folders)
+    if len(names) == 1:
+        return names[0]
+    return st.selectbox("Folder of runs", names, key="seeds-folder", width=320)
+
+
+def show_seeds(
+    name: str, scores: SeedScores, dataset: Dataset, grid: FactorGrid | None, protocol: ProtocolName
+) -> None:
+    """Worst, median and best by MIG of both families, and the distribution of every metric."""
+    counts = " and ".join(f"{len(scores.runs[family])} {family}" for family in FAMILIES)
+    st.caption(plain(f"{name}: {counts} runs. Ranked by MIG, protocol {protocol}."))
+    if grid is not None and all(scores.values[family].get("mig") for family in FAMILIES):
+        panels = [
+            plane_panel(
+                f"{rank} {family} ({run.id})",
+                st_load_model(run),
+                st_encode_points(run, dataset.name),
+                dataset,
+                grid,
+            )
+            for family in FAMILIES
+            for rank, run in scores.worst_median_best(family, "mig")
+        ]
+        show_panels(panels, dataset, grid, key="seed-planes", columns=3)
+    labels = {
+        score: meaning.label
+        for score, meaning in MEANINGS.items()
+        if any(len(scores.values[family].get(score, [])) > 1 for family in FAMILIES)
+    }
+    columns = st.columns(3)
+    for index, (score, label) in enumerate(labels.items()):
+        of_score = {family: scores.values[family].get(score, []) for family in FAMILIES}
+        with columns[index % len(columns)]:
+            st.plotly_chart(family_boxes(of_score, label), key=f"seeds-{score}", config=NO_TOOLBAR)

@@ -1,0 +1,215 @@
+"""Method, first half: the two families, their noise, their KL, and the code between categories."""
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from dvae_core.analysis.traversal import decode_codes, to_pixels
+from dvae_core.figures.compare import distribution_bars
+from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior, Sampling
+from dvae_core.models.vae import VAE, reconstruction_loss
+from ui.cached import COMPUTING
+from ui.charts import NO_TOOLBAR
+from ui.images import show_image
+
+NUM_CATEGORIES = 16
+NUM_SAMPLES = 4000
+
+
+@st.fragment
+def show_families() -> None:
+    """One latent of each family, and samples of it."""
+    st.subheader("1 · Two families of latents, one decoder")
+    st.markdown(
+        "A VAE's encoder answers an image with a distribution over codes, its decoder reads a code "
+        "of $N$ scalars. Only the distribution differs here. A **Gaussian** latent has a mean and "
+        "a variance of its own. A **categorical** one has $K$ ordered categories, each with a "
+        "fixed place on a line, and the encoder says a logit for each. The decoder never sees a "
+        "one-hot vector: it reads a place on that line."
+    )
+    st.latex(
+        r"\begin{gathered}z_i = \mu_i + \sigma_i\,\epsilon \qquad\text{or}\qquad "
+        r"z_i = \sum_{k=1}^{K} q_{ik}\, v_k\\ q_i = \mathrm{softmax}(\ell_i),"
+        r"\quad v = \mathrm{linspace}(-1, 1, K)\end{gathered}"
+    )
+    with st.container(horizontal=True):
+        centre = st.slider("Where the encoder points", -1.0, 1.0, 0.3, 0.05, key="centre")
+        width = st.slider("How unsure it is", 0.03, 0.8, 0.2, 0.01, key="width")
+    posteriors: dict[str, Posterior] = {
+        "Gaussian": GaussianPosterior(
+            torch.tensor([[centre]]), torch.tensor([[2 * np.log(width)]], dtype=torch.float32)
+        ),
+        f"categorical, K = {NUM_CATEGORIES}": peaks(((centre, 1.0),), width),
+    }
+    for column, (name, posterior) in zip(st.columns(2), posteriors.items(), strict=True):
+        with column:
+            st.markdown(f"**{name}**")
+            values = torch.linspace(-1, 1, NUM_CATEGORIES if "K" in name else 81)
+            density = posterior.density([values])[0][0].numpy()
+            st.plotly_chart(
+                distribution_bars(values.numpy(), {"q(z | x)": density}, unit="q"),
+                key=f"family-{name[0]}",
+                config=NO_TOOLBAR,
+            )
+            with st.container(horizontal=True):
+                st.metric("Code, noise-free", f"{posterior.mean_code().item():.3f}")
+                st.metric("KL from the prior", f"{posterior.kl().item():.3f} nats")
+    st.markdown(
+        "**The prior** is a standard normal for the one, uniform over the categories for the "
+        "other. The KL from a uniform has a ceiling: no latent can say more than $\\ln K$ nats."
+    )
+    st.latex(
+        r"\begin{gathered}\mathrm{KL}(q_i \,\|\, \mathrm{uniform}) ="
+        r"\sum_k q_{ik}\,(\ln q_{ik} + \ln K)\\ \le \ln K\end{gathered}"
+    )
+
+
+@st.fragment
+def show_noise() -> None:
+    """The noise scale at work."""
+    st.subheader("2 · A noise scale instead of a temperature")
+    st.markdown(
+        "Gumbel noise on the logits makes a sample. The usual recipe divides by a temperature that "
+        "falls in training, so that samples harden. Here the temperature stays 1, and the "
+        "**noise** is scaled instead: small at first, so that the decoder meets nearly the "
+        "expected code; large in the end, so that only well separated logits get through. The "
+        "schedule of the reference implementation is half a cosine over the $T$ steps of a run."
+    )
+    st.latex(
+        r"\begin{gathered}z_i = \sum_k \mathrm{softmax}(\ell_i + s\,g_i)_k\, v_k,\quad "
+        r"g_{ik}\sim\mathrm{Gumbel}\\ s(t) = 1.25 - 0.75\cos(\pi t / T)\end{gathered}"
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        scale = st.slider("Noise scale s", 0.0, 3.0, 0.5, 0.05, key="noise-scale")
+        sampling: Sampling = st.segmented_control(
+            "Sample",
+            ["soft", "straight_through"],
+            format_func=lambda name: name.replace("_", " "),
+            default="soft",
+            required=True,
+            key="sampling",
+            help="Soft: the expectation under the noisy logits. Straight through: the value of the "
+            "largest of them, with the gradient of the soft one.",
+        )
+    posterior = peaks(((0.2, 1.0),), 0.25, scale)
+    logits = posterior.logits.expand(NUM_SAMPLES, -1, -1)
+    drawn = CategoricalPosterior(logits, posterior.values, scale)
+    samples = drawn.sample(torch.Generator().manual_seed(0), sampling)[:, 0].numpy()
+    values = np.linspace(-1, 1, 33)
+    counts, _ = np.histogram(samples, bins=33, range=(-1 - 1 / 32, 1 + 1 / 32))
+    st.plotly_chart(
+        distribution_bars(
+            values, {f"{NUM_SAMPLES:,} samples": counts / NUM_SAMPLES}, unit="share of samples"
+        ),
+        key="noise-samples",
+        config=NO_TOOLBAR,
+    )
+    st.caption(
+        f"Logits fixed, expected code {posterior.mean_code().item():.3f}. Standard deviation of "
+        f"the samples {samples.std():.3f}."
+    )
+
+
+@st.fragment
+def show_gap(model: VAE | None, image: Tensor | None) -> None:
+    """Two places that the encoder cannot decide between, and the code that lies between them.
+
+    Args:
+        model: categorical, or None.
+        image: (C, H, W), whose other latents are kept.
+    """
+    st.subheader("3 · The code between two categories, and the gap")
+    st.markdown(
+        "When a latent cannot decide between two places, the expected code is a **third** place "
+        "between them, which neither posterior meant. A decoder that is used to it pays when the "
+        "most likely category is decoded instead. That price is the **straight-through gap**: the "
+        "loss with the most likely categories minus the loss with the expected code, noise-free, "
+        "on the same images. It needs no labels. Where every latent holds one thing and says it "
+        "clearly, the gap is small; how well it picks good models is a question that the paper "
+        "leaves open."
+    )
+    st.latex(
+        r"\mathrm{gap} = \mathcal{L}(v_{\arg\max_k q_{ik}})"
+        r" - \mathcal{L}(\textstyle\sum_k q_{ik} v_k)"
+    )
+    with st.container(horizontal=True):
+        low = st.slider("One place", -1.0, 1.0, -0.6, 0.05, key="gap-low")
+        high = st.slider("Another place", -1.0, 1.0, 0.7, 0.05, key="gap-high")
+        share = st.slider("Share of the second", 0.0, 1.0, 0.45, 0.05, key="gap-share")
+    num_categories = model.latents.category_counts[0] if model is not None else NUM_CATEGORIES
+    posterior = peaks(((low, 1 - share), (high, share)), 0.1, num_categories=num_categories)
+    st.plotly_chart(
+        distribution_bars(
+            posterior.values[0].numpy(),
+            {"q(z | x)": posterior.probabilities()[0, 0].numpy()},
+            unit="q",
+        ),
+        key="gap-posterior",
+        config=NO_TOOLBAR,
+    )
+    soft, hard = posterior.mean_code().item(), posterior.mode_code().item()
+    with st.container(horizontal=True):
+        st.metric("Expected code", f"{soft:.3f}")
+        st.metric("Value of the most likely category", f"{hard:.3f}")
+    if model is None or image is None:
+        st.caption("With a categorical run at hand, the images of both codes stand here.")
+        return
+    with torch.inference_mode(), COMPUTING:
+        codes = model.encode(image[None]).mean_code().repeat(2, 1)  # (1, N) -> (2, N)
+        codes[:, 0] = torch.tensor([soft, hard])
+        images = decode_codes(model, codes)
+        # What the more likely place means stands in for the image that was to be told.
+        losses = reconstruction_loss(model.decode(codes), images[1:].expand(2, -1, -1, -1))
+    between, likely = to_pixels(images)
+    with st.container(horizontal=True, gap="medium"):
+        show_image(between, "expected code", 96)
+        show_image(likely, "most likely category", 96)
+    st.caption(
+        f"Latent 0 of the run takes both codes. If the most likely category is right, the code "
+        f"between costs {(losses[0] - losses[1]).item():.1f} nats more."
+    )
+
+
+@st.fragment
+def show_cardinalities() -> None:
+    """A latent with as many categories as its factor has values."""
+    st.subheader("7 · Known cardinalities")
+    st.markdown(
+        "Labels are dear, but how many values a factor has is often known: four shapes, fifteen "
+        "angles. Then latent $j$ can be given just $K_j$ places, by masking the logits past them. "
+        "The idea is the paper's; its reference code holds none of it, so **this reading is "
+        "ours** (`train --known-cardinalities`): mask to $-\\infty$, places "
+        "$\\mathrm{linspace}(-1, 1, K_j)$, KL from the uniform over the $K_j$ that are left."
+    )
+    with st.container(horizontal=True):
+        count = st.slider("Values of the factor, K_j", 2, NUM_CATEGORIES, 4, key="cardinality")
+        width = st.slider("How unsure", 0.05, 0.8, 0.25, 0.01, key="cardinality-width")
+    posterior = peaks(((0.3, 1.0),), width, num_categories=count)
+    st.plotly_chart(
+        distribution_bars(
+            posterior.values[0].numpy(),
+            {"q(z | x)": posterior.probabilities()[0, 0].numpy()},
+            unit="q",
+        ),
+        key="cardinality-posterior",
+        config=NO_TOOLBAR,
+    )
+    with st.container(horizontal=True):
+        st.metric("KL from the uniform over K_j", f"{posterior.kl().item():.3f} nats")
+        st.metric("Its ceiling, ln K_j", f"{np.log(count):.3f} nats")
+
+
+def peaks(
+    places: tuple[tuple[float, float], ...],
+    width: float,
+    noise_scale: float = 1.0,
+    num_categories: int = NUM_CATEGORIES,
+) -> CategoricalPosterior:
+    """Posterior of one latent for one image, a bell at each (place, share)."""
+    values = torch.linspace(-1, 1, num_categories)
+    mass = torch.full_like(values, 1e-9)
+    for place, share in places:
+        bell = (-0.5 * ((values - place) / width).square()).softmax(0)
+        mass += share * bell
+    return CategoricalPosterior(mass.log()[None, None], values[None], noise_scale)

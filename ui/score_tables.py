@@ -1,0 +1,129 @@
+"""Scores in a table that says what each means and how it was measured."""
+
+import pandas as pd
+import streamlit as st
+
+from dvae_core.evaluation.results import MEANINGS, Entry, Evaluation, ProtocolName, Score
+from dvae_core.selection.seeds import SeedScores
+
+
+def scores_table(evaluation: Evaluation, protocol: ProtocolName) -> pd.DataFrame:
+    """The scores of a protocol, one a row; empty where nothing was measured."""
+    rows = []
+    for name, meaning in MEANINGS.items():
+        score = evaluation.score(name, protocol)
+        if score is None:
+            continue
+        rows.append(
+            {
+                "score": meaning.label,
+                f"value ({protocol})": _shown(score),
+                "better": meaning.better,
+                "meaning": meaning.words,
+                "measured on": _measured_on(score),
+                "note": score.note,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def describe_table(evaluation: Evaluation, protocol: ProtocolName) -> str:
+    """How the mutual information was measured."""
+    table = evaluation.table("mutual_information", protocol)
+    return _measured_on(table) if table is not None else ""
+
+
+def show_scores(table: pd.DataFrame) -> None:
+    """The table, for reading."""
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config={
+            "score": st.column_config.TextColumn(width="medium"),
+            "meaning": st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def _measured_on(score: Entry) -> str:
+    points = f"{score.points:,} points"
+    if score.test_points:
+        points += f", {score.test_points:,} for testing"
+    return f"{score.estimator} · {points} · seed {score.seed} · step {score.step:,}"
+
+
+Families = tuple[str, str]
+
+
+def differences_table(
+    evaluations: tuple[Evaluation, Evaluation],
+    names: tuple[str, str],
+    families: Families,
+    protocol: ProtocolName,
+    seeds: SeedScores | None,
+) -> pd.DataFrame:
+    """One row a score that either run has; empty where neither has any.
+
+    A difference is given to a run only where it goes beyond the spread that seeds alone give
+    (`SeedScores.spread`); without seeds to tell, to none.
+    """
+    rows = []
+    for score, meaning in MEANINGS.items():
+        left, right = (evaluation.score(score, protocol) for evaluation in evaluations)
+        if left is None and right is None:
+            continue
+        difference = None
+        if left and right and left.value is not None and right.value is not None:
+            difference = right.value - left.value
+        spread = seeds.spread(families, score) if seeds is not None else None
+        rows.append(
+            {
+                "score": meaning.label,
+                f"{names[0]}": _shown(left),
+                f"{names[1]}": _shown(right),
+                "right − left": "" if difference is None else f"{difference:+.3f}",
+                "reading": _reading(difference, spread, meaning.better),
+                "spread of seeds": "not known" if spread is None else f"± {spread:.3f}",
+                "better": meaning.better,
+                "estimators": _estimators(left, right),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def show_differences(table: pd.DataFrame) -> None:
+    """The table, for reading."""
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config={"score": st.column_config.TextColumn(width="medium")},
+    )
+
+
+def _reading(difference: float | None, spread: float | None, better: str) -> str:
+    if difference is None:
+        return ""
+    if spread is None:
+        return "one run each"
+    if abs(difference) <= spread:
+        return "within the spread"
+    if not better:
+        return "beyond the spread"
+    ahead = "right" if (difference > 0) == (better == "higher") else "left"
+    return f"{ahead} is ahead"
+
+
+def _shown(score: Score | None) -> str:
+    if score is None:
+        return "not measured"
+    if score.value is None:
+        return f"not defined: {score.reason}"
+    return f"{score.value:.0f}" if score.name == "active_latents" else f"{score.value:.3f}"
+
+
+def _estimators(left: Score | None, right: Score | None) -> str:
+    """Once where both are the same, else one beside the other: they must not be mistaken."""
+    found = list(dict.fromkeys(score.estimator for score in (left, right) if score is not None))
+    return " | ".join(found)

@@ -1,0 +1,50 @@
+"""Caching wrappers of what Select reads and computes; see `ui.cached`."""
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dvae_core.evaluation.results import ProtocolName
+from dvae_core.runs.run import Run
+from dvae_core.selection.report import correlations_sheet
+from dvae_core.selection.study import Study, StudyReader
+from dvae_core.selection.tables import Sheet
+from dvae_core.selection.training_curves import Course, read_courses
+
+
+def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:
+    return _reader().read(runs, protocol)
+
+
+@st.cache_resource
+def _reader() -> StudyReader:
+    return StudyReader()
+
+
+def _numbers(study: Study) -> str:
+    """Everything of a study that its statistics depend on."""
+    names = [*study.gap_names, *study.score_names]
+    rows = [
+        (run.id, run.settings, [run.score(name, study.protocol) for name in names])
+        for run in study.counted
+    ]
+    return json.dumps([study.protocol, names, rows])
+
+
+@st.cache_data(max_entries=32, show_spinner="Resampling the runs …", hash_funcs={Study: _numbers})
+def st_correlations(study: Study, by: tuple[str, ...], gap: str) -> Sheet:
+    return correlations_sheet(study, by, gap)
+
+
+def st_courses(run: Run) -> dict[str, Course]:
+    stamps = [
+        log.path.stat().st_mtime_ns if log.path.is_file() else 0
+        for log in (run.metrics, run.scores)
+    ]
+    return _courses(str(run.path), sum(stamps))
+
+
+@st.cache_resource(max_entries=1024, show_spinner="Reading the courses …")
+def _courses(path: str, stamp: int) -> dict[str, Course]:
+    return read_courses(Run(path))

@@ -1,0 +1,204 @@
+"""Does the straight-through gap select? Scatter, rank correlations, picks, all runs at once."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dvae_core.evaluation.results import MEANINGS
+from dvae_core.figures.selection import (
+    Axis,
+    Line,
+    Points,
+    band_lines,
+    gap_scatter,
+    parallel_coordinates,
+)
+from dvae_core.selection.gap import MIN_RUNS, expected_picks, gap_groups, gap_picks
+from dvae_core.selection.report import GAP_LABELS, picks_sheet
+from dvae_core.selection.study import Floats, Study, StudyRun, values_of, varying_settings
+from ui.charts import CHART_CONFIG
+from ui.errors import plain
+from ui.select.cached import st_correlations
+from ui.select.choice import StudyChoice, score_label
+from ui.select.runs import ask_for_run, show_opening, show_ways, to_frame
+
+THREE_DECIMALS = st.column_config.NumberColumn(format="%.3f")
+
+
+def show_gap(choice: StudyChoice) -> None:
+    """The whole view; a word where no run has a gap."""
+    if not choice.gap:
+        st.info(
+            "No run here has a straight-through gap. Gaussian latents have none; categorical runs "
+            "are measured by `python -m dvae_core evaluate RUN --metrics straight_through_gap`.",
+            icon=":material/info:",
+        )
+        return
+    st.markdown(
+        "The straight-through gap is the change of the loss when the most likely categories are "
+        "decoded. It needs no labels, and smaller is read as more disentangled. Whether that "
+        "holds for these runs is what this view shows: where the gap selects well, a score of "
+        "which more is better falls with it, and rho is near −1."
+    )
+    _show_scatter(choice)
+    _show_correlations(choice)
+    if MEANINGS[choice.score].better:
+        _show_picks(choice)
+    _show_parallel(choice)
+
+
+def _show_scatter(choice: StudyChoice) -> None:
+    st.subheader(f"The gap against {MEANINGS[choice.score].label}")
+    show_opening(choice)
+    _draw_scatter(choice, choice.score, legend=True)
+    show_ways(choice)
+    if st.toggle("Against every other score too", key="select-every"):
+        others = [name for name in choice.study.score_names if name != choice.score]
+        columns = st.columns(3)
+        for index, name in enumerate(others):
+            with columns[index % len(columns)]:
+                _draw_scatter(choice, name, legend=False)
+
+
+def _draw_scatter(choice: StudyChoice, score: str, *, legend: bool) -> None:
+    picks = {found.group: found.pick for found in gap_picks(*_asked(choice), [score])}
+    points = []
+    for name, runs in gap_groups(*_asked(choice)).items():
+        complete, table = _gap_and_score(choice, runs, score)
+        pick = picks.get(name)
+        points.append(
+            Points(
+                name,
+                table[:, 0],
+                table[:, 1],
+                tuple(run.id for run in complete),
+                pick.picked_runs[0] if pick is not None else "",
+            )
+        )
+    key = f"select-scatter-{score}"
+    st.plotly_chart(
+        gap_scatter(points, _gap_label(choice), score_label(score, choice.study.protocol))
+        if legend
+        else gap_scatter(points, "gap", MEANINGS[score].label, legend=False),
+        key=key,
+        on_select=lambda: _take_click(key),
+        selection_mode="points",
+        config=CHART_CONFIG,
+    )
+
+
+def _show_correlations(choice: StudyChoice) -> None:
+    st.subheader("Rank correlation with every score")
+    sheet = st_correlations(choice.study, choice.by, choice.gap)
+    st.dataframe(
+        to_frame(sheet).drop(columns="resamples"),
+        hide_index=True,
+        height=min(600, 40 + 35 * len(sheet.rows)),
+        column_config=dict.fromkeys(("rho", "low", "high"), THREE_DECIMALS),
+    )
+    st.caption(
+        plain(sheet.caption)
+        + " Each interval alone misses in about one of twenty cases, so that among many some will."
+    )
+
+
+def _show_picks(choice: StudyChoice) -> None:
+    st.subheader("The run that the gap picks")
+    sheet = picks_sheet(choice.study, choice.by, choice.gap)
+    frame = to_frame(sheet)
+    of_score = frame[frame["score"] == MEANINGS[choice.score].label]
+    numbers = ("picked", "best", "median", "random", "regret", "regret of random")
+    st.dataframe(
+        of_score.drop(columns=["score", "better"]),
+        hide_index=True,
+        height="content",
+        column_config=dict.fromkeys(numbers, THREE_DECIMALS),
+    )
+    st.caption(plain(sheet.caption) + " In the scatter the picked run stands in a ring.")
+    groups = {
+        name: table
+        for name, runs in gap_groups(*_asked(choice)).items()
+        if len(table := _gap_and_score(choice, runs, choice.score)[1]) >= MIN_RUNS
+    }
+    if not groups:
+        return
+    st.markdown("**Choosing one of so many runs, on average over all choices of them**")
+    group = next(iter(groups))
+    if len(groups) > 1:
+        group = st.selectbox("Group", list(groups), key="select-group", width=480)
+    table = groups[group]
+    expected = expected_picks(table[:, 0], table[:, 1], MEANINGS[choice.score].better)
+    line = Line(
+        "by the least gap", expected.sizes, expected.by_gap, expected.by_gap, expected.by_gap
+    )
+    figure = band_lines(
+        [line],
+        "runs to choose from",
+        score_label(choice.score, choice.study.protocol),
+        dashed={
+            "by the score itself, which needs labels": (expected.sizes, expected.by_score),
+            "at random": (expected.sizes, expected.random),
+        },
+    )
+    st.plotly_chart(figure, key="select-expected", config=CHART_CONFIG)
+
+
+def _show_parallel(choice: StudyChoice) -> None:
+    study = choice.study
+    st.subheader("Settings and scores together")
+    runs, table = values_of(study.counted, [choice.gap, choice.score], study.protocol)
+    everywhere = [
+        name
+        for name in study.score_names
+        if name != choice.score and all(run.score(name, study.protocol) is not None for run in runs)
+    ]
+    others = st.multiselect(
+        "Further axes",
+        everywhere,
+        format_func=lambda name: MEANINGS[name].label,
+        key="select-axes",
+        placeholder="scores that all of these runs have",
+    )
+    axes = [
+        Axis(name, [_axis_value(run.settings[name]) for run in runs])
+        for name in varying_settings(runs)
+    ]
+    scores = [choice.gap, choice.score, *others]
+    _, values = values_of(runs, scores, study.protocol)
+    axes += [
+        Axis(MEANINGS[name].label, values[:, column].tolist()) for column, name in enumerate(scores)
+    ]
+    figure = parallel_coordinates(axes, table[:, 1], MEANINGS[choice.score].label)
+    st.plotly_chart(figure, key="select-parallel", config=CHART_CONFIG)
+    st.caption(
+        f"One line for each of the {len(runs)} runs that have the gap and "
+        f"{MEANINGS[choice.score].label}. Drag along an axis to choose a range, drag its name to "
+        f"move it."
+    )
+
+
+def _axis_value(value: object) -> float | str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return "none" if value is None else str(value)
+
+
+def _asked(choice: StudyChoice) -> tuple[Study, tuple[str, ...], str]:
+    return choice.study, choice.by, choice.gap
+
+
+def _gap_and_score(
+    choice: StudyChoice, runs: Sequence[StudyRun], score: str
+) -> tuple[list[StudyRun], Floats]:
+    return values_of(runs, (choice.gap, score), choice.study.protocol)
+
+
+def _gap_label(choice: StudyChoice) -> str:
+    return f"straight-through gap, {GAP_LABELS[choice.gap]}, nats"
+
+
+def _take_click(key: str) -> None:
+    """Remember a clicked point: the chart forgets it when it is drawn anew."""
+    points = st.session_state[key]["selection"]["points"]
+    if points:
+        ask_for_run(str(points[0]["customdata"][0]))

@@ -1,0 +1,229 @@
+"""Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from dvae_core.analysis.reconstruction import encode_image, read_image
+from dvae_core.analysis.traversal import to_pixels
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import DataError
+from dvae_core.models.latents import Posterior
+from dvae_core.models.vae import VAE
+from ui.errors import errors_shown, plain
+from ui.state import Exploration, Start, set_widget, when_changed
+
+KINDS = {"data": "Data set", "upload": "Your image", "prior": "Prior"}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A start, looked up.
+
+    Attributes:
+        code: (N,), its own code.
+        image: (C, H, W); None for a sample of the prior.
+        posterior: of the image; None for a sample of the prior.
+    """
+
+    code: Tensor
+    image: Tensor | None = None
+    posterior: Posterior | None = None
+
+
+def begin(there: Exploration, model: VAE, dataset: Dataset | None) -> Begun:
+    """Look up an exploration's start, and take the nearest sensible one where it has none."""
+    if there.start is not None:
+        try:
+            return _look_up(there, there.start, model, dataset)
+        except DataError as error:
+            st.info(plain(f"That start is not here: {error}."), icon=":material/link_off:")
+            there.start = there.code = None
+    there.start = first_start(dataset)
+    return _look_up(there, there.start, model, dataset)
+
+
+def first_start(dataset: Dataset | None) -> Start:
+    """Where an exploration begins that nobody gave a start."""
+    if dataset is None:
+        return Start("prior", (0,))
+    if not dataset.factor_sizes:
+        return Start("image", (0,))
+    return Start("factors", dataset.typical_factors())
+
+
+def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
+    """The controls that choose a start."""
+    kinds = dict(KINDS)
+    if dataset is None:
+        del kinds["data"]
+    if model.encoder is None:
+        del kinds["upload"]
+    if st.session_state.get(f"{key}-shown") != there.start:  # undo, a link, the browser's Back
+        begun_from = there.start.kind if there.start else "prior"
+        st.session_state[f"{key}-kind"] = begun_from if begun_from in kinds else next(iter(kinds))
+        st.session_state[f"{key}-shown"] = there.start
+    kind = st.segmented_control(
+        "Start from",
+        list(kinds),
+        format_func=kinds.__getitem__,
+        key=f"{key}-kind",
+        required=True,
+        on_change=_change_kind,
+        args=(there, dataset, key),
+    )
+    if kind == "data" and dataset is not None:
+        _choose_from_data(there, dataset, key)
+    elif kind == "prior":
+        _choose_from_prior(there, key)
+    else:
+        _choose_upload(there, model, key)
+
+
+def _look_up(there: Exploration, start: Start, model: VAE, dataset: Dataset | None) -> Begun:
+    if start.kind == "prior":
+        generator = torch.Generator().manual_seed(start.numbers[0])
+        return Begun(model.latents.sample_prior(1, generator)[0])
+    if start.upload is not None:
+        image = torch.from_numpy(start.upload).movedim(-1, 0).float() / 255
+        if tuple(image.shape) != model.image_shape:
+            raise DataError("the uploaded image was fitted to another model")
+    else:
+        image = _data_image(start, dataset)
+    posterior = encode_image(model, image)
+    code = posterior.mode_code() if there.hard else posterior.mean_code()
+    return Begun(code[0], image, posterior)
+
+
+def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
+    if dataset is None:
+        raise DataError("the data set of this run cannot be read")
+    generator = torch.Generator(dataset.device).manual_seed(start.instance)
+    if start.kind == "factors" and dataset.factor_sizes:
+        return dataset.images(torch.tensor([start.numbers]), generator)[0]
+    if start.kind == "image" and not dataset.factor_sizes and start.numbers[0] < len(dataset):
+        return dataset.images_at(torch.tensor(start.numbers), generator)[0]
+    raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
+
+
+def _change_kind(there: Exploration, dataset: Dataset | None, key: str) -> None:
+    kind = st.session_state[f"{key}-kind"]
+    if kind == "prior":
+        there.begin(Start("prior", (0,)))
+    elif kind == "data":
+        there.begin(first_start(dataset))
+    # An upload begins when there is a file.
+
+
+def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
+    kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
+
+    def current() -> Start:
+        return there.start if there.start and there.start.kind == kind else first_start(dataset)
+
+    begun = current()
+    numbers = begun.numbers
+    if dataset.factor_sizes:
+        names, sizes = dataset.factor_names, dataset.factor_sizes
+    else:
+        names, sizes = ("image",), (len(dataset),)
+
+    def pick(place: int, value: int) -> None:
+        now = current().numbers
+        there.begin(Start(kind, (*now[:place], value, *now[place + 1 :])))
+
+    for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        if size > 1:
+            widget = set_widget(f"{key}-number-{place}", numbers[place])
+            pick_here = when_changed(widget, partial(pick, place))
+            st.slider(plain(name), 0, size - 1, key=widget, on_change=pick_here)
+
+    def step(by: int) -> None:
+        index = (_index_of(numbers, dataset) + by) % len(dataset)
+        there.begin(_start_at(index, kind, dataset))
+
+    def draw() -> None:
+        random = np.random.default_rng()
+        instance = int(random.integers(1, 10**6)) if has_instances else 0
+        there.begin(_start_at(int(random.integers(len(dataset))), kind, dataset, instance))
+
+    # Without factors each image has its own number.
+    has_instances = dataset.is_noisy and kind == "factors"
+    with st.container(horizontal=True):
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            key=f"{key}-previous",
+            help="Previous image",
+            on_click=step,
+            args=(-1,),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key=f"{key}-next",
+            help="Next image",
+            on_click=step,
+            args=(1,),
+        )
+        st.button(
+            "Random",
+            icon=":material/shuffle:",
+            key=f"{key}-random",
+            shortcut="n",
+            on_click=draw,
+        )
+        if has_instances:
+            st.button(
+                "Another of these",
+                key=f"{key}-instance",
+                help="Another image of the same factors: they do not decide everything here.",
+                on_click=lambda: there.begin(replace(begun, instance=begun.instance + 1)),
+            )
+
+
+def _start_at(
+    index: int, kind: Literal["factors", "image"], dataset: Dataset, instance: int = 0
+) -> Start:
+    if kind == "image":
+        return Start("image", (index,))
+    factors = dataset.factors_at(torch.tensor([index]))[0].tolist()
+    return Start("factors", tuple(factors), instance)
+
+
+def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
+    if not dataset.factor_sizes:
+        return numbers[0]
+    return int(dataset.indices_of(torch.tensor([numbers]))[0])
+
+
+def _choose_from_prior(there: Exploration, key: str) -> None:
+    seed = there.start.numbers[0] if there.start and there.start.kind == "prior" else 0
+    st.caption(f"Sample {seed} of the prior: a code without an image behind it.")
+    st.button(
+        "Another sample",
+        icon=":material/casino:",
+        key=f"{key}-sample",
+        shortcut="n",
+        on_click=lambda: there.begin(Start("prior", (seed + 1,))),
+    )
+
+
+def _choose_upload(there: Exploration, model: VAE, key: str) -> None:
+    file = st.file_uploader("PNG or JPEG", type=["png", "jpg", "jpeg"], key=f"{key}-file")
+    if note := st.session_state.get(f"{key}-note"):
+        st.caption(plain(note))
+    if file is None or file.file_id == st.session_state.get(f"{key}-file-read"):
+        return
+    st.session_state[f"{key}-file-read"] = file.file_id
+    st.session_state[f"{key}-note"] = ""
+    with errors_shown():
+        image, note = read_image(file.getvalue(), model.image_shape)
+        there.begin(Start("upload", upload=to_pixels(image)))
+        st.session_state[f"{key}-note"] = note
+        st.rerun()

@@ -1,0 +1,203 @@
+"""What can be done with a run: stop, go on, copy, name, take away, delete."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dvae_core.exchange.archive import export_run, import_run
+from dvae_core.jobs import RunOverview, queue_training, stop_training
+from dvae_core.jobs.trash import delete_run, deleted_id, deleted_runs, restore_run
+from dvae_core.runs.catalog import own_root
+from dvae_core.runs.run import Run, State
+from dvae_core.training.extension import extend_run
+from ui import state
+from ui.errors import errors_shown, plain
+from ui.routing import PAGES
+from ui.train.form import take_record
+from ui.train.runs_table import ACTIVE
+from ui.train.view import forget_watched, is_shipped, plan_new, watch_run
+
+RESUMABLE = (State.STOPPED, State.FAILED, State.LOST)
+_DELETED = "train-deleted"
+
+
+def show_actions(address: str, entry: RunOverview) -> None:
+    """Buttons for what the run in hand allows."""
+    run = entry.run
+    own, whole = not is_shipped(address), entry.state is not State.DAMAGED
+    trained_here = whole and run.record.imported is None
+    with st.container(horizontal=True, key="train-actions"):
+        if own and entry.state in ACTIVE:
+            st.button(
+                "Stop training" if entry.state is State.RUNNING else "Leave the queue",
+                icon=":material/stop:",
+                key="train-stop",
+                on_click=_stop,
+                args=(run,),
+                help="What is learnt is saved; the training can go on later.",
+            )
+        if own and entry.state in RESUMABLE:
+            st.button(
+                "Resume" if entry.step else "Start",
+                icon=":material/play_arrow:",
+                type="primary",
+                key="train-resume",
+                on_click=_resume,
+                args=(run,),
+            )
+        if (
+            whole
+            and run.has_model
+            and st.button("Open in Explore", icon=":material/tune:", key="train-explore")
+        ):
+            state.choose_run(address)
+            st.switch_page(PAGES / "explore.py")
+        if own and trained_here and entry.state not in ACTIVE:
+            _show_extension(run)
+        if trained_here:
+            st.button(
+                "Duplicate with changes",
+                icon=":material/content_copy:",
+                key="train-duplicate",
+                on_click=_duplicate,
+                args=(run,),
+            )
+        if whole:
+            _show_download(run)
+        if own:
+            _show_deletion(entry)
+
+
+def show_notes(run: Run) -> None:
+    """A display name and notes, of one's own run."""
+    with st.expander("Name and notes", icon=":material/edit_note:"), errors_shown():
+        notes = run.read_notes()
+        with st.form(f"train-notes-{run.path}", border=False):
+            name = st.text_input("Shown as", notes.name, max_chars=80, placeholder=run.id)
+            text = st.text_area("Notes", notes.notes, max_chars=10_000)
+            if st.form_submit_button("Save", icon=":material/save:"):
+                run.write_notes(name, text)
+                st.rerun()
+
+
+def show_undo() -> None:
+    """The way back from the last deletion of this session."""
+    deleted: Path | None = st.session_state.get(_DELETED)
+    if deleted is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(plain(f"{deleted_id(deleted)} was deleted."), icon=":material/delete:", width=420)
+        st.button(
+            "Undo", icon=":material/undo:", key="train-undo", on_click=restore, args=(deleted,)
+        )
+
+
+def restore(path: Path) -> None:
+    """Take a run back from the trash and look at it."""
+    if st.session_state.get(_DELETED) == path:
+        del st.session_state[_DELETED]
+    with errors_shown():
+        watch_run(restore_run(path))
+
+
+def _show_extension(run: Run) -> None:
+    if not run.has_trainer_state:
+        return
+    with st.popover("Extend", icon=":material/more_time:"):
+        more = st.number_input(
+            "More steps",
+            min_value=1,
+            max_value=10_000_000,
+            value=run.record.steps,
+            step=1000,
+            key=f"train-more-{run.path}",
+            help="The noise scale stays where it ended, and the config records the extension.",
+        )
+        st.button(
+            "Extend and go on",
+            icon=":material/play_arrow:",
+            key="train-extend",
+            on_click=_extend,
+            args=(run, more),
+        )
+
+
+def _show_download(run: Run) -> None:
+    st.download_button(
+        "Download",
+        lambda: export_run(run),
+        f"{run.id}.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        key="train-download",
+        help="The run as a zip file, with what resuming needs.",
+    )
+
+
+def _show_deletion(entry: RunOverview) -> None:
+    st.button(
+        "Delete",
+        icon=":material/delete:",
+        key="train-delete",
+        disabled=entry.state is State.RUNNING,
+        on_click=_delete,
+        args=(entry.run,),
+        help="Can be undone. A run in training has to be stopped first.",
+    )
+
+
+def _stop(run: Run) -> None:
+    with errors_shown(), st.spinner("Saving what is learnt …"):
+        stop_training(run)
+
+
+def _resume(run: Run) -> None:
+    with errors_shown():
+        queue_training(run)
+
+
+def _extend(run: Run, more_steps: int) -> None:
+    with errors_shown():
+        extend_run(run, more_steps)
+        queue_training(run)
+
+
+def _duplicate(run: Run) -> None:
+    with errors_shown():
+        take_record(run.record)
+        plan_new()
+
+
+def _delete(run: Run) -> None:
+    with errors_shown():
+        st.session_state[_DELETED] = delete_run(run)
+        forget_watched()
+
+
+def show_import() -> None:
+    """Upload a run that was downloaded here or elsewhere."""
+    with st.expander("Import a run", icon=":material/upload:"):
+        st.caption("A zip file as Download makes it. It is checked before anything of it is kept.")
+        # Another key makes another uploader, which holds no file.
+        file = st.file_uploader(
+            "Zip file", type="zip", key=f"train-upload-{st.session_state.get('train-imports', 0)}"
+        )
+        if file is None:
+            return
+        with errors_shown():
+            watch_run(import_run(file.getvalue(), own_root()))
+            st.session_state["train-imports"] = st.session_state.get("train-imports", 0) + 1
+            st.rerun()
+
+
+def show_trash() -> None:
+    """Deleted runs, to be taken back."""
+    deleted = deleted_runs(own_root())
+    if not deleted:
+        return
+    with st.expander(f"{len(deleted)} deleted", icon=":material/delete:"):
+        path = st.selectbox("Deleted run", deleted, format_func=deleted_id, key="train-trash")
+        st.button(
+            "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)
+        )

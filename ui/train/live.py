@@ -1,0 +1,58 @@
+"""The run in hand: how far it is, its curves and pictures, refreshed while it trains."""
+
+import streamlit as st
+
+from dvae_core.jobs import RunOverview, find_training
+from dvae_core.runs.row_log import Row
+from dvae_core.runs.run import Run, State
+from dvae_core.training.estimate import duration_in_words
+from ui.errors import errors_shown, plain
+from ui.run_picker import describe
+from ui.train.curves import read_on, show_curves
+from ui.train.runs_table import ACTIVE, REFRESH_SECONDS, in_words
+from ui.train.snapshots import show_snapshots
+
+
+def show_live(address: str, entry: RunOverview, compared: dict[str, Run]) -> None:
+    """A run in words, curves and pictures; it is looked at again while it trains or waits."""
+    every = REFRESH_SECONDS if entry.state in ACTIVE else None
+    st.fragment(run_every=every)(_show)(address, entry.run, entry.state, compared)
+
+
+def _show(address: str, run: Run, state: State, compared: dict[str, Run]) -> None:
+    with errors_shown():
+        entry = find_training(run)
+        if entry.state is not state:
+            st.rerun(scope="app")
+        runs = {entry.name: run} | {describe(other): run for other, run in compared.items()}
+        tails = read_on(list(runs.values()))
+        _show_progress(entry, tails[0].metrics.rows[-1:])
+        if run.record.imported is not None:
+            st.caption("This model was trained elsewhere: there is no course to show.")
+            return
+        show_curves(runs, tails)
+        show_snapshots(address, run, tails[0].scores.rows)
+
+
+def _show_progress(entry: RunOverview, last: list[Row]) -> None:
+    parts = [in_words(entry)]
+    if entry.steps:
+        parts.append(f"step {entry.step:,} of {entry.steps:,}")
+    if entry.seconds_left is not None:
+        parts.append(f"about {duration_in_words(entry.seconds_left)} left")
+    if entry.seconds:
+        parts.append(f"trained for {duration_in_words(entry.seconds)}")
+    if last:
+        parts += _last_words(entry.run, last[0])
+    st.progress(entry.fraction, plain(" · ".join(parts)))
+    if entry.message:
+        st.warning(plain(entry.message), icon=":material/warning:")
+
+
+def _last_words(run: Run, row: Row) -> list[str]:
+    words = [f"{row['images_per_second']:,.0f} images a second"]
+    if device := run.status().device:
+        words.append(device)
+    if "memory_mb" in row:
+        words.append(f"{row['memory_mb']:,.0f} MB in use")
+    return words

@@ -1,0 +1,127 @@
+"""All runs of a folder with how far they are; the table keeps the queue moving."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dvae_core.jobs import (
+    RunOverview,
+    advance_queue,
+    overview,
+    queue_root,
+    set_trainings_at_once,
+    trainings_at_once,
+)
+from dvae_core.runs.catalog import list_runs, run_roots
+from dvae_core.runs.run import State
+from dvae_core.training.estimate import duration_in_words
+from ui.errors import errors_shown, plain
+from ui.state import set_widget, when_changed
+from ui.train.view import SHIPPED, watch
+
+REFRESH_SECONDS = 2.0
+MAX_HEIGHT = 320
+_ASKED = "train-row-asked"
+ACTIVE = (State.RUNNING, State.QUEUED)
+
+
+def show_runs() -> bool:
+    """The table of one's own runs, refreshed while one of them trains or waits.
+
+    Returns:
+        Whether there is any run.
+    """
+    folders = {
+        name: root
+        for name, root in run_roots().items()
+        if f"{name}/" != SHIPPED and list_runs(root)
+    }
+    if not folders:
+        return False
+    name = next(iter(folders))
+    if len(folders) > 1:
+        name = st.selectbox("Folder", list(folders), key="train-folder", width=320)
+    with errors_shown():
+        advance_queue(queue_root(folders[name]))
+        states = [entry.state for entry in overview(folders[name])]
+        every = REFRESH_SECONDS if set(states) & set(ACTIVE) else None
+        st.fragment(run_every=every)(_show_table)(name, folders[name], states)
+        _show_queue(queue_root(folders[name]))
+    return True
+
+
+def _show_table(name: str, folder: Path, states: list[State]) -> None:
+    with errors_shown():
+        advance_queue(queue_root(folder))
+        entries = overview(folder)
+        if [entry.state for entry in entries] != states or st.session_state.pop(_ASKED, False):
+            st.rerun(scope="app")
+        st.dataframe(
+            pd.DataFrame([_row(entry) for entry in entries]),
+            hide_index=True,
+            height=min(MAX_HEIGHT, 38 + 35 * len(entries)),
+            column_config={
+                "run": st.column_config.TextColumn(pinned=True),
+                "progress": st.column_config.ProgressColumn(format="percent", width="small"),
+                "images a second": st.column_config.TextColumn(alignment="right"),
+            },
+            key=_table_key(name),
+            on_select=lambda: _watch_row(name, entries),
+            selection_mode="single-row",
+        )
+        for entry in entries:
+            if entry.state is State.DAMAGED:
+                st.warning(plain(f"{entry.run.id}: {entry.message}"), icon=":material/warning:")
+
+
+def _row(entry: RunOverview) -> dict[str, object]:
+    left = entry.seconds_left
+    rate = ""
+    if entry.state is not State.DAMAGED and entry.seconds > 0:
+        rate = f"{entry.step * entry.run.record.batch_size / entry.seconds:,.0f}"
+    return {
+        "run": entry.name,
+        "state": in_words(entry),
+        "progress": entry.fraction,
+        "step": f"{entry.step:,} of {entry.steps:,}" if entry.steps else "",
+        "time left": "" if left is None else duration_in_words(left),
+        "images a second": rate,
+        "remark": entry.message,
+    }
+
+
+def in_words(entry: RunOverview) -> str:
+    """The state of a run, with its place where it waits."""
+    return entry.state if entry.position is None else f"{entry.state}, place {entry.position}"
+
+
+def _table_key(name: str) -> str:
+    # Another number makes another table, in which no row is chosen.
+    return f"train-table-{name}-{st.session_state.get('train-choices', 0)}"
+
+
+def _watch_row(name: str, entries: list[RunOverview]) -> None:
+    rows = st.session_state[_table_key(name)]["selection"]["rows"]
+    if rows and rows[0] < len(entries):
+        watch(f"{name}/{entries[rows[0]].run.id}")
+        st.session_state["train-choices"] = st.session_state.get("train-choices", 0) + 1
+        st.session_state[_ASKED] = True
+
+
+def _show_queue(root: Path) -> None:
+    def keep(number: int) -> None:
+        with errors_shown():
+            set_trainings_at_once(root, number)
+
+    with st.popover("Queue", icon=":material/low_priority:"):
+        key = set_widget("train-at-once", trainings_at_once(root))
+        st.number_input(
+            "Trainings at once",
+            min_value=1,
+            max_value=16,
+            key=key,
+            on_change=when_changed(key, keep),
+            help="Others wait, and start as soon as there is room, whether or not this page is "
+            "open. Several at once share the cores of this machine.",
+        )

@@ -1,0 +1,122 @@
+"""What the run in hand made of a few images, now or at an earlier step."""
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from dvae_core.figures.information import information_heatmap
+from dvae_core.figures.traversal_sheet import traversal_sheet
+from dvae_core.runs.row_log import Row
+from dvae_core.runs.run import Run
+from dvae_core.runs.snapshot import Snapshot
+from ui.charts import CHART_CONFIG
+from ui.images import montage, to_png
+from ui.state import set_widget, when_changed
+
+# Rows of the heat map: what carries nothing only makes it long.
+MAX_LATENTS = 12
+
+
+def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
+    """The newest snapshot, or the one that was chosen.
+
+    Args:
+        address: of the run.
+        run: the run.
+        scores: rows of its scores so far.
+
+    Raises:
+        RunError: the snapshot is damaged.
+    """
+    steps = run.snapshot_steps()
+    if not steps:
+        st.caption("There are no pictures of this training.")
+        return
+    step = _choose_step(address, steps)
+    # The pictures of a step are the same whenever they are taken, unless this is another run.
+    stamp = run.record.created_at.isoformat()
+    mig = next((row["mig"] for row in scores if row["step"] == step and "mig" in row), None)
+    left, right = st.columns(2)
+    with left:
+        st.image(
+            _reconstructions(str(run.path), step, stamp),
+            "Above images of the data set, below what the model makes of them.",
+            width="stretch",
+        )
+        st.image(
+            _traversals(str(run.path), step, stamp),
+            "The busiest latents slide over their range, from the first image.",
+            width="stretch",
+        )
+    with right:
+        figure = _heatmap(str(run.path), step, stamp)
+        if figure is None:
+            st.caption("The data set has no factors, so there is nothing to set latents against.")
+        else:
+            st.plotly_chart(figure, key="train-information", config=CHART_CONFIG)
+            st.caption(
+                "What each latent tells about each factor, 2,048 points, 20 bins. "
+                + (f"MIG {mig:.3f}." if mig is not None else "")
+            )
+
+
+def _choose_step(address: str, steps: list[int]) -> int:
+    """The newest step, unless a person has chosen an earlier one that is still kept."""
+    chosen = f"{address}-snapshot"
+    step = st.session_state.get(chosen)
+    if step not in steps:
+        step = steps[-1]
+    if len(steps) == 1:
+        return step
+    key = set_widget("train-snapshot", step)
+
+    def keep(value: int) -> None:
+        st.session_state[chosen] = None if value == steps[-1] else value
+
+    return st.select_slider(
+        "Look back",
+        steps,
+        format_func=lambda step: f"step {step:,}",
+        key=key,
+        on_change=when_changed(key, keep),
+        help="At the right end the newest is shown, and followed as the training goes on.",
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _read(path: str, step: int, stamp: str) -> Snapshot:
+    return Run(path).read_snapshot(step)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _reconstructions(path: str, step: int, stamp: str) -> bytes:
+    snapshot = _read(path, step, stamp)
+    return to_png(montage(np.stack([snapshot.images, snapshot.reconstructions])), 2)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _traversals(path: str, step: int, stamp: str) -> bytes:
+    snapshot = _read(path, step, stamp)
+    labels = [f"latent {latent}   {snapshot.kl[latent]:.2f} nats" for latent in snapshot.latents]
+    return to_png(traversal_sheet(snapshot.traversals, labels))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _heatmap(path: str, step: int, stamp: str) -> go.Figure | None:
+    snapshot = _read(path, step, stamp)
+    if not snapshot.factor_names:
+        return None
+    # A fixed order and a fixed range of colours, so that what changes is what was learnt.
+    busiest = sorted(np.argsort(-snapshot.kl, kind="stable")[:MAX_LATENTS].tolist())
+    return information_heatmap(
+        _shares(snapshot),
+        snapshot.factor_names,
+        busiest,
+        unit="share of entropy",
+        bars={"KL, nats": snapshot.kl.astype(np.float64)},
+    )
+
+
+def _shares(snapshot: Snapshot) -> NDArray[np.float64]:
+    return np.asarray(snapshot.information / np.maximum(snapshot.factor_entropy, 1e-9), np.float64)
