@@ -16,7 +16,7 @@ from PIL import Image
 from dvae_core.analysis.axis_angles import factor_grid, factor_plane
 from dvae_core.analysis.rotation import costs_by_angle, round_normal, uniform_grid
 from dvae_core.data import load_dataset
-from dvae_core.evaluation.inputs import Subject
+from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.figures.latent_plane import PlanePicture, draw_plane, side_by_side
@@ -62,7 +62,7 @@ def drawn(run: Run) -> tuple[PlanePicture, float]:
     """The picture of a run, and its MIG; prints what is measured."""
     model, record = run.load_model(), run.record
     dataset = load_dataset(record.dataset, record.image_size)
-    points = Subject(run, dataset, "paper", EvaluationSettings(), num_workers=None).train
+    points = EvaluationInputs(run, dataset, "paper", EvaluationSettings(), num_workers=None).train
     middle = [size // 2 for size in dataset.factor_sizes]
     plane = factor_plane(model, points, factor_grid(dataset, middle, (0, 1)))
     score = mig(points.codes, points.factors)

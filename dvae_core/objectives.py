@@ -229,39 +229,39 @@ def categorical_total_correlation(posterior: CategoricalPosterior, uniform: Tens
             A zero would draw the first category however improbable.
     """
     smallest = torch.finfo(uniform.dtype).tiny  # 0 log 0 is 0, but has no gradient
-    log_chances = posterior.logits.log_softmax(-1)
-    chances = log_chances.exp()  # (B, N, K)
-    marginals = chances.mean(0).clamp_min(smallest)  # (N, K)
+    log_probabilities = posterior.logits.log_softmax(-1)
+    probabilities = log_probabilities.exp()  # (B, N, K)
+    marginals = probabilities.mean(0).clamp_min(smallest)  # (N, K)
     marginal_entropies = -(marginals * marginals.log()).sum()
-    log_aggregate = _log_aggregate(log_chances.detach(), uniform, smallest)
-    expected = (chances * log_aggregate).sum(-1)  # (B, N): over latent l, the others as drawn
+    log_aggregate = _log_aggregate(log_probabilities.detach(), uniform, smallest)
+    expected = (probabilities * log_aggregate).sum(-1)  # (B, N): over latent l, the others as drawn
     # Each of the N is an estimate of the value; the gradients of all of them add up to the whole.
     value, carrier = expected.mean(), expected.sum(1).mean()
     return carrier + (value - carrier).detach() + marginal_entropies
 
 
-def _log_aggregate(log_chances: Tensor, uniform: Tensor, smallest: float) -> Tensor:
+def _log_aggregate(log_probabilities: Tensor, uniform: Tensor, smallest: float) -> Tensor:
     """log mean_i q(z|x_i) for the z drawn from each posterior j, with latent l set to each of its
     categories in turn: (B_j, N, K)."""
-    count, num_latents, _ = log_chances.shape
-    chances = log_chances.exp()
-    drawn = _draw_categories(chances, uniform)  # (B_j, N)
-    by_latent = log_chances.transpose(0, 1)  # (N, B_i, K)
+    count, num_latents, _ = log_probabilities.shape
+    probabilities = log_probabilities.exp()
+    drawn = _draw_categories(probabilities, uniform)  # (B_j, N)
+    by_latent = log_probabilities.transpose(0, 1)  # (N, B_i, K)
     picked = by_latent.gather(2, drawn.T[:, None].expand(-1, count, -1))  # (N, B_i, B_j)
     # A sum minus its own part would lose the rest beside a very improbable category.
     all_but_one = 1.0 - torch.eye(num_latents, dtype=picked.dtype, device=picked.device)
     others = (all_but_one @ picked.flatten(1)).view_as(picked)
     peak = others.amax(1, keepdim=True)  # (N, 1, B_j)
     weights = (others - peak).exp().transpose(1, 2)  # (N, B_j, B_i)
-    mixture = weights @ chances.transpose(0, 1)  # (N, B_j, K)
+    mixture = weights @ probabilities.transpose(0, 1)  # (N, B_j, K)
     log_mixture = mixture.clamp_min(smallest).log() + peak.transpose(1, 2) - log(count)
     return log_mixture.transpose(0, 1)
 
 
-def _draw_categories(chances: Tensor, uniform: Tensor) -> Tensor:
+def _draw_categories(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """Category (B, N) at which the cumulated chances (B, N, K) reach the uniform number. One that
     has no chance is never drawn."""
-    cumulated = chances.cumsum(-1)
+    cumulated = probabilities.cumsum(-1)
     reached = uniform.unsqueeze(-1) * cumulated[..., -1:]  # rounding leaves sums beside 1
     return (cumulated < reached).sum(-1)
 

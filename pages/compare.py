@@ -10,7 +10,7 @@ from ui.compare.boards import show_boards, show_information
 from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
 from ui.compare.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
 from ui.compare.rotation import show_turning
-from ui.compare.seeds import choose_folder, folders_of_seeds, show_seeds
+from ui.compare.seeds import choose_folder, seed_folders, show_seeds
 from ui.errors import errors_shown, plain
 from ui.score_tables import differences_table, show_differences
 from ui.start_picker import choose_start
@@ -50,7 +50,7 @@ with errors_shown():
         )
         comparison.begin()  # settles a start that the left data set does not have
         choose_start(
-            comparison.sides[0].there, comparison.sides[0].model, dataset, key="compare-start"
+            comparison.sides[0].exploration, comparison.sides[0].model, dataset, key="compare-start"
         )
         protocol = st.radio("Protocol of the scores", PROTOCOLS, key="compare-protocol")
     if left.dataset != right.dataset:
@@ -72,7 +72,7 @@ with errors_shown():
         )
         pair = choose_factors(dataset)
         if pair is not None:
-            grid = grid_around(dataset, comparison.sides[0].there.start, pair)
+            grid = grid_around(dataset, comparison.sides[0].exploration.start, pair)
             show_plane(comparison, grid)
             planes = [plane_latents(side.points, pair) for side in comparison.sides]
             if planes[0] is not None and planes[1] is not None:
@@ -86,7 +86,7 @@ with errors_shown():
         show_information(comparison)
 
     st.subheader("Several seeds")
-    folders = folders_of_seeds(dataset)
+    folders = seed_folders(dataset)
     folder = choose_folder(folders)
     seeds: SeedScores | None = None
     if folder is not None:

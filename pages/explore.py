@@ -14,11 +14,11 @@ from ui import state
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
-from ui.explore.downloads import show_takeaways
+from ui.explore.downloads import show_downloads
 from ui.explore.traversals import show_interpolation, show_pair
 from ui.images import show_image
 from ui.run_picker import choose_run, show_summary
-from ui.start_picker import begin, choose_start
+from ui.start_picker import choose_start, resolve_start
 from ui.state import Exploration, set_widget, when_changed
 
 TOOLS = {
@@ -31,7 +31,7 @@ TOOLS = {
 @st.fragment
 @errors_shown()
 def board_and_tools(
-    there: Exploration,
+    exploration: Exploration,
     run: Run,
     model: VAE,
     dataset: Dataset | None,
@@ -39,48 +39,52 @@ def board_and_tools(
     order: list[int],
 ) -> None:
     """What a released handle changes; the side bar is left alone."""
-    begun = begin(there, model, dataset)
-    if there.code is not None and len(there.code) != len(begun.code):
+    resolved = resolve_start(exploration, model, dataset)
+    if exploration.code is not None and len(exploration.code) != len(resolved.code):
         st.info(
-            f"The link's code has {len(there.code)} values, but this model has {len(begun.code)} "
-            f"latents: the handles stand at the start."
+            f"The link's code has {len(exploration.code)} values, but this model has "
+            f"{len(resolved.code)} latents: the handles stand at the start."
         )
-        there.code = None
+        exploration.code = None
     low, high = model.latents.code_range
-    if there.code is not None and not all(low <= value <= high for value in there.code):
+    if exploration.code is not None and not all(low <= value <= high for value in exploration.code):
         st.info(f"The link's code leaves the range {low:g} to {high:g}: it was brought back in.")
-        there.code = tuple(min(max(value, low), high) for value in there.code)
+        exploration.code = tuple(min(max(value, low), high) for value in exploration.code)
     view = BoardView(
         model=model,
         profile=profile,
         order=order,
-        start_code=begun.code,
-        code=begun.code if there.code is None else torch.tensor(there.code),
-        posterior=begun.posterior,
+        start_code=resolved.code,
+        code=resolved.code if exploration.code is None else torch.tensor(exploration.code),
+        posterior=resolved.posterior,
     )
-    show_board(view, key=f"board-{there.address}", on_release=lambda event: there.move(event.code))
-    state.write_link(there)
+    show_board(
+        view,
+        key=f"board-{exploration.address}",
+        on_release=lambda event: exploration.move(event.code),
+    )
+    state.write_link(exploration)
     with st.container(horizontal=True, key="steps"):
         undone = st.button(
             "Undo",
             icon=":material/undo:",
             shortcut="mod+z",
-            disabled=not there.history,
-            on_click=there.undo,
+            disabled=not exploration.history,
+            on_click=exploration.undo,
             key="undo",
         )
         st.button(
             "Back to the start",
             icon=":material/restart_alt:",
-            disabled=there.code is None,
-            on_click=lambda: there.move(None),
+            disabled=exploration.code is None,
+            on_click=lambda: exploration.move(None),
         )
     if undone:
         st.rerun()  # the side bar shows the start, which may have changed
-    if begun.image is not None:
-        back = reconstruct(model, begun.image, view.code)
+    if resolved.image is not None:
+        back = reconstruct(model, resolved.image, view.code)
         with st.container(horizontal=True, gap="medium", key="start-images"):
-            show_image(to_pixels(begun.image), "original")
+            show_image(to_pixels(resolved.image), "original")
             show_image(to_pixels(back.image), "decoded")
             show_image(to_pixels((1 + back.difference) / 2), "decoded − original")
             st.metric(
@@ -91,18 +95,20 @@ def board_and_tools(
             )
     tool = st.segmented_control("More", list(TOOLS), format_func=TOOLS.__getitem__, key="tool")
     if tool == "pair":
-        show_pair(view, key=f"{there.address}-pair")
+        show_pair(view, key=f"{exploration.address}-pair")
     elif tool == "interpolation":
-        show_interpolation(view, there.hard, dataset, key=f"{there.address}-interpolation")
+        show_interpolation(
+            view, exploration.hard, dataset, key=f"{exploration.address}-interpolation"
+        )
     elif tool == "takeaways":
-        show_takeaways(view, begun, run.id)
+        show_downloads(view, resolved, run.id)
 
 
 chosen = choose_run()
 if chosen is None:
     st.stop()
 address, run = chosen
-there = state.exploration(address)
+exploration = state.current_exploration(address)
 
 with errors_shown():
     model = st_load_model(run)
@@ -117,8 +123,10 @@ with errors_shown():
 
     with st.sidebar:
         show_summary(run)
-        begin(there, model, dataset)  # settles a start that a link asked for and is not here
-        choose_start(there, model, dataset, key=f"{address}-start")
+        resolve_start(
+            exploration, model, dataset
+        )  # settles a start that a link asked for and is not here
+        choose_start(exploration, model, dataset, key=f"{address}-start")
         st.subheader("Board", divider=False)
         span, factor = model.latents.spans[0], None
         if len(model.latents.spans) > 1:
@@ -132,14 +140,14 @@ with errors_shown():
                 key=f"{address}-order",
             )
         if model.latents.num_categories is not None:
-            hard_key = set_widget(f"{address}-hard", there.hard)
+            hard_key = set_widget(f"{address}-hard", exploration.hard)
             st.toggle(
                 "Snap to the most likely category",
                 key=hard_key,
-                on_change=when_changed(hard_key, there.begin_hard),
+                on_change=when_changed(hard_key, exploration.begin_hard),
                 help="Off: the start's code is the expectation of each latent's posterior, which "
                 "may lie between two categories. On: the value of its most likely category.",
             )
 
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
-    board_and_tools(there, run, model, dataset, profile, in_order)
+    board_and_tools(exploration, run, model, dataset, profile, in_order)

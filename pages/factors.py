@@ -18,12 +18,12 @@ from dvae_core.runs.run import Run, State
 from ui import state
 from ui.cached import st_information, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
-from ui.evaluation_job import show_measuring
+from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_scores
-from ui.start_picker import begin
+from ui.start_picker import resolve_start
 from ui.state import Exploration
 
 PROTOCOLS: dict[ProtocolName, str] = {
@@ -39,13 +39,15 @@ PLOT_CONFIG = {
 }
 
 
-def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, name: str) -> None:
+def show_cell(
+    exploration: Exploration, model: VAE, dataset: Dataset, latent: int, name: str
+) -> None:
     """The traversal of a latent beside the true variation of a factor, from the start in hand."""
-    begun = begin(there, model, dataset)
+    resolved = resolve_start(exploration, model, dataset)
     values = model.latents.traversal_values(latent, STRIP_IMAGES)
-    sliding = to_pixels(traverse_latent(model, begun.code, latent, values))
-    factors = torch.tensor(there.start.numbers if there.start else ())
-    if there.start is None or there.start.kind != "factors":
+    sliding = to_pixels(traverse_latent(model, resolved.code, latent, values))
+    factors = torch.tensor(exploration.start.numbers if exploration.start else ())
+    if exploration.start is None or exploration.start.kind != "factors":
         factors = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
     factor = dataset.factor_names.index(name)
     varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
@@ -54,7 +56,7 @@ def show_cell(there: Exploration, model: VAE, dataset: Dataset, latent: int, nam
         show_grid(sliding[None], f"latent {latent} slides over its range")
         show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
         if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
-            st.session_state[f"{there.address}-order"] = factor
+            st.session_state[f"{exploration.address}-order"] = factor
             st.switch_page(PAGES / "explore.py")
 
 
@@ -101,7 +103,7 @@ def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.
 
 
 def show_information(
-    there: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
+    exploration: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
 ) -> None:
     """The heat map, and the cell in hand below it."""
     evaluation = st_information(run, protocol)
@@ -112,7 +114,7 @@ def show_information(
     # Factors with a single value tell nothing and are left out.
     names = evaluation.columns("mutual_information", protocol)
     st.subheader("What each latent tells about each factor")
-    cell = choose_cell(there.address, names, order)
+    cell = choose_cell(exploration.address, names, order)
     figure = information_heatmap(
         shares if unit == "share" else table,
         names,
@@ -123,7 +125,7 @@ def show_information(
     )
     st.plotly_chart(
         figure,
-        key=f"{there.address}-information",
+        key=f"{exploration.address}-information",
         on_select=pick_from_chart,
         selection_mode="points",
         config=PLOT_CONFIG,
@@ -134,7 +136,7 @@ def show_information(
     )
     if cell is not None:
         latent, factor = cell
-        show_cell(there, st_load_model(run), dataset, latent, names[factor])
+        show_cell(exploration, st_load_model(run), dataset, latent, names[factor])
 
 
 def show_between(run: Run, protocol: ProtocolName) -> None:
@@ -173,8 +175,8 @@ chosen = choose_run()
 if chosen is None:
     st.stop()
 address, run = chosen
-there = state.exploration(address)
-state.write_link(there)
+exploration = state.current_exploration(address)
+state.write_link(exploration)
 with st.sidebar:
     show_summary(run)
     protocol = st.radio("Protocol", PROTOCOLS, format_func=PROTOCOLS.__getitem__)
@@ -198,7 +200,7 @@ with errors_shown():
 has_factors = dataset is not None and len(dataset.factor_sizes) > 0
 if has_factors:
     with errors_shown():
-        show_information(there, run, dataset, protocol, unit)
+        show_information(exploration, run, dataset, protocol, unit)
 elif dataset is not None:
     st.info(
         f"{plain(dataset.name)} has no factors, so there is nothing to set latents against. "
@@ -213,7 +215,7 @@ with errors_shown():
         st.caption("Nothing is measured yet under this protocol.")
     else:
         show_scores(scores)
-    show_measuring(run, protocol)
+    show_evaluation(run, protocol)
 if has_factors:
     with errors_shown():
         show_between(run, protocol)

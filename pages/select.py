@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui.errors import errors_shown
 from ui.select.choice import MIN_RUNS, choose_study, show_how_to_make_a_study
-from ui.select.convergence import show_courses
+from ui.select.convergence import show_training_curves
 from ui.select.gap import show_gap
 from ui.select.runs import show_groups, show_opening, show_runs
 from ui.select.settings import show_settings
@@ -22,7 +22,7 @@ with errors_shown():
         show_opening(choice)
         show_runs(choice)
     if choice.view == "course":
-        show_courses(choice)
+        show_training_curves(choice)
     elif choice.score:
         match choice.view:
             case "runs":

@@ -13,7 +13,7 @@ import torch
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.inputs import Subject
+from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.representation import Representation, draw_batches
 from dvae_core.evaluation.results import (
@@ -35,17 +35,17 @@ keep_freed_memory()
 COMPUTING = threading.Lock()
 
 
-def stamp(run: Run) -> int:
+def modified_at(run: Run) -> int:
     """Changes whenever the model of a run does."""
     return sum(path.stat().st_mtime_ns for path in run.model_files() if path.is_file())
 
 
 def st_load_model(run: Run) -> VAE:
-    return _load_model(str(run.path), stamp(run))
+    return _load_model(str(run.path), modified_at(run))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the model …")
-def _load_model(path: str, stamp: int) -> VAE:
+def _load_model(path: str, modified_at: int) -> VAE:
     return Run(path).load_model()
 
 
@@ -55,24 +55,24 @@ def st_load_dataset(name: str, image_size: int) -> Dataset:
 
 
 def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentProfile:
-    return _latent_profile(str(run.path), stamp(run), dataset is not None, span)
+    return _latent_profile(str(run.path), modified_at(run), dataset is not None, span)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Looking at what each latent carries …")
-def _latent_profile(path: str, stamp: int, has_dataset: bool, span: str) -> LatentProfile:
+def _latent_profile(path: str, modified_at: int, has_dataset: bool, span: str) -> LatentProfile:
     record = Run(path).record
     dataset = st_load_dataset(record.dataset, record.image_size) if has_dataset else None
-    return latent_profile(_load_model(path, stamp), dataset, span)
+    return latent_profile(_load_model(path, modified_at), dataset, span)
 
 
 def st_information(run: Run, protocol: ProtocolName) -> Evaluation:
     path = run.path / "evaluation.json"
     measured = path.stat().st_mtime_ns if path.is_file() else 0
-    return _information(str(run.path), stamp(run) + measured, protocol)
+    return _information(str(run.path), modified_at(run) + measured, protocol)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Counting what each latent tells …")
-def _information(path: str, stamp: int, protocol: ProtocolName) -> Evaluation:
+def _information(path: str, modified_at: int, protocol: ProtocolName) -> Evaluation:
     run = Run(path)
     dataset = st_load_dataset(run.record.dataset, run.record.image_size)
     metrics: tuple[Metric, ...] = ("mutual_information", "latent_information", "mig", "kl")
@@ -84,24 +84,28 @@ AGGREGATE_IMAGES = 1024
 
 def st_encode_points(run: Run, dataset_name: str) -> Representation:
     """Codes of a run for images of a data set, which need not be its own."""
-    return _encode_points(str(run.path), stamp(run), dataset_name, run.record.image_size)
+    return _encode_points(str(run.path), modified_at(run), dataset_name, run.record.image_size)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Encoding images …")
-def _encode_points(path: str, stamp: int, dataset_name: str, image_size: int) -> Representation:
+def _encode_points(
+    path: str, modified_at: int, dataset_name: str, image_size: int
+) -> Representation:
     dataset = st_load_dataset(dataset_name, image_size)
     # The points of the protocol, so that what is counted here is what a table of scores says.
-    return Subject(Run(path), dataset, "paper", EvaluationSettings(), num_workers=None).train
+    return EvaluationInputs(
+        Run(path), dataset, "paper", EvaluationSettings(), num_workers=None
+    ).train
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:
     """Posterior of a run for some images of a data set: together, its aggregate."""
-    return _encode_images(str(run.path), stamp(run), dataset_name, run.record.image_size)
+    return _encode_images(str(run.path), modified_at(run), dataset_name, run.record.image_size)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Encoding images …")
-def _encode_images(path: str, stamp: int, dataset_name: str, image_size: int) -> Posterior:
-    model, dataset = _load_model(path, stamp), st_load_dataset(dataset_name, image_size)
+def _encode_images(path: str, modified_at: int, dataset_name: str, image_size: int) -> Posterior:
+    model, dataset = _load_model(path, modified_at), st_load_dataset(dataset_name, image_size)
     with torch.inference_mode():
         posteriors = [
             model.encode(images) for _, images in draw_batches(dataset, AGGREGATE_IMAGES, seed=0)

@@ -15,7 +15,7 @@ SETS = {
 }
 
 
-def show_measuring(run: Run, protocol: ProtocolName) -> None:
+def show_evaluation(run: Run, protocol: ProtocolName) -> None:
     """Controls that start, watch and stop the measuring of a run."""
     if run.path.parent.resolve() == SHIPPED_ROOT.resolve():
         st.caption("This run is shipped with its scores and is not changed.")

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS, Entry, Evaluation, ProtocolName, Score
+from dvae_core.evaluation.results import MEANINGS, Evaluation, ProtocolName, Result, Score
 from dvae_core.selection.seeds import SeedScores
 
 
@@ -46,7 +46,7 @@ def show_scores(table: pd.DataFrame) -> None:
     )
 
 
-def _measured_on(score: Entry) -> str:
+def _measured_on(score: Result) -> str:
     points = f"{score.points:,} points"
     if score.test_points:
         points += f", {score.test_points:,} for testing"

@@ -22,7 +22,7 @@ KINDS = {"data": "Data set", "upload": "Your image", "prior": "Prior"}
 
 
 @dataclass(frozen=True)
-class Begun:
+class ResolvedStart:
     """A start, looked up.
 
     Attributes:
@@ -36,16 +36,16 @@ class Begun:
     posterior: Posterior | None = None
 
 
-def begin(there: Exploration, model: VAE, dataset: Dataset | None) -> Begun:
+def resolve_start(exploration: Exploration, model: VAE, dataset: Dataset | None) -> ResolvedStart:
     """Look up an exploration's start, and take the nearest sensible one where it has none."""
-    if there.start is not None:
+    if exploration.start is not None:
         try:
-            return _look_up(there, there.start, model, dataset)
+            return _look_up(exploration, exploration.start, model, dataset)
         except DataError as error:
             st.info(plain(f"That start is not here: {error}."), icon=":material/link_off:")
-            there.start = there.code = None
-    there.start = first_start(dataset)
-    return _look_up(there, there.start, model, dataset)
+            exploration.start = exploration.code = None
+    exploration.start = first_start(dataset)
+    return _look_up(exploration, exploration.start, model, dataset)
 
 
 def first_start(dataset: Dataset | None) -> Start:
@@ -57,17 +57,19 @@ def first_start(dataset: Dataset | None) -> Start:
     return Start("factors", dataset.typical_factors())
 
 
-def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
+def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
     """The controls that choose a start."""
     kinds = dict(KINDS)
     if dataset is None:
         del kinds["data"]
     if model.encoder is None:
         del kinds["upload"]
-    if st.session_state.get(f"{key}-shown") != there.start:  # undo, a link, the browser's Back
-        begun_from = there.start.kind if there.start else "prior"
-        st.session_state[f"{key}-kind"] = begun_from if begun_from in kinds else next(iter(kinds))
-        st.session_state[f"{key}-shown"] = there.start
+    if (
+        st.session_state.get(f"{key}-shown") != exploration.start
+    ):  # undo, a link, the browser's Back
+        kind_now = exploration.start.kind if exploration.start else "prior"
+        st.session_state[f"{key}-kind"] = kind_now if kind_now in kinds else next(iter(kinds))
+        st.session_state[f"{key}-shown"] = exploration.start
     kind = st.segmented_control(
         "Start from",
         list(kinds),
@@ -75,20 +77,22 @@ def choose_start(there: Exploration, model: VAE, dataset: Dataset | None, key: s
         key=f"{key}-kind",
         required=True,
         on_change=_change_kind,
-        args=(there, dataset, key),
+        args=(exploration, dataset, key),
     )
     if kind == "data" and dataset is not None:
-        _choose_from_data(there, dataset, key)
+        _choose_from_data(exploration, dataset, key)
     elif kind == "prior":
-        _choose_from_prior(there, key)
+        _choose_from_prior(exploration, key)
     else:
-        _choose_upload(there, model, key)
+        _choose_upload(exploration, model, key)
 
 
-def _look_up(there: Exploration, start: Start, model: VAE, dataset: Dataset | None) -> Begun:
+def _look_up(
+    exploration: Exploration, start: Start, model: VAE, dataset: Dataset | None
+) -> ResolvedStart:
     if start.kind == "prior":
         generator = torch.Generator().manual_seed(start.numbers[0])
-        return Begun(model.latents.sample_prior(1, generator)[0])
+        return ResolvedStart(model.latents.sample_prior(1, generator)[0])
     if start.upload is not None:
         image = torch.from_numpy(start.upload).movedim(-1, 0).float() / 255
         if tuple(image.shape) != model.image_shape:
@@ -96,8 +100,8 @@ def _look_up(there: Exploration, start: Start, model: VAE, dataset: Dataset | No
     else:
         image = _data_image(start, dataset)
     posterior = encode_image(model, image)
-    code = posterior.mode_code() if there.hard else posterior.mean_code()
-    return Begun(code[0], image, posterior)
+    code = posterior.mode_code() if exploration.hard else posterior.mean_code()
+    return ResolvedStart(code[0], image, posterior)
 
 
 def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
@@ -111,23 +115,27 @@ def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
     raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
 
 
-def _change_kind(there: Exploration, dataset: Dataset | None, key: str) -> None:
+def _change_kind(exploration: Exploration, dataset: Dataset | None, key: str) -> None:
     kind = st.session_state[f"{key}-kind"]
     if kind == "prior":
-        there.begin(Start("prior", (0,)))
+        exploration.begin(Start("prior", (0,)))
     elif kind == "data":
-        there.begin(first_start(dataset))
+        exploration.begin(first_start(dataset))
     # An upload begins when there is a file.
 
 
-def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
+def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> None:
     kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
 
     def current() -> Start:
-        return there.start if there.start and there.start.kind == kind else first_start(dataset)
+        return (
+            exploration.start
+            if exploration.start and exploration.start.kind == kind
+            else first_start(dataset)
+        )
 
-    begun = current()
-    numbers = begun.numbers
+    resolved = current()
+    numbers = resolved.numbers
     if dataset.factor_sizes:
         names, sizes = dataset.factor_names, dataset.factor_sizes
     else:
@@ -135,7 +143,7 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
 
     def pick(place: int, value: int) -> None:
         now = current().numbers
-        there.begin(Start(kind, (*now[:place], value, *now[place + 1 :])))
+        exploration.begin(Start(kind, (*now[:place], value, *now[place + 1 :])))
 
     for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
         if size > 1:
@@ -145,12 +153,12 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
 
     def step(by: int) -> None:
         index = (_index_of(numbers, dataset) + by) % len(dataset)
-        there.begin(_start_at(index, kind, dataset))
+        exploration.begin(_start_at(index, kind, dataset))
 
     def draw() -> None:
         random = np.random.default_rng()
         instance = int(random.integers(1, 10**6)) if has_instances else 0
-        there.begin(_start_at(int(random.integers(len(dataset))), kind, dataset, instance))
+        exploration.begin(_start_at(int(random.integers(len(dataset))), kind, dataset, instance))
 
     # Without factors each image has its own number.
     has_instances = dataset.is_noisy and kind == "factors"
@@ -183,7 +191,9 @@ def _choose_from_data(there: Exploration, dataset: Dataset, key: str) -> None:
                 "Another of these",
                 key=f"{key}-instance",
                 help="Another image of the same factors: they do not decide everything here.",
-                on_click=lambda: there.begin(replace(begun, instance=begun.instance + 1)),
+                on_click=lambda: exploration.begin(
+                    replace(resolved, instance=resolved.instance + 1)
+                ),
             )
 
 
@@ -202,19 +212,23 @@ def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
     return int(dataset.indices_of(torch.tensor([numbers]))[0])
 
 
-def _choose_from_prior(there: Exploration, key: str) -> None:
-    seed = there.start.numbers[0] if there.start and there.start.kind == "prior" else 0
+def _choose_from_prior(exploration: Exploration, key: str) -> None:
+    seed = (
+        exploration.start.numbers[0]
+        if exploration.start and exploration.start.kind == "prior"
+        else 0
+    )
     st.caption(f"Sample {seed} of the prior: a code without an image behind it.")
     st.button(
         "Another sample",
         icon=":material/casino:",
         key=f"{key}-sample",
         shortcut="n",
-        on_click=lambda: there.begin(Start("prior", (seed + 1,))),
+        on_click=lambda: exploration.begin(Start("prior", (seed + 1,))),
     )
 
 
-def _choose_upload(there: Exploration, model: VAE, key: str) -> None:
+def _choose_upload(exploration: Exploration, model: VAE, key: str) -> None:
     file = st.file_uploader("PNG or JPEG", type=["png", "jpg", "jpeg"], key=f"{key}-file")
     if note := st.session_state.get(f"{key}-note"):
         st.caption(plain(note))
@@ -224,6 +238,6 @@ def _choose_upload(there: Exploration, model: VAE, key: str) -> None:
     st.session_state[f"{key}-note"] = ""
     with errors_shown():
         image, note = read_image(file.getvalue(), model.image_shape)
-        there.begin(Start("upload", upload=to_pixels(image)))
+        exploration.begin(Start("upload", upload=to_pixels(image)))
         st.session_state[f"{key}-note"] = note
         st.rerun()

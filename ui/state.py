@@ -102,7 +102,7 @@ class Exploration:
         self.history = [*self.history[1 - MAX_HISTORY :], (self.start, self.code, self.hard)]
 
 
-def exploration(address: str) -> Exploration:
+def current_exploration(address: str) -> Exploration:
     """What this session has in hand of a run."""
     explorations = st.session_state.setdefault("explorations", {})
     return explorations.setdefault(address, Exploration(address))
@@ -181,28 +181,28 @@ def read_link(known: Collection[str]) -> list[str]:
     if address not in known:
         return [f"The link names the run “{address[:80]}”, which is not here. This is another one."]
     choose_run(address)
-    there = exploration(address)
-    there.hard = link.get("hard") == "1"
+    exploration = current_exploration(address)
+    exploration.hard = link.get("hard") == "1"
     start = Start.from_text(link.get("start", ""))
     if start is not None:
-        there.start = start
+        exploration.start = start
     elif "start" in link:
         notes.append(f"The link's start “{link['start'][:80]}” cannot be read.")
-    there.code = _parse_code(link["code"]) if "code" in link else None
-    if "code" in link and there.code is None:
+    exploration.code = _parse_code(link["code"]) if "code" in link else None
+    if "code" in link and exploration.code is None:
         notes.append("The link's code cannot be read; the handles stand at the start.")
     return notes
 
 
-def write_link(there: Exploration) -> None:
+def write_link(exploration: Exploration) -> None:
     """Make the URL say what is in hand. An uploaded image stays out: it is on no other machine."""
-    link = {"run": there.address}
-    if there.start is not None and there.start.kind != "upload":
-        link["start"] = there.start.to_text()
-        if there.code is not None:
+    link = {"run": exploration.address}
+    if exploration.start is not None and exploration.start.kind != "upload":
+        link["start"] = exploration.start.to_text()
+        if exploration.code is not None:
             # Nine digits give every float32 back as it was.
-            link["code"] = ",".join(f"{value:.9g}" for value in there.code)
-        if there.hard:
+            link["code"] = ",".join(f"{value:.9g}" for value in exploration.code)
+        if exploration.hard:
             link["hard"] = "1"
     _publish(link)
 

@@ -176,8 +176,10 @@ def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
         raise ConfigError(f"latent {latents[0]} was chosen twice: a rotation needs two latents")
     pair = list(latents)
     if isinstance(posterior, CategoricalPosterior):
-        (chances, rows), (others, columns) = (_marginals(posterior, latent) for latent in pair)
-        mass = np.einsum("bi,bj->ij", chances, others) / len(chances)
+        (probabilities, rows), (others, columns) = (
+            _marginals(posterior, latent) for latent in pair
+        )
+        mass = np.einsum("bi,bj->ij", probabilities, others) / len(probabilities)
         return GridMass(mass / mass.sum(), (rows, columns))
     means = posterior.mean[:, pair].double().cpu().numpy()  # (B, 2)
     variances = posterior.log_variance[:, pair].double().exp().cpu().numpy()
@@ -279,9 +281,9 @@ def losses_of_codes(model: VAE, image: Tensor, codes: Tensor) -> Floats:
 def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Floats]:
     """Probabilities of one latent's categories, (B, K_j), and their values, (K_j,)."""
     count = posterior.num_categories_of(latent)
-    chances = posterior.probabilities()[:, latent, :count]
+    probabilities = posterior.probabilities()[:, latent, :count]
     values = posterior.values[latent, :count]
-    return chances.double().cpu().numpy(), values.double().cpu().numpy()
+    return probabilities.double().cpu().numpy(), values.double().cpu().numpy()
 
 
 def _along(ys: Floats, xs: Floats, x: Floats) -> Floats:

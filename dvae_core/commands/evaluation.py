@@ -100,7 +100,7 @@ def _evaluate_run(
 ) -> int:
     """Measure a run metric by metric, keeping each in evaluation.json as soon as it is done."""
     from dvae_core.data import load_dataset
-    from dvae_core.jobs import working_as_job
+    from dvae_core.jobs import job_progress
     from dvae_core.runs.run import Run
 
     run = Run(run_dir)
@@ -111,7 +111,7 @@ def _evaluate_run(
     with (
         run.reserved_for("evaluation"),
         interruptions() as interrupted,
-        working_as_job(run, "evaluate", lambda: bool(interrupted)) as report,
+        job_progress(run, "evaluate", lambda: bool(interrupted)) as report,
     ):
         evaluation = _evaluate(
             run, dataset, protocol, wanted, settings, workers, report, interrupted

@@ -194,7 +194,7 @@ def _train(run: "Run", writes_events: bool, json: bool) -> int:
     from tqdm import tqdm
 
     from dvae_core.exchange.tensorboard import EventWriter
-    from dvae_core.jobs import TRAINING, working_as_job
+    from dvae_core.jobs import TRAINING, job_progress
     from dvae_core.runs.run import State
     from dvae_core.system.memory import keep_freed_memory
     from dvae_core.training.trainer import Progress, train
@@ -203,7 +203,7 @@ def _train(run: "Run", writes_events: bool, json: bool) -> int:
     with (
         _queue_goes_on_after(run),
         interruptions() as interrupted,
-        working_as_job(run, TRAINING, lambda: run.status().state is State.STOPPED),
+        job_progress(run, TRAINING, lambda: run.status().state is State.STOPPED),
         tqdm(total=run.record.steps, unit="step", disable=None, desc=run.id) as bar,
         EventWriter(run) if writes_events else contextlib.nullcontext() as events,
     ):

@@ -23,7 +23,7 @@ from dvae_core.progress import Progress, no_progress
 from dvae_core.runs.run import Run
 
 
-class Subject:
+class EvaluationInputs:
     """A run's model on its data, with what several metrics share made once."""
 
     def __init__(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dvae_core.config import describe_category_counts
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.inputs import Subject
+from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.metrics.beta_vae_score import beta_vae_score
 from dvae_core.evaluation.metrics.dci import Variant, dci
 from dvae_core.evaluation.metrics.factor_vae_score import factor_vae_score
@@ -34,11 +34,11 @@ from dvae_core.evaluation.metrics.sap import sap
 from dvae_core.evaluation.metrics.straight_through_gap import straight_through_gap
 from dvae_core.evaluation.results import (
     METRICS,
-    Entry,
     Evaluation,
     EvaluationSettings,
     Metric,
     ProtocolName,
+    Result,
     Score,
     Table,
 )
@@ -114,7 +114,7 @@ def evaluate(
             )
     settings = settings or EvaluationSettings()
     evaluation = existing or Evaluation()
-    subject: Subject | None = None
+    inputs: EvaluationInputs | None = None
     for index, metric in enumerate(metrics):
 
         def report(done: int, total: int, metric: Metric = metric, index: int = index) -> None:
@@ -124,10 +124,10 @@ def evaluate(
 
         try:
             report(0, 1)
-            if subject is None:
-                subject = Subject(run, dataset, protocol, settings, num_workers)
-            subject.progress = report
-            evaluation, is_new = _with_metric(evaluation, subject, metric)
+            if inputs is None:
+                inputs = EvaluationInputs(run, dataset, protocol, settings, num_workers)
+            inputs.progress = report
+            evaluation, is_new = _with_metric(evaluation, inputs, metric)
         except _Interrupted:
             return evaluation
         if is_new:
@@ -144,7 +144,7 @@ def is_measured(
     step: int,
 ) -> bool:
     """Whether a metric was measured as asked: on weights of that step, from the same points."""
-    entries: list[Entry] = [*evaluation.scores, *evaluation.tables]
+    entries: list[Result] = [*evaluation.scores, *evaluation.tables]
     points = _points(metric, settings)
     return any(
         (entry.metric, entry.protocol, entry.seed, entry.step)
@@ -164,48 +164,48 @@ class _Measurement:
 
 
 def _with_metric(
-    evaluation: Evaluation, subject: Subject, metric: Metric
+    evaluation: Evaluation, inputs: EvaluationInputs, metric: Metric
 ) -> tuple[Evaluation, bool]:
     """The evaluation with a metric in it, and whether that is news."""
-    points, test_points = _points(metric, subject.settings)
-    estimator = _estimator(metric, subject)
+    points, test_points = _points(metric, inputs.settings)
+    estimator = _estimator(metric, inputs)
 
-    def is_same(entry: Entry) -> bool:
+    def is_same(entry: Result) -> bool:
         return (
             entry.metric == metric
             and entry.points == points
             and entry.test_points == test_points
-            and entry.seed == subject.settings.seed
-            and entry.step == subject.step
+            and entry.seed == inputs.settings.seed
+            and entry.step == inputs.step
             and entry.estimator == estimator
         )
 
     scores = list(filter(is_same, evaluation.scores))
     tables = list(filter(is_same, evaluation.tables))
     if scores or tables:
-        entries: list[Entry] = [*scores, *tables]
-        if any(entry.protocol == subject.protocol for entry in entries):
+        entries: list[Result] = [*scores, *tables]
+        if any(entry.protocol == inputs.protocol for entry in entries):
             return evaluation, False
-        renamed = {"protocol": subject.protocol}
+        renamed = {"protocol": inputs.protocol}
         return evaluation.replaced(
             metric,
-            subject.protocol,
+            inputs.protocol,
             [score.model_copy(update=renamed) for score in scores],
             [table.model_copy(update=renamed) for table in tables],
         ), True
 
     started_at = time.monotonic()
     try:
-        measurement = _measure(metric, subject)
+        measurement = _measure(metric, inputs)
     except EvaluationError as error:
         measurement = _Measurement(dict.fromkeys(_score_names(metric), str(error)), {})
     common = {
         "metric": metric,
-        "protocol": subject.protocol,
+        "protocol": inputs.protocol,
         "points": points,
         "test_points": test_points,
-        "seed": subject.settings.seed,
-        "step": subject.step,
+        "seed": inputs.settings.seed,
+        "step": inputs.step,
         "estimator": estimator,
         "seconds": round(time.monotonic() - started_at, 3),
         "note": measurement.note,
@@ -220,12 +220,12 @@ def _with_metric(
         Table(
             name=name,
             values=np.atleast_2d(values).tolist(),
-            columns=subject.factor_names if name in FACTOR_TABLES else [],
+            columns=inputs.factor_names if name in FACTOR_TABLES else [],
             **common,
         )
         for name, values in measurement.tables.items()
     ]
-    return evaluation.replaced(metric, subject.protocol, scores, tables), True
+    return evaluation.replaced(metric, inputs.protocol, scores, tables), True
 
 
 def _score_names(metric: Metric) -> tuple[str, ...]:
@@ -246,11 +246,11 @@ def _score_names(metric: Metric) -> tuple[str, ...]:
             return (metric,)
 
 
-def _measure(metric: Metric, subject: Subject) -> _Measurement:
+def _measure(metric: Metric, inputs: EvaluationInputs) -> _Measurement:
     match metric:
         case "mutual_information":
             information = measure_information(
-                subject.cells, subject.factors, subject.num_bins, subject.correction
+                inputs.cells, inputs.factors, inputs.num_bins, inputs.correction
             )
             return _Measurement(
                 {},
@@ -258,40 +258,40 @@ def _measure(metric: Metric, subject: Subject) -> _Measurement:
                     "mutual_information": information.matrix,
                     "factor_entropy": information.factor_entropy,
                 },
-                subject.note,
+                inputs.note,
             )
         case "latent_information":
-            return _latent_information(subject)
+            return _latent_information(inputs)
         case "mig" | "modularity":
             metric_function = mig if metric == "mig" else modularity
             value = metric_function(
-                subject.cells, subject.factors, subject.num_bins, subject.correction
+                inputs.cells, inputs.factors, inputs.num_bins, inputs.correction
             )
-            return _Measurement({metric: value}, {}, subject.note)
+            return _Measurement({metric: value}, {}, inputs.note)
         case "sap":
             value = sap(
-                subject.train.codes_of_kind(subject.kind),
-                subject.factors,
-                subject.test.codes_of_kind(subject.kind),
-                subject.test_factors,
-                progress=subject.progress,
+                inputs.train.codes_of_kind(inputs.kind),
+                inputs.factors,
+                inputs.test.codes_of_kind(inputs.kind),
+                inputs.test_factors,
+                progress=inputs.progress,
             )
-            return _Measurement({metric: value}, {}, subject.note)
+            return _Measurement({metric: value}, {}, inputs.note)
         case "dci":
-            return _dci(subject, metric, "exact")
+            return _dci(inputs, metric, "exact")
         case "dci_fast":
-            return _dci(subject, metric, "fast")
+            return _dci(inputs, metric, "fast")
         case "infomec":
             result = infomec(
-                subject.cells,
-                subject.factors,
-                seed=subject.settings.seed,
-                progress=subject.progress,
+                inputs.cells,
+                inputs.factors,
+                seed=inputs.settings.seed,
+                progress=inputs.progress,
             )
             parts = {"infom": result.infom, "infoe": result.infoe, "infoc": result.infoc}
-            return _Measurement(_explained(parts, result.undefined), {}, subject.note)
+            return _Measurement(_explained(parts, result.undefined), {}, inputs.note)
         case "kl":
-            statistics = subject.statistics
+            statistics = inputs.statistics
             tables = {"kl": statistics.kl}
             if statistics.usage is not None:
                 tables["usage"] = statistics.usage
@@ -300,14 +300,14 @@ def _measure(metric: Metric, subject: Subject) -> _Measurement:
                 {"kl": float(statistics.kl.sum()), "active_latents": active}, tables
             )
         case "reconstruction":
-            return _Measurement({metric: subject.statistics.reconstruction_error}, {})
+            return _Measurement({metric: inputs.statistics.reconstruction_error}, {})
         case "straight_through_gap":
             gap = straight_through_gap(
-                subject.run,
-                subject.dataset,
-                subject.settings.seed,
-                num_batches=subject.settings.gap_batches,
-                progress=subject.progress,
+                inputs.run,
+                inputs.dataset,
+                inputs.settings.seed,
+                num_batches=inputs.settings.gap_batches,
+                progress=inputs.progress,
             )
             parts = {"total": gap.total, "reconstruction": gap.reconstruction}
             total, reconstruction = _explained(parts, gap.undefined).values()
@@ -316,31 +316,31 @@ def _measure(metric: Metric, subject: Subject) -> _Measurement:
             )
         case "factor_vae":
             value = factor_vae_score(
-                subject.model,
-                subject.dataset,
-                subject.settings.seed,
-                source=subject.source,
-                num_train=subject.settings.points,
-                num_test=subject.settings.test_points,
-                num_variance=subject.settings.points,
-                progress=subject.progress,
+                inputs.model,
+                inputs.dataset,
+                inputs.settings.seed,
+                source=inputs.source,
+                num_train=inputs.settings.points,
+                num_test=inputs.settings.test_points,
+                num_variance=inputs.settings.points,
+                progress=inputs.progress,
             )
-            return _Measurement({metric: value}, {}, subject.note)
+            return _Measurement({metric: value}, {}, inputs.note)
         case "beta_vae":
             value = beta_vae_score(
-                subject.model,
-                subject.dataset,
-                subject.settings.seed,
-                source=subject.source,
-                num_train=subject.settings.points,
-                num_test=subject.settings.test_points,
-                progress=subject.progress,
+                inputs.model,
+                inputs.dataset,
+                inputs.settings.seed,
+                source=inputs.source,
+                num_train=inputs.settings.points,
+                num_test=inputs.settings.test_points,
+                progress=inputs.progress,
             )
-            return _Measurement({metric: value}, {}, subject.note)
+            return _Measurement({metric: value}, {}, inputs.note)
 
 
-def _latent_information(subject: Subject) -> _Measurement:
-    matrix = latent_information_matrix(subject.cells, subject.num_bins, subject.correction)
+def _latent_information(inputs: EvaluationInputs) -> _Measurement:
+    matrix = latent_information_matrix(inputs.cells, inputs.num_bins, inputs.correction)
     num_latents = len(matrix)
     mean: float | str = "there is one latent, and so no pair"
     if num_latents > 1:
@@ -348,16 +348,16 @@ def _latent_information(subject: Subject) -> _Measurement:
     return _Measurement({"latent_information": mean}, {"latent_information": matrix})
 
 
-def _dci(subject: Subject, metric: Metric, variant: Variant) -> _Measurement:
+def _dci(inputs: EvaluationInputs, metric: Metric, variant: Variant) -> _Measurement:
     result = dci(
-        subject.train.codes_of_kind(subject.kind),
-        subject.factors,
-        subject.test.codes_of_kind(subject.kind),
-        subject.test_factors,
+        inputs.train.codes_of_kind(inputs.kind),
+        inputs.factors,
+        inputs.test.codes_of_kind(inputs.kind),
+        inputs.test_factors,
         variant=variant,
-        seed=subject.settings.seed,
-        num_workers=subject.num_workers,
-        progress=subject.progress,
+        seed=inputs.settings.seed,
+        num_workers=inputs.num_workers,
+        progress=inputs.progress,
     )
     parts = {
         "disentanglement": result.disentanglement,
@@ -368,7 +368,7 @@ def _dci(subject: Subject, metric: Metric, variant: Variant) -> _Measurement:
     return _Measurement(
         {f"{metric}_{part}": value for part, value in explained.items()},
         {f"{metric}_importances": result.importances},
-        subject.note,
+        inputs.note,
     )
 
 
@@ -389,12 +389,12 @@ def _points(metric: Metric, settings: EvaluationSettings) -> tuple[int, int]:
             return settings.points, 0
 
 
-def _estimator(metric: Metric, subject: Subject) -> str:
-    codes = "most likely category's value" if subject.uses_categories else "mean code"
+def _estimator(metric: Metric, inputs: EvaluationInputs) -> str:
+    codes = "most likely category's value" if inputs.uses_categories else "mean code"
     match metric:
         case "mutual_information" | "latent_information" | "mig" | "modularity":
-            if subject.uses_categories:
-                cells = describe_category_counts(subject.category_counts)
+            if inputs.uses_categories:
+                cells = describe_category_counts(inputs.category_counts)
                 return f"most likely category, {cells}; Miller-Madow"
             return f"mean code in {PAPER_BINS} equal-width bins; plug-in"
         case "sap":
@@ -404,8 +404,8 @@ def _estimator(metric: Metric, subject: Subject) -> str:
         case "dci_fast":
             return f"{codes}; fast: random forest instead of boosted trees"
         case "infomec":
-            if subject.uses_categories:
-                cells = describe_category_counts(subject.category_counts)
+            if inputs.uses_categories:
+                cells = describe_category_counts(inputs.category_counts)
                 return f"most likely category, {cells}; plug-in"
             return "mean code; 10 nearest neighbours, without bins"
         case "factor_vae":

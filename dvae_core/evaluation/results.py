@@ -71,7 +71,7 @@ class EvaluationSettings(_Record):
     gap_batches: int = Field(1_000, ge=1, description="batches of 64 for the straight-through gap")
 
 
-class Entry(_Record):
+class Result(_Record):
     """What every result says about itself."""
 
     metric: Metric = Field(description="what was asked for")
@@ -86,14 +86,14 @@ class Entry(_Record):
     note: str = Field("", description="what a reader has to know, such as factors left out")
 
 
-class Score(Entry):
+class Score(Result):
     """One number, or the reason why there is none."""
 
     value: float | None
     reason: str = Field("", description="why value is None")
 
 
-class Table(Entry):
+class Table(Result):
     """One matrix, such as mutual information (N, F) in nats; a vector is its only row."""
 
     values: list[list[float]]
@@ -143,7 +143,7 @@ class Evaluation(_Record):
     ) -> "Evaluation":
         """This with a metric's results in place of those it had under the protocol."""
 
-        def is_other(entry: Entry) -> bool:
+        def is_other(entry: Result) -> bool:
             return (entry.metric, entry.protocol) != (metric, protocol)
 
         return Evaluation(

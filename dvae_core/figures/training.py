@@ -24,7 +24,9 @@ def series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[Floats, Floa
     return steps, values
 
 
-def thin(steps: Floats, values: Floats, max_points: int = MAX_POINTS) -> tuple[Floats, Floats]:
+def downsample(
+    steps: Floats, values: Floats, max_points: int = MAX_POINTS
+) -> tuple[Floats, Floats]:
     """At most `max_points` of the points of a curve (P,), chosen so that it looks the same.
 
     The points between the first and the last are cut into equal buckets, of which the least and
@@ -137,7 +139,7 @@ def _line(
     logarithmic: bool,
     in_legend: bool,
 ) -> go.Scatter:
-    steps, shown = thin(curve.steps, values)
+    steps, shown = downsample(curve.steps, values)
     if logarithmic:
         shown = np.where(shown > 0, shown, np.nan)  # a gap in the line
     is_faint = opacity < 1

@@ -10,9 +10,9 @@ from dvae_core.jobs.job import (
     Job,
     JobState,
     find_job,
+    job_progress,
     start_job,
     stop_job,
-    working_as_job,
 )
 from dvae_core.jobs.overview import RunOverview, find_training, overview
 from dvae_core.jobs.queue import (
@@ -35,6 +35,7 @@ __all__ = [
     "advance_queue",
     "find_job",
     "find_training",
+    "job_progress",
     "leave_queue",
     "overview",
     "queue_of",
@@ -46,5 +47,4 @@ __all__ = [
     "stop_job",
     "stop_training",
     "trainings_at_once",
-    "working_as_job",
 ]

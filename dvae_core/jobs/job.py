@@ -140,7 +140,7 @@ def find_job(run: Run, command: str) -> Job | None:
         state, message = progress.state, progress.message
         stage, fraction = progress.stage, progress.fraction
     if state == "running" and not (started.process and started.process.is_alive()):
-        state, message = "lost", last_words(run, command)
+        state, message = "lost", last_log_line(run, command)
     return Job(command, started.arguments, state, stage, fraction, message)
 
 
@@ -164,7 +164,7 @@ def job_process(run: Run, command: str) -> ProcessIdentity | None:
     return started.process if started else None
 
 
-def last_words(run: Run, command: str) -> str:
+def last_log_line(run: Run, command: str) -> str:
     """The last line that a job printed, for one that ended without telling why."""
     log = _folder(run) / f"{command}.log"
     lines: list[str] = []
@@ -176,7 +176,7 @@ def last_words(run: Run, command: str) -> str:
 
 
 @contextlib.contextmanager
-def working_as_job(
+def job_progress(
     run: Run, command: str, was_stopped: Callable[[], bool]
 ) -> Iterator[Callable[[str, float], None]]:
     """Tell a run from within a command how far that is, and how it ended.

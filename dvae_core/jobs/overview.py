@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvae_core.errors import RunError
-from dvae_core.jobs.job import TRAINING, job_process, last_words
+from dvae_core.jobs.job import TRAINING, job_process, last_log_line
 from dvae_core.jobs.queue import Queue, position_in, queue_of, queue_root, read_queue
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.run import Run, State, Status
@@ -100,5 +100,5 @@ def _message(run: Run, state: State, status: Status) -> str:
         return status.message
     with suppress(RunError):  # a damaged record tells nothing either
         if job_process(run, TRAINING) == status.process:
-            return last_words(run, TRAINING)
+            return last_log_line(run, TRAINING)
     return "its process is gone"

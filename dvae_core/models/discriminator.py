@@ -20,7 +20,7 @@ SLOPE = 0.01
 
 
 @dataclass(frozen=True)
-class Round:
+class DiscriminatorStep:
     """What a round of the game leaves.
 
     Attributes:
@@ -56,13 +56,13 @@ class Discriminator(nn.Module):
         logits = self(codes)
         return (logits[:, 0] - logits[:, 1]).mean()
 
-    def play(self, codes: Tensor, permuted: Tensor) -> Round:
+    def play(self, codes: Tensor, permuted: Tensor) -> DiscriminatorStep:
         """One round: codes (B, N) as drawn against codes (B, N) permuted latent by latent.
 
         The discriminator's loss is 0.5 (CE(D(codes), 0) + CE(D(permuted), 1)).
         """
         value, code_gradient, gradients = self._pass_through(codes, permuted)
-        return Round(_WithGradient.apply(codes, value, code_gradient), gradients)
+        return DiscriminatorStep(_WithGradient.apply(codes, value, code_gradient), gradients)
 
     @torch.no_grad()
     def _pass_through(

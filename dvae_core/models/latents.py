@@ -108,12 +108,12 @@ class CategoricalPosterior:
     def density(self, points: Sequence[Tensor]) -> list[Tensor]:
         """Probability of the category nearest to each of `points`: these are N times (P_j,), the
         answer N times (B, P_j)."""
-        chances = self.probabilities()
+        probabilities = self.probabilities()
         densities = []
         for latent, at in enumerate(points):
             values = self.values[latent, : self.num_categories_of(latent)]
             nearest = (at[:, None] - values).abs().argmin(-1)  # (P,)
-            densities.append(chances[:, latent, nearest])
+            densities.append(probabilities[:, latent, nearest])
         return densities
 
     def num_categories_of(self, latent: int) -> int:

@@ -17,7 +17,7 @@ MIN_OPSET = 9
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorPort:
     """An input or output of a graph.
 
     Attributes:
@@ -40,8 +40,8 @@ class Graph:
     """
 
     opset: int
-    input: Port
-    outputs: tuple[Port, ...]
+    input: TensorPort
+    outputs: tuple[TensorPort, ...]
 
 
 def read_graph(content: bytes) -> Graph:
@@ -149,7 +149,7 @@ def _follow_values(nodes: Iterable[NodeProto], weights: set[str], start: str) ->
             depending |= outputs
 
 
-def _port(value: ValueInfoProto) -> Port:
+def _port(value: ValueInfoProto) -> TensorPort:
     tensor = value.type.tensor_type
     if tensor.elem_type != TensorProto.FLOAT:
         known = TensorProto.DataType.keys()
@@ -159,9 +159,9 @@ def _port(value: ValueInfoProto) -> Port:
             f"the model with .float()"
         )
     if not tensor.HasField("shape"):
-        return Port(value.name, None)
+        return TensorPort(value.name, None)
     dims = tensor.shape.dim
-    return Port(
+    return TensorPort(
         value.name,
         tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dvae_core.errors import ModelError
-from dvae_core.onnx.graph import Graph, Port, read_graph
+from dvae_core.onnx.graph import Graph, TensorPort, read_graph
 from dvae_core.onnx.session import BATCH, Floats, Session, encoder_input, latent_parameters
 
 MAX_LATENTS = 64
@@ -24,7 +24,7 @@ _RANGES = {"image": (0.0, 1.0), "signed": (-1.0, 1.0), "logits": (-1e4, 1e4)}
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialRequest:
     """What a pair of files is meant to be.
 
     Attributes:
@@ -65,23 +65,25 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def try_model(encoder: bytes | None, decoder: bytes, asked: Asked) -> Report:
+def try_model(encoder: bytes | None, decoder: bytes, request: TrialRequest) -> Report:
     """Try both files on made-up codes and images.
 
     Raises:
-        ModelError: they do not fit what was asked, or each other.
+        ModelError: they do not fit what was asked for, or each other.
     """
     report = Report()
     random = np.random.default_rng(0)
     with _about("decoder"):
-        _try_decoder(decoder, asked, report, random)
+        _try_decoder(decoder, request, report, random)
     if encoder is not None:
         with _about("encoder"):
-            _try_encoder(encoder, asked, report, random)
+            _try_encoder(encoder, request, report, random)
     return report
 
 
-def _try_decoder(content: bytes, asked: Asked, report: Report, random: np.random.Generator) -> None:
+def _try_decoder(
+    content: bytes, request: TrialRequest, report: Report, random: np.random.Generator
+) -> None:
     graph = read_graph(content)
     shape = graph.input.shape
     if shape is None or len(shape) != 2 or shape[1] is None:
@@ -91,10 +93,10 @@ def _try_decoder(content: bytes, asked: Asked, report: Report, random: np.random
         raise ModelError(f"it takes codes of {shape[1]} latents, but 1 to {MAX_LATENTS} are read")
     if len(graph.outputs) != 1:
         raise ModelError(f"it gives {len(graph.outputs)} outputs, but needs one, the image")
-    if asked.latents == "gaussian":
+    if request.latents == "gaussian":
         codes = random.standard_normal((BATCH, shape[1]))
     else:
-        codes = random.uniform(*asked.code_bounds, (BATCH, shape[1]))
+        codes = random.uniform(*request.code_bounds, (BATCH, shape[1]))
     (images,) = _try_batches("decoder", content, graph, codes.astype(np.float32), report)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ModelError(
@@ -107,7 +109,7 @@ def _try_decoder(content: bytes, asked: Asked, report: Report, random: np.random
             f"pixels are read"
         )
     report.image_shape = (channels, height, width)
-    _check_image_range(images, asked.decoder_output, report)
+    _check_image_range(images, request.decoder_output, report)
 
 
 def _check_image_range(images: Floats, kind: str, report: Report) -> None:
@@ -132,7 +134,9 @@ def _check_image_range(images: Floats, kind: str, report: Report) -> None:
         )
 
 
-def _try_encoder(content: bytes, asked: Asked, report: Report, random: np.random.Generator) -> None:
+def _try_encoder(
+    content: bytes, request: TrialRequest, report: Report, random: np.random.Generator
+) -> None:
     graph = read_graph(content)
     wanted = (None, *report.image_shape)
     shape = graph.input.shape
@@ -144,12 +148,12 @@ def _try_encoder(content: bytes, asked: Asked, report: Report, random: np.random
         )
     images = random.random((BATCH, *report.image_shape), np.float32)
     images[0], images[1] = 0.0, 1.0
-    batch = encoder_input(images, asked.encoder_input)
+    batch = encoder_input(images, request.encoder_input)
     outputs = _try_batches("encoder", content, graph, batch, report)
-    if asked.latents == "gaussian":
-        _check_gaussian(outputs, asked.interleaved, report)
+    if request.latents == "gaussian":
+        _check_gaussian(outputs, request.interleaved, report)
     else:
-        _check_categorical(outputs, asked.num_categories, report)
+        _check_categorical(outputs, request.num_categories, report)
 
 
 def _check_gaussian(outputs: list[Floats], interleaved: bool, report: Report) -> None:
@@ -244,7 +248,7 @@ def _compatible(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -
     )
 
 
-def _shown(port: Port) -> str:
+def _shown(port: TensorPort) -> str:
     if port.shape is None:
         return "an input of open rank"
     return "(" + ", ".join("?" if n is None else str(n) for n in port.shape) + ")"

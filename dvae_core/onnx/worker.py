@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dvae_core.errors import ModelError
-from dvae_core.system.sandbox import complaint_of, limit_computing, limit_memory
+from dvae_core.system.sandbox import failure_message, limit_computing, limit_memory
 
 
 def main(seconds: str, memory_bytes: str) -> None:
@@ -22,14 +22,14 @@ def main(seconds: str, memory_bytes: str) -> None:
     except ModelError as error:
         answer = {"error": str(error)}
     except Exception as error:
-        answer = {"error": complaint_of(error, int(memory_bytes))}
+        answer = {"error": failure_message(error, int(memory_bytes))}
     print(json.dumps(answer))
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    from dvae_core.onnx.trial import Asked, try_model
+    from dvae_core.onnx.trial import TrialRequest, try_model
 
     files = {part: Path(path).read_bytes() for part, path in request["files"].items()}
-    report = try_model(files.get("encoder"), files["decoder"], Asked(**request["asked"]))
+    report = try_model(files.get("encoder"), files["decoder"], TrialRequest(**request["asked"]))
     hashes = {part: hashlib.sha256(content).hexdigest() for part, content in files.items()}
     return {"report": asdict(report), "sha256": hashes}

@@ -119,15 +119,15 @@ def expected_picks(gaps: Floats, scores: Floats, better: str) -> ExpectedPicks:
     # The chance of rank r + 1 is that of rank r times (n - r - m + 1) / (n - r), from m / n on.
     ranks = np.arange(1, count)
     ratios = np.clip((count - ranks - sizes[:, None] + 1) / (count - ranks), 0, None)
-    chances = np.cumprod(np.column_stack([sizes / count, ratios]), axis=1)  # (M, runs)
+    probabilities = np.cumprod(np.column_stack([sizes / count, ratios]), axis=1)  # (M, runs)
     ordered = scores[np.argsort(gaps, kind="stable")]
     _, place, sharing = np.unique(np.sort(gaps), return_inverse=True, return_counts=True)
     shared = np.bincount(place, ordered) / sharing
     ranked = np.sort(scores)[::-1] if better == "higher" else np.sort(scores)
     return ExpectedPicks(
         sizes=sizes.astype(float),
-        by_gap=chances @ shared[place],
-        by_score=chances @ ranked,
+        by_gap=probabilities @ shared[place],
+        by_score=probabilities @ ranked,
         random=np.full(count, scores.mean()),
     )
 

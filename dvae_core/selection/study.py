@@ -200,13 +200,13 @@ class StudyReader:
         return Study(tuple(self._read(run) for run in runs), protocol)
 
     def _read(self, run: Run) -> StudyRun:
-        stamp = _stamp(run)  # before reading: what changes meanwhile is read again next time
+        modified_at = _stamp(run)  # before reading: what changes meanwhile is read again next time
         known = self._known.get(run.path)
         # A process that died leaves no trace in the files.
-        if known is not None and known[0] == stamp and known[1].state is not State.RUNNING:
+        if known is not None and known[0] == modified_at and known[1].state is not State.RUNNING:
             return known[1]
         read = read_study_run(run)
-        self._known[run.path] = (stamp, read)
+        self._known[run.path] = (modified_at, read)
         return read
 
 

@@ -25,7 +25,7 @@ GRID_POINTS = 200
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingCurve:
     """One number of one run in the course of its training.
 
     Attributes:
@@ -58,7 +58,7 @@ class Band:
     count: int
 
 
-def read_courses(run: Run) -> dict[str, Course]:
+def read_training_curves(run: Run) -> dict[str, TrainingCurve]:
     """All numbers that a training wrote down, by name; {} where it wrote none.
 
     Raises:
@@ -70,7 +70,7 @@ def read_courses(run: Run) -> dict[str, Course]:
         return {}
     clock_steps = np.array([row["step"] for row in losses])
     clock_seconds = np.array([row["seconds"] for row in losses])
-    courses = {}
+    curves = {}
     for name in COURSES:
         rows = losses if name in ("reconstruction", "kl") else scores
         rows = [row for row in rows if name in row]
@@ -79,11 +79,11 @@ def read_courses(run: Run) -> dict[str, Course]:
             # Lines of losses carry the clock; before the first it runs from nothing.
             seconds = np.interp(steps, [0, *clock_steps], [0, *clock_seconds])
             values = np.array([row[name] for row in rows], float)
-            courses[name] = Course(steps, seconds, values)
-    return courses
+            curves[name] = TrainingCurve(steps, seconds, values)
+    return curves
 
 
-def band(courses: Sequence[Course], against: str) -> Band | None:
+def band(curves: Sequence[TrainingCurve], against: str) -> Band | None:
     """Median and range of courses, each interpolated linearly, over what all of them cover.
 
     Args:
@@ -93,7 +93,7 @@ def band(courses: Sequence[Course], against: str) -> Band | None:
     Returns:
         None where they have no point in common, or there are none.
     """
-    axes = [course.steps if against == "steps" else course.seconds for course in courses]
+    axes = [curve.steps if against == "steps" else curve.seconds for curve in curves]
     if not axes:
         return None
     start, end = max(axis[0] for axis in axes), min(axis[-1] for axis in axes)
@@ -104,9 +104,9 @@ def band(courses: Sequence[Course], against: str) -> Band | None:
     if len(at) > GRID_POINTS:
         at = np.linspace(start, end, GRID_POINTS)
     values = np.array(
-        [np.interp(at, axis, course.values) for axis, course in zip(axes, courses, strict=True)]
+        [np.interp(at, axis, curve.values) for axis, curve in zip(axes, curves, strict=True)]
     )
-    return Band(at, np.median(values, 0), values.min(0), values.max(0), len(courses))
+    return Band(at, np.median(values, 0), values.min(0), values.max(0), len(curves))
 
 
 def reaches(band: Band, share: float = 0.9) -> float:

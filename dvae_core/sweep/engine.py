@@ -69,7 +69,7 @@ class Progress:
     total_steps: int
 
 
-def work_off(
+def run_tasks(
     tasks: Sequence[Task],
     engine: Engine,
     on_progress: Callable[[Progress], None] = lambda progress: None,

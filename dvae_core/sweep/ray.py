@@ -20,7 +20,7 @@ import torch
 from dvae_core.errors import ConfigError, CoreError
 from dvae_core.runs.run import State
 from dvae_core.sweep.engine import Outcome
-from dvae_core.sweep.ray_worker import Piece, RunWorker, code_hash, packed, receive
+from dvae_core.sweep.ray_worker import Piece, RunWorker, code_hash, pack_files, receive
 from dvae_core.sweep.survey import Task
 
 PIECE_SECONDS = 10.0
@@ -135,7 +135,7 @@ class RemoteWork:
         actor_class: Any = ray.remote(RunWorker)
         self._actor = actor_class.options(**options).remote(
             self._run.id,
-            packed(self._run),
+            pack_files(self._run),
             trains,
             self.task.evaluations,
             PIECE_SECONDS,

@@ -50,7 +50,7 @@ class Piece:
     reason: str
 
 
-def travelling_files(run: Run) -> list[str]:
+def files_to_send(run: Run) -> list[str]:
     """Paths of a run's files that travel, status.json aside; the saved state comes first."""
     found = (path.relative_to(run.path) for path in run.path.rglob("*") if path.is_file())
     paths = [path.as_posix() for path in found if _travels(path.as_posix())]
@@ -66,11 +66,9 @@ def _travels(path: str) -> bool:
     )
 
 
-def packed(run: Run) -> dict[str, bytes]:
+def pack_files(run: Run) -> dict[str, bytes]:
     """All files that a worker needs to go on with a run."""
-    return {
-        path: (run.path / path).read_bytes() for path in ["status.json", *travelling_files(run)]
-    }
+    return {path: (run.path / path).read_bytes() for path in ["status.json", *files_to_send(run)]}
 
 
 def receive(run: Run, piece: Piece) -> None:
@@ -87,7 +85,7 @@ def receive(run: Run, piece: Piece) -> None:
         target = run.path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, piece.files[path])
-    for path in set(travelling_files(run)) - piece.paths:
+    for path in set(files_to_send(run)) - piece.paths:
         (run.path / path).unlink()
     status = piece.status
     if status.state is State.RUNNING:  # for whoever looks at this folder, here is who does it
@@ -132,7 +130,7 @@ class RunWorker:
         self._piece_seconds = piece_seconds
         self._reason = ""
         self._stopping = threading.Event()
-        self._sent = {path: self._stamp(path) for path in travelling_files(self._run)}
+        self._sent = {path: self._stamp(path) for path in files_to_send(self._run)}
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -143,13 +141,13 @@ class RunWorker:
         ended = not self._thread.is_alive()
         status = self._run.status()  # before the files, which then are at least as far
         files = {}
-        paths = travelling_files(self._run)
+        paths = files_to_send(self._run)
         for path in paths:
             try:
-                stamp = self._stamp(path)
-                if self._sent.get(path) != stamp:
+                modified_at = self._stamp(path)
+                if self._sent.get(path) != modified_at:
                     files[path] = (self._run.path / path).read_bytes()
-                    self._sent[path] = stamp
+                    self._sent[path] = modified_at
             except FileNotFoundError:  # replaced by a later one of its kind in the meantime
                 continue
         if ended:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError, RunError
-from dvae_core.sweep.engine import Engine, Outcome, Progress, work_off
+from dvae_core.sweep.engine import Engine, Outcome, Progress, run_tasks
 from dvae_core.sweep.local import LocalEngine
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import Survey, Task
@@ -112,7 +112,7 @@ def do_tasks(
         DataError: a data set cannot be loaded.
     """
     with _engine(tasks, options) as engine, _held(output):
-        return work_off(tasks, engine, on_progress, should_stop)
+        return run_tasks(tasks, engine, on_progress, should_stop)
 
 
 @contextlib.contextmanager

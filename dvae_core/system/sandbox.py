@@ -76,7 +76,7 @@ def ask_child(module: str, request: dict[str, Any], seconds: int, memory_bytes: 
         child.communicate()
 
 
-def complaint_of(error: Exception, memory_bytes: int) -> str:
+def failure_message(error: Exception, memory_bytes: int) -> str:
     """What a child answers about a file that no check of its own found fault with, as the end of a
     sentence about the file."""
     if isinstance(error, MemoryError):

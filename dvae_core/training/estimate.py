@@ -14,7 +14,7 @@ from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import TrainingError
 from dvae_core.system.processes import package_environment
-from dvae_core.training.snapshots import look_at, scheduled_steps
+from dvae_core.training.snapshots import scheduled_steps, take_snapshot
 from dvae_core.training.trainer import Training, choose_device, thread_count
 
 WARM_UP_STEPS = 2
@@ -78,7 +78,7 @@ def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) 
             times.append(time.monotonic() - before)
         before = time.monotonic()
         if config.snapshot_every:
-            look_at(training.model, training.objective, training.dataset, training.step)
+            take_snapshot(training.model, training.objective, training.dataset, training.step)
         snapshot_seconds = time.monotonic() - before
     snapshots = len(scheduled_steps(config.snapshot_every, config.steps))
     mean = float(np.mean(times))

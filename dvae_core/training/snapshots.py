@@ -92,7 +92,7 @@ class SnapshotTaker:
             TrainingError: the model gives numbers that are not finite.
         """
         try:
-            snapshot, scores = look_at(self._model, self._objective, self._dataset, step)
+            snapshot, scores = take_snapshot(self._model, self._objective, self._dataset, step)
         except EvaluationError as error:
             raise TrainingError(f"at step {step}: {error}") from error
         self._run.write_snapshot(snapshot)
@@ -102,7 +102,7 @@ class SnapshotTaker:
 
 
 @torch.inference_mode()
-def look_at(
+def take_snapshot(
     model: VAE, objective: Objective, dataset: Dataset, step: int
 ) -> tuple[Snapshot, dict[str, float]]:
     """What a model shows, and how it scores, on images that are the same each time.

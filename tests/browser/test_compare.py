@@ -86,11 +86,11 @@ def test_moving_a_latent_moves_its_partner_to_where_it_means_the_same(compare: P
     before = {side: code(compare, side) for side in ("left", "right")}
     drag(compare, "right", 0, -90)
     moved = changed(compare, "right", before["right"])
-    followed = changed(compare, "left", before["left"])
+    grid_mass_following = changed(compare, "left", before["left"])
     assert moved[0] < before["right"][0]
     # x grows against latent 0 in both shipped runs, so that both fall together.
-    assert followed[0] < before["left"][0]
-    assert followed[1] == pytest.approx(before["left"][1], abs=1e-4)
+    assert grid_mass_following[0] < before["left"][0]
+    assert grid_mass_following[1] == pytest.approx(before["left"][1], abs=1e-4)
 
 
 def test_unlinked_boards_move_apart(compare: Page) -> None:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from dvae_core.figures.training import RUN_COLORS, RunCurve, curve_figure, series, smooth, thin
+from dvae_core.figures.training import (
+    RUN_COLORS,
+    RunCurve,
+    curve_figure,
+    downsample,
+    series,
+    smooth,
+)
 
 
 def curve(name: str = "a", count: int = 100) -> RunCurve:
@@ -77,7 +84,7 @@ def test_a_column_passes_over_rows_that_lack_it() -> None:
 
 def test_a_short_curve_is_left_as_it_is() -> None:
     steps, values = np.arange(10.0), np.arange(10.0) ** 2
-    for part, whole in zip(thin(steps, values, 10), (steps, values), strict=True):
+    for part, whole in zip(downsample(steps, values, 10), (steps, values), strict=True):
         np.testing.assert_array_equal(part, whole)
 
 
@@ -86,7 +93,7 @@ def test_a_short_curve_is_left_as_it_is() -> None:
 def test_thinning_keeps_ends_and_extremes_and_the_order(count: int, max_points: int) -> None:
     values = np.random.default_rng(0).normal(size=count)
     steps = np.arange(count, dtype=float) * 50
-    shown_steps, shown = thin(steps, values, max_points)
+    shown_steps, shown = downsample(steps, values, max_points)
     assert len(shown) <= max(max_points, 4)
     assert (np.diff(shown_steps) > 0).all()
     assert set(zip(shown_steps, shown, strict=True)) <= set(zip(steps, values, strict=True))
@@ -98,7 +105,7 @@ def test_no_spike_of_a_long_curve_is_lost() -> None:
     values = np.zeros(300_000)
     spikes = [5, 77_777, 150_000, 299_990]
     values[spikes] = [1, -1, 2, -2]
-    steps, shown = thin(np.arange(300_000.0), values)
+    steps, shown = downsample(np.arange(300_000.0), values)
     assert len(shown) <= 2_000
     for spike in spikes:
         assert shown[steps == spike].tolist() == [values[spike]]
@@ -106,7 +113,7 @@ def test_no_spike_of_a_long_curve_is_lost() -> None:
 
 def test_every_bucket_shows_its_range() -> None:
     values = np.sin(np.linspace(0, 40 * np.pi, 100_000))  # 20 whole turns
-    steps, shown = thin(np.arange(100_000.0), values, 1_000)
+    steps, shown = downsample(np.arange(100_000.0), values, 1_000)
     for turn in range(20):
         inside = shown[(steps >= turn * 5_000) & (steps < (turn + 1) * 5_000)]
         assert inside.max() > 0.999

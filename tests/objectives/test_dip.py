@@ -48,10 +48,10 @@ def test_gaussian_terms_are_those_of_the_covariance() -> None:
 
 def test_categorical_terms_are_those_of_expected_codes() -> None:
     logits = np.random.default_rng(1).normal(size=(B, N, K))
-    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     values = np.linspace(-1, 1, K)
-    means = chances @ values
-    variances = chances @ values**2 - means**2
+    means = probabilities @ values
+    variances = probabilities @ values**2 - means**2
     posterior = CategoricalLatents(N, K).posterior(torch.tensor(logits).flatten(1))
     target = [(K + 1) / (3 * (K - 1))] * N
     config = RunConfig(num_latents=N, num_categories=K, dip_weight=4.0, objective="dip_i")

@@ -30,9 +30,12 @@ def test_beta_weighs_the_kl_and_logs_it_unweighted() -> None:
 
 def test_the_kl_of_categories_is_that_from_the_uniform() -> None:
     logits = np.random.default_rng(0).normal(size=(3, 2, 4))
-    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = sum(
-        q * (np.log(q) - np.log(1 / 4)) for image in chances for latent in image for q in latent
+        q * (np.log(q) - np.log(1 / 4))
+        for image in probabilities
+        for latent in image
+        for q in latent
     )
     posterior = CategoricalLatents(2, 4).posterior(torch.tensor(logits).flatten(1))
     assert price(WeightedKl(2.0), posterior).total.item() == pytest.approx(2.0 * expected / 3)

@@ -25,11 +25,11 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def true_total_correlation(chances: list[NDArray[np.float64]]) -> float:
+def true_total_correlation(probabilities: list[NDArray[np.float64]]) -> float:
     """Of the mixture of posteriors, summed over all combinations; one (B, K_j) a latent."""
     total = 0.0
-    for categories in product(*[range(latent.shape[1]) for latent in chances]):
-        columns = [latent[:, k] for latent, k in zip(chances, categories, strict=True)]
+    for categories in product(*[range(latent.shape[1]) for latent in probabilities]):
+        columns = [latent[:, k] for latent, k in zip(probabilities, categories, strict=True)]
         joint = np.prod(columns, axis=0).mean()
         total += joint * log(joint / np.prod([column.mean() for column in columns]))
     return total
@@ -57,13 +57,13 @@ def test_the_mean_over_all_draws_is_the_total_correlation_and_its_gradient(
 
     parameters = torch.tensor(logits, requires_grad=True)
     posterior = latents.posterior(parameters.flatten(1))
-    chances = posterior.probabilities().detach()
-    ends = chances.cumsum(-1)
+    probabilities = posterior.probabilities().detach()
+    ends = probabilities.cumsum(-1)
     mean, gradient = 0.0, torch.zeros_like(parameters)
     slots = [range(size) for _ in range(count) for size in counts]
     for draw in product(*slots):
         categories = torch.tensor(draw).view(count, len(counts), 1)
-        chance = chances.gather(2, categories)
+        chance = probabilities.gather(2, categories)
         uniform = (ends.gather(2, categories) - chance / 2).squeeze(2)
         weight = chance.prod().item()
         estimate = categorical_total_correlation(posterior, uniform)

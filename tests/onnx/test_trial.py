@@ -6,7 +6,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from dvae_core.errors import ModelError
-from dvae_core.onnx.trial import Asked, Report, try_model
+from dvae_core.onnx.trial import Report, TrialRequest, try_model
 from tests.onnx import graphs
 
 GAUSSIAN: dict[str, Any] = {
@@ -21,7 +21,7 @@ GAUSSIAN: dict[str, Any] = {
 
 def tried(encoder: onnx.ModelProto | None, decoder: onnx.ModelProto, **asked: Any) -> Report:
     content = encoder.SerializeToString() if encoder is not None else None
-    return try_model(content, decoder.SerializeToString(), Asked(**(GAUSSIAN | asked)))
+    return try_model(content, decoder.SerializeToString(), TrialRequest(**(GAUSSIAN | asked)))
 
 
 def test_a_pair_that_fits_is_described() -> None:

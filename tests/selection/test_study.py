@@ -148,11 +148,11 @@ def test_a_running_run_is_read_again_since_it_may_have_died(
     run.write_status(status)
     reader = StudyReader()
     assert reader.read([run], "paper").runs[0].state is State.RUNNING
-    stamp = run.path / "status.json"
-    times = stamp.stat()
+    modified_at = run.path / "status.json"
+    times = modified_at.stat()
     another = ProcessIdentity(pid=process.pid, birth="another boot")
     run.write_status(status.model_copy(update={"process": another}))
-    os.utime(stamp, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.utime(modified_at, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert reader.read([run], "paper").runs[0].state is State.LOST
 
 

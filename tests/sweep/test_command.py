@@ -133,7 +133,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_bits(
             assert torch.equal(tensor, expected[key]), key
 
 
-def complaint_of(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+def refusal(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
     """The one line that a refused sweep says, having written nothing."""
     assert sweep(file, output, *flags) == 2
     said = capsys.readouterr().err
@@ -164,7 +164,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     message: str,
 ) -> None:
     monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
-    assert message in complaint_of(sweep_file, tmp_path / "study", capsys, *flags)
+    assert message in refusal(sweep_file, tmp_path / "study", capsys, *flags)
 
 
 def test_a_second_sweep_in_the_folder_is_refused(

@@ -5,7 +5,7 @@ import pytest
 
 from dvae_core.errors import RunError
 from dvae_core.sweep import engine
-from dvae_core.sweep.engine import Outcome, Progress, work_off
+from dvae_core.sweep.engine import Outcome, Progress, run_tasks
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import Task, survey
 
@@ -64,7 +64,7 @@ def test_all_tasks_are_done_once_within_the_room_that_there_is(
 ) -> None:
     machine = FakeEngine({})
     tasks = survey(tiny_sweep(seeds=3), tmp_path).tasks
-    outcomes = work_off(tasks, machine)
+    outcomes = run_tasks(tasks, machine)
     assert machine.started == [task.run.id for task in tasks]
     assert sorted(machine.started) == sorted(outcome.run_id for outcome in outcomes)
     assert machine.most == 2
@@ -76,7 +76,7 @@ def test_what_fails_is_noted_and_the_rest_goes_on(tiny_sweep: MakeSweep, tmp_pat
         "categorical_seed-0": "broke",
         "gaussian_seed-1": "deleted",
     }
-    outcomes = work_off(survey(tiny_sweep(), tmp_path).tasks, FakeEngine(reasons))
+    outcomes = run_tasks(survey(tiny_sweep(), tmp_path).tasks, FakeEngine(reasons))
     found = {outcome.run_id: outcome.reason for outcome in outcomes}
     assert found == {**reasons, "categorical_seed-1": ""}
 
@@ -86,7 +86,7 @@ def test_when_asked_to_stop_all_work_is_stopped_and_no_more_begun(
 ) -> None:
     machine = FakeEngine({})
     looks = iter([False, True])
-    work_off(survey(tiny_sweep(), tmp_path).tasks, machine, should_stop=lambda: next(looks))
+    run_tasks(survey(tiny_sweep(), tmp_path).tasks, machine, should_stop=lambda: next(looks))
     assert sorted(machine.stopped) == sorted(machine.started)
     assert len(machine.started) == 2
 
@@ -95,7 +95,7 @@ def test_progress_counts_the_steps_of_runs_that_ended(
     tiny_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     seen: list[Progress] = []
-    work_off(survey(tiny_sweep(), tmp_path).tasks, FakeEngine({}), seen.append)
+    run_tasks(survey(tiny_sweep(), tmp_path).tasks, FakeEngine({}), seen.append)
     assert (seen[0].steps, seen[0].total_steps) == (0, 48)
     assert seen[-1].steps == 48
     assert [progress.steps for progress in seen] == sorted(progress.steps for progress in seen)

@@ -23,7 +23,7 @@ from dvae_core.runs.run import Run, State
 from dvae_core.sweep import ray as ray_engine
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.ray import connected
-from dvae_core.sweep.ray_worker import packed
+from dvae_core.sweep.ray_worker import pack_files
 from dvae_core.sweep.survey import survey
 from dvae_core.training.trainer import train
 
@@ -79,7 +79,7 @@ def test_the_runs_of_a_node_that_is_killed_are_done_by_another_from_their_last_s
 
     def noted(run: Run) -> dict[str, bytes]:
         begun.append((run.id, run.has_trainer_state))
-        return packed(run)
+        return pack_files(run)
 
     monkeypatch.setattr("dvae_core.sweep.ray.PIECE_SECONDS", 0.2)
     monkeypatch.setattr("dvae_core.sweep.ray.packed", noted)

@@ -13,9 +13,9 @@ from dvae_core.sweep.ray_worker import (
     Piece,
     RunWorker,
     code_hash,
-    packed,
+    files_to_send,
+    pack_files,
     receive,
-    travelling_files,
 )
 from dvae_core.sweep.survey import Task, survey
 from dvae_core.training.trainer import train
@@ -25,7 +25,7 @@ MakeSweep = Callable[..., Sweep]
 
 def worker_for(task: Task, piece_seconds: float = 0.05) -> RunWorker:
     run = task.open()
-    files = packed(run)
+    files = pack_files(run)
     return RunWorker(run.id, files, task.trains, task.evaluations, piece_seconds, code_hash())
 
 
@@ -91,14 +91,14 @@ def test_a_divergence_is_told(tiny_sweep: MakeSweep, tmp_path: Path) -> None:
 def test_other_code_is_refused(tiny_sweep: MakeSweep, tmp_path: Path) -> None:
     task = survey(tiny_sweep(), tmp_path).tasks[0]
     with pytest.raises(RunError, match="another version of dvae_core"):
-        RunWorker("run", packed(task.open()), True, (), 0.0, "another")
+        RunWorker("run", pack_files(task.open()), True, (), 0.0, "another")
 
 
 def test_what_belongs_to_a_machine_does_not_travel(tiny_run: Run) -> None:
     (tiny_run.path / "jobs").mkdir(exist_ok=True)
     for name in ("stop", "jobs/resume.json", ".training.lock"):
         (tiny_run.path / name).write_text("{}")
-    paths = travelling_files(tiny_run)
+    paths = files_to_send(tiny_run)
     assert paths[0] == "trainer.safetensors"
     assert {"config.json", "model.safetensors", "metrics.jsonl"} <= set(paths)
     assert not {"stop", "jobs/resume.json", ".training.lock", "status.json"} & set(paths)
@@ -111,7 +111,7 @@ def test_what_belongs_to_a_machine_does_not_travel(tiny_run: Run) -> None:
 def test_a_path_that_no_run_has_is_refused_and_nothing_written(
     tiny_run: Run, tmp_path: Path, path: str
 ) -> None:
-    before = {name: (tiny_run.path / name).read_bytes() for name in travelling_files(tiny_run)}
+    before = {name: (tiny_run.path / name).read_bytes() for name in files_to_send(tiny_run)}
     paths = frozenset(before)
     piece = Piece({"metrics.jsonl": b"", path: b""}, paths, tiny_run.status(), True, "")
     with pytest.raises(RunError, match="as no run has"):
@@ -120,7 +120,7 @@ def test_a_path_that_no_run_has_is_refused_and_nothing_written(
 
 
 def test_files_that_went_away_go_here_too(tiny_run: Run) -> None:
-    paths = frozenset(travelling_files(tiny_run))
+    paths = frozenset(files_to_send(tiny_run))
     status = tiny_run.status()
     receive(
         tiny_run,
@@ -135,7 +135,7 @@ def test_files_that_went_away_go_here_too(tiny_run: Run) -> None:
 
 def test_a_run_under_way_elsewhere_is_shown_as_this_process_s(tiny_run: Run) -> None:
     status = tiny_run.status().model_copy(update={"state": State.RUNNING})
-    paths = frozenset(travelling_files(tiny_run))
+    paths = frozenset(files_to_send(tiny_run))
     receive(tiny_run, Piece({}, paths, status, False, ""))
     assert tiny_run.state() is State.RUNNING
     receive(tiny_run, replace(Piece({}, paths, status, False, ""), status=tiny_run.status()))

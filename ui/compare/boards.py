@@ -17,7 +17,7 @@ from dvae_core.figures.information import information_heatmap
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset
 from ui.charts import NO_TOOLBAR
-from ui.compare.comparison import SIDES, Comparison, Side, hand_code
+from ui.compare.comparison import SIDES, Comparison, Side, current_code
 from ui.errors import errors_shown, plain
 from ui.images import show_image
 from ui.run_picker import show_summary
@@ -42,51 +42,51 @@ def aligned_order(comparison: Comparison, index: int, profile: LatentProfile) ->
 def show_boards(comparison: Comparison, match: str | None) -> None:
     """Both boards, and what comes back from both codes in hand."""
     both = comparison.begin()
-    for index, (column, side, begun) in enumerate(
+    for index, (column, side, resolved) in enumerate(
         zip(st.columns(2, gap="medium"), comparison.sides, both, strict=True)
     ):
         with column:
             st.markdown(f"#### {plain(side.name)}")
             profile = profile_of(side)
-            code = hand_code(side, begun)
+            code = current_code(side, resolved)
             show_board(
                 BoardView(
                     model=side.model,
                     profile=profile,
                     order=aligned_order(comparison, index, profile),
-                    start_code=begun.code,
+                    start_code=resolved.code,
                     code=code,
-                    posterior=begun.posterior,
+                    posterior=resolved.posterior,
                 ),
                 key=f"compare-{SIDES[index]}-{side.address}",
                 on_release=partial(comparison.move, index, match),
                 label=f"latents of {side.name}",
                 test_id=f"board-{SIDES[index]}",
             )
-            if begun.image is not None:
-                back = reconstruct(side.model, begun.image, code)
+            if resolved.image is not None:
+                back = reconstruct(side.model, resolved.image, code)
                 with st.container(horizontal=True, gap="medium"):
-                    show_image(to_pixels(begun.image), "original", 96)
+                    show_image(to_pixels(resolved.image), "original", 96)
                     show_image(to_pixels(back.image), "decoded", 96)
                     show_image(to_pixels((1 + back.difference) / 2), "difference", 96)
                 with st.container(horizontal=True):
                     st.metric("Reconstruction", f"{back.loss:.1f} nats")
-                    if begun.posterior is not None:
-                        st.metric("KL of the image", f"{begun.posterior.kl().sum():.2f} nats")
+                    if resolved.posterior is not None:
+                        st.metric("KL of the image", f"{resolved.posterior.kl().sum():.2f} nats")
             show_summary(side.run)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Undo",
             icon=":material/undo:",
             shortcut="mod+z",
-            disabled=not all(side.there.history for side in comparison.sides),
+            disabled=not all(side.exploration.history for side in comparison.sides),
             on_click=comparison.undo,
             key="undo",
         )
         st.button(
             "Back to the start",
             icon=":material/restart_alt:",
-            disabled=all(side.there.code is None for side in comparison.sides),
+            disabled=all(side.exploration.code is None for side in comparison.sides),
             on_click=comparison.restart,
         )
         st.caption(describe_pairs(comparison))

@@ -25,7 +25,7 @@ from ui.cached import st_encode_points, st_load_model
 from ui.errors import plain
 from ui.latent_board import BoardEvent
 from ui.run_picker import describe
-from ui.start_picker import Begun, begin
+from ui.start_picker import ResolvedStart, resolve_start
 from ui.state import Code, Exploration, Start
 
 SIDES = ("left", "right")
@@ -48,7 +48,7 @@ class Side:
     run: Run
     model: VAE
     points: Representation
-    there: Exploration
+    exploration: Exploration
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class Comparison:
             match: one of `MATCHES`; None where the boards are not linked.
             event: what the board said.
         """
-        moved, other = self.sides[side].there, self.sides[1 - side].there
+        moved, other = self.sides[side].exploration, self.sides[1 - side].exploration
         code = other.code
         partner = self.partner(side, event.latent)
         if match is not None and partner is not None:
@@ -105,25 +105,29 @@ class Comparison:
     def undo(self) -> None:
         """Both go back one step."""
         for side in self.sides:
-            side.there.undo()
+            side.exploration.undo()
 
     def restart(self) -> None:
         """Both go to their code of the start."""
         for side in self.sides:
-            side.there.move(None)
+            side.exploration.move(None)
 
-    def begin(self) -> tuple[Begun, Begun]:
+    def begin(self) -> tuple[ResolvedStart, ResolvedStart]:
         """The start, looked up for both. A sample of the left prior is decoded, and the right
         model encodes that image."""
         left, right = self.sides
-        begun = begin(left.there, left.model, self.dataset)
-        if right.there.start is not left.there.start:
-            right.there.start, right.there.code, right.there.history = left.there.start, None, []
-        if begun.image is None:
-            image = decode_codes(left.model, begun.code)
+        resolved = resolve_start(left.exploration, left.model, self.dataset)
+        if right.exploration.start is not left.exploration.start:
+            right.exploration.start, right.exploration.code, right.exploration.history = (
+                left.exploration.start,
+                None,
+                [],
+            )
+        if resolved.image is None:
+            image = decode_codes(left.model, resolved.code)
             posterior = encode_image(right.model, image)
-            return begun, Begun(posterior.mean_code()[0], image, posterior)
-        return begun, begin(right.there, right.model, self.dataset)
+            return resolved, ResolvedStart(posterior.mean_code()[0], image, posterior)
+        return resolved, resolve_start(right.exploration, right.model, self.dataset)
 
     def _start_code(self, side: int) -> Code:
         return tuple(self.begin()[side].code.tolist())
@@ -178,28 +182,32 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
         )
         for side, (address, run) in zip(SIDES, (left, right), strict=True)
     )
-    there = sides[0].there
-    if there.start is None and dataset.factor_sizes and len(dataset) == prod(dataset.factor_sizes):
+    exploration = sides[0].exploration
+    if (
+        exploration.start is None
+        and dataset.factor_sizes
+        and len(dataset) == prod(dataset.factor_sizes)
+    ):
         # Off the middle, where a code stays in its place when the plane is turned.
-        there.start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
+        exploration.start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
     points = [side.points for side in sides]
     pairs = pair_latents(points[0].codes, points[1].codes, points[0].factors)
     return Comparison((sides[0], sides[1]), dataset, pairs)
 
 
-def hand_code(side: Side, begun: Begun) -> torch.Tensor:
+def current_code(side: Side, resolved: ResolvedStart) -> torch.Tensor:
     """Where the handles of a side stand, (N,)."""
-    code = side.there.code
-    return begun.code if code is None else torch.tensor(code)
+    code = side.exploration.code
+    return resolved.code if code is None else torch.tensor(code)
 
 
 def _there(side: str, address: str) -> Exploration:
     key = f"compare-{side}-there"
-    there = st.session_state.get(key)
-    if there is None or there.address != address:
-        start = there.start if there is not None else None
-        there = st.session_state[key] = Exploration(address, start)
-    return there
+    exploration = st.session_state.get(key)
+    if exploration is None or exploration.address != address:
+        start = exploration.start if exploration is not None else None
+        exploration = st.session_state[key] = Exploration(address, start)
+    return exploration
 
 
 def _default(runs: Mapping[str, Run]) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Comparison, Side
 from ui.errors import errors_shown, plain
 from ui.images import show_image
-from ui.start_picker import Begun
+from ui.start_picker import ResolvedStart
 
 DEGREES = np.linspace(0.0, 90.0, 46)
 Planes = tuple[tuple[int, int], tuple[int, int]]
@@ -74,13 +74,13 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
             help="Made: a uniform mass on the grid, and a normal off the centre whose two "
             "variances are equal.",
         )
-    begun = comparison.begin()
+    resolved = comparison.begin()
     masses = [
         _mass(kind, side, comparison.dataset.name, plane, its)
-        for side, plane, its in zip(comparison.sides, planes, begun, strict=True)
+        for side, plane, its in zip(comparison.sides, planes, resolved, strict=True)
     ]
     for column, side, plane, mass, its, test_id in zip(
-        st.columns(2), comparison.sides, planes, masses, begun, ("left", "right"), strict=True
+        st.columns(2), comparison.sides, planes, masses, resolved, ("left", "right"), strict=True
     ):
         with column, st.container(key=f"turned-{test_id}"):
             st.markdown(f"**{plain(side.name)}**, latents {plane[0]} and {plane[1]}")
@@ -92,19 +92,19 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
                 key=f"mass-{test_id}",
                 config=NO_TOOLBAR,
             )
-    _show_curves(comparison, planes, masses, begun, degrees)
+    _show_curves(comparison, planes, masses, resolved, degrees)
     with st.expander("What exactly is computed", icon=":material/functions:"):
         st.markdown(EXPLANATION)
 
 
 def _mass(
-    kind: str, side: Side, dataset_name: str, plane: tuple[int, int], begun: Begun
+    kind: str, side: Side, dataset_name: str, plane: tuple[int, int], resolved: ResolvedStart
 ) -> JointMass:
     if kind == "made":
         counts = side.model.latents.category_counts
         return uniform_grid(counts[plane[0]], counts[plane[1]]) if counts else round_normal()
-    if kind == "image" and begun.posterior is not None:
-        return joint_mass(begun.posterior, plane)
+    if kind == "image" and resolved.posterior is not None:
+        return joint_mass(resolved.posterior, plane)
     return joint_mass(st_encode_images(side.run, dataset_name), plane)
 
 
@@ -127,13 +127,13 @@ def _show_terms(mass: JointMass, degrees: int) -> None:
         st.metric("Mass clipped", f"{turned.clipped:.1%}")
 
 
-def _show_images(model: VAE, begun: Begun, plane: tuple[int, int], degrees: int) -> None:
-    if begun.image is None or begun.posterior is None:
+def _show_images(model: VAE, resolved: ResolvedStart, plane: tuple[int, int], degrees: int) -> None:
+    if resolved.image is None or resolved.posterior is None:
         return
     codes = turned_codes(
-        begun.posterior.mean_code()[0],
+        resolved.posterior.mean_code()[0],
         plane,
-        joint_mass(begun.posterior, plane),
+        joint_mass(resolved.posterior, plane),
         np.radians([degrees]),
     )
     with COMPUTING:
@@ -142,7 +142,7 @@ def _show_images(model: VAE, begun: Begun, plane: tuple[int, int], degrees: int)
             for chosen in (codes.turned_back, codes.as_it_is)
         )
     with st.container(horizontal=True, gap="medium"):
-        show_image(to_pixels(begun.image), "original", 96)
+        show_image(to_pixels(resolved.image), "original", 96)
         show_image(back, "decoder turns back", 96)
         show_image(as_it_is, "decoder as it is", 96)
 
@@ -151,14 +151,14 @@ def _show_curves(
     comparison: Comparison,
     planes: Planes,
     masses: list[JointMass],
-    begun: tuple[Begun, Begun],
+    resolved: tuple[ResolvedStart, ResolvedStart],
     degrees: int,
 ) -> None:
     angles = np.radians(DEGREES)
     kl, reconstruction = [], []
     families = [side.run.record.latents for side in comparison.sides]
     for index, (side, plane, mass, its) in enumerate(
-        zip(comparison.sides, planes, masses, begun, strict=True)
+        zip(comparison.sides, planes, masses, resolved, strict=True)
     ):
         color = FAMILY_COLORS[families[index]]
         if index and families[0] == families[1]:

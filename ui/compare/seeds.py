@@ -19,7 +19,7 @@ from ui.errors import plain
 MIN_SEEDS = 3
 
 
-def folders_of_seeds(dataset: Dataset) -> dict[str, list[Run]]:
+def seed_folders(dataset: Dataset) -> dict[str, list[Run]]:
     """Folders that hold several runs of both families on a data set, by their name."""
     found = {}
     for name, root in run_roots().items():

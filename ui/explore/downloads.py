@@ -14,7 +14,7 @@ from dvae_core.analysis.traversal import film_strip, to_pixels, traverse_all, tr
 from dvae_core.figures.traversal_sheet import traversal_sheet
 from ui.boards import BoardView, spaced
 from ui.images import to_gif, to_png
-from ui.start_picker import Begun
+from ui.start_picker import ResolvedStart
 
 SHEET_IMAGES = 11
 STRIP_IMAGES = 16
@@ -22,12 +22,12 @@ GIF_FRAMES = 24
 SCALE = 2
 
 
-def show_takeaways(view: BoardView, begun: Begun, run_id: str) -> None:
+def show_downloads(view: BoardView, resolved: ResolvedStart, run_id: str) -> None:
     """Download buttons for the board as it stands. The address bar holds the link."""
     latent = st.selectbox(
         "Latent", list(view.order), format_func=lambda latent: f"latent {latent}", width=160
     )
-    sheet = _sheet(view, begun)
+    sheet = _sheet(view, resolved)
 
     def row(count: int) -> Tensor:
         return traverse_latent(view.model, view.code, latent, spaced(view.values[latent], count))
@@ -59,14 +59,14 @@ def _download(label: str, kind: str, name: str, content: Callable[[], bytes]) ->
     )
 
 
-def _sheet(view: BoardView, begun: Begun) -> NDArray[np.uint8]:
+def _sheet(view: BoardView, resolved: ResolvedStart) -> NDArray[np.uint8]:
     values = [spaced(row, SHEET_IMAGES) for row in view.values]
     frames = [to_pixels(row) for row in traverse_all(view.model, view.code, values)]
     heads = []
-    if begun.image is not None:
-        back = reconstruct(view.model, begun.image, view.code)
+    if resolved.image is not None:
+        back = reconstruct(view.model, resolved.image, view.code)
         heads = [
-            ("original", to_pixels(begun.image)),
+            ("original", to_pixels(resolved.image)),
             ("decoded", to_pixels(back.image)),
         ]
     labels = [f"latent {latent}   {view.kl_of(latent):.2f} nats" for latent in view.order]

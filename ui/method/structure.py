@@ -144,7 +144,7 @@ def show_factor() -> None:
             "How much one latent follows the other", 0.0, 1.0, 0.6, 0.05, key="follows"
         )
         gamma = st.slider("γ", 0, 100, 30, 10, key="gamma")
-    joint = followed(follows)
+    joint = grid_mass_following(follows)
     masses = {"joint, q(z)": joint, "shuffled, product of the marginals": joint.apart()}
     for index, (column, (name, mass)) in enumerate(zip(st.columns(2), masses.items(), strict=True)):
         with column:
@@ -160,7 +160,7 @@ def show_factor() -> None:
     st.caption("Exact here, by summing over the grid; of ten latents only an estimate is in reach.")
 
 
-def followed(share: float) -> GridMass:
+def grid_mass_following(share: float) -> GridMass:
     """A made aggregate: this share of its mass lies along the diagonal, the rest is uniform."""
     grid = uniform_grid(NUM_CATEGORIES)
     down, across = grid.values[0][:, None], grid.values[1][None, :]

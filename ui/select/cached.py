@@ -10,7 +10,7 @@ from dvae_core.runs.run import Run
 from dvae_core.selection.report import correlations_sheet
 from dvae_core.selection.study import Study, StudyReader
 from dvae_core.selection.tables import Sheet
-from dvae_core.selection.training_curves import Course, read_courses
+from dvae_core.selection.training_curves import TrainingCurve, read_training_curves
 
 
 def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:
@@ -37,7 +37,7 @@ def st_correlations(study: Study, by: tuple[str, ...], gap: str) -> Sheet:
     return correlations_sheet(study, by, gap)
 
 
-def st_courses(run: Run) -> dict[str, Course]:
+def st_training_curves(run: Run) -> dict[str, TrainingCurve]:
     stamps = [
         log.path.stat().st_mtime_ns if log.path.is_file() else 0
         for log in (run.metrics, run.scores)
@@ -46,5 +46,5 @@ def st_courses(run: Run) -> dict[str, Course]:
 
 
 @st.cache_resource(max_entries=1024, show_spinner="Reading the courses …")
-def _courses(path: str, stamp: int) -> dict[str, Course]:
-    return read_courses(Run(path))
+def _courses(path: str, modified_at: int) -> dict[str, TrainingCurve]:
+    return read_training_curves(Run(path))

@@ -7,19 +7,19 @@ from dvae_core.errors import RunError
 from dvae_core.figures.selection import Line, band_lines
 from dvae_core.runs.run import Run
 from dvae_core.selection.study import StudyRun, group_runs
-from dvae_core.selection.training_curves import COURSES, Band, Course, band, reaches
+from dvae_core.selection.training_curves import COURSES, Band, TrainingCurve, band, reaches
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
-from ui.select.cached import st_courses
+from ui.select.cached import st_training_curves
 from ui.select.choice import StudyChoice
 
 AXES = {"steps": "training steps", "seconds": "seconds of training"}
 
 
-def show_courses(choice: StudyChoice) -> None:
+def show_training_curves(choice: StudyChoice) -> None:
     """Bands of the groups over steps or seconds; a word where no run wrote anything down."""
-    courses = _read(choice.study.finished)
-    found = [name for name in COURSES if any(name in of_run for of_run in courses.values())]
+    curves = _read(choice.study.finished)
+    found = [name for name in COURSES if any(name in of_run for of_run in curves.values())]
     if not found:
         st.info(
             "No finished run here wrote down how its training went. Runs that are trained on this "
@@ -41,7 +41,7 @@ def show_courses(choice: StudyChoice) -> None:
         )
     bands: dict[str, Band] = {}
     for group, runs in group_runs(choice.study.finished, choice.by).items():
-        of_group = [courses[run.id][name] for run in runs if name in courses[run.id]]
+        of_group = [curves[run.id][name] for run in runs if name in curves[run.id]]
         common = band(of_group, against)
         if common is not None:
             bands[group] = common
@@ -63,15 +63,15 @@ def show_courses(choice: StudyChoice) -> None:
     )
 
 
-def _read(runs: tuple[StudyRun, ...]) -> dict[str, dict[str, Course]]:
-    courses: dict[str, dict[str, Course]] = {}
+def _read(runs: tuple[StudyRun, ...]) -> dict[str, dict[str, TrainingCurve]]:
+    curves: dict[str, dict[str, TrainingCurve]] = {}
     for run in runs:
         try:
-            courses[run.id] = st_courses(Run(run.path))
+            curves[run.id] = st_training_curves(Run(run.path))
         except RunError as error:
-            courses[run.id] = {}
+            curves[run.id] = {}
             st.warning(plain(str(error)), icon=":material/warning:")
-    return courses
+    return curves
 
 
 def _table(bands: dict[str, Band], against: str) -> pd.DataFrame:

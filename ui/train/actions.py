@@ -13,7 +13,7 @@ from dvae_core.training.extension import extend_run
 from ui import state
 from ui.errors import errors_shown, plain
 from ui.routing import PAGES
-from ui.train.form import take_record
+from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
 from ui.train.view import forget_watched, is_shipped, plan_new, watch_run
 
@@ -165,7 +165,7 @@ def _extend(run: Run, more_steps: int) -> None:
 
 def _duplicate(run: Run) -> None:
     with errors_shown():
-        take_record(run.record)
+        apply_record(run.record)
         plan_new()
 
 

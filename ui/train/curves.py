@@ -41,7 +41,7 @@ QUANTITIES = {
 CATEGORICAL_ONLY = ("noise_scale",)
 
 
-class Tails(NamedTuple):
+class LogTails(NamedTuple):
     """What was read of the two logs of a run so far."""
 
     metrics: RowTail
@@ -52,15 +52,16 @@ class Tails(NamedTuple):
         return (self.scores if quantity.is_score else self.metrics).rows
 
 
-def read_on(runs: Sequence[Run]) -> list[Tails]:
+def read_on(runs: Sequence[Run]) -> list[LogTails]:
     """What the logs of some runs hold, of which only what is new is read; other runs are forgotten.
 
     Raises:
         RunError: a log is damaged.
     """
-    before: dict[str, Tails] = st.session_state.get(_TAILS, {})
+    before: dict[str, LogTails] = st.session_state.get(_TAILS, {})
     tails = {
-        str(run.path): before.get(str(run.path)) or Tails(RowTail(run.metrics), RowTail(run.scores))
+        str(run.path): before.get(str(run.path))
+        or LogTails(RowTail(run.metrics), RowTail(run.scores))
         for run in runs
     }
     for known in tails.values():
@@ -70,7 +71,7 @@ def read_on(runs: Sequence[Run]) -> list[Tails]:
     return list(tails.values())
 
 
-def show_curves(runs: Mapping[str, Run], tails: Sequence[Tails]) -> None:
+def show_curves(runs: Mapping[str, Run], tails: Sequence[LogTails]) -> None:
     """A chart for each quantity that the first of the runs has, the others laid over it.
 
     Args:

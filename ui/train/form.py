@@ -139,7 +139,7 @@ def _show_setting(name: str) -> None:
 
 def _begin_with_preset(name: str | None) -> None:
     if name is not None:
-        take_preset(name)
+        apply_preset(name)
 
 
 def _take_cardinalities() -> None:
@@ -188,17 +188,17 @@ FIRST_PRESET = "quick"
 def draft() -> dict[str, Any]:
     """Every setting of the next run by its name; those included that it will not heed."""
     if _KEY not in st.session_state:
-        take_preset(FIRST_PRESET)
+        apply_preset(FIRST_PRESET)
     settings: dict[str, Any] = st.session_state[_KEY]
     return settings
 
 
-def take_preset(name: str) -> None:
+def apply_preset(name: str) -> None:
     """Begin again with a preset."""
     st.session_state[_KEY] = settings_of_preset(name)
 
 
-def take_record(record: RunRecord) -> None:
+def apply_record(record: RunRecord) -> None:
     """Begin again with the settings of a run."""
     settings = record.model_dump(include=set(RunConfig.model_fields))
     # An extension of that run; the copy is planned for all its steps from the start.
@@ -213,7 +213,7 @@ def settings_of_preset(name: str) -> dict[str, Any]:
     ).model_dump()
 
 
-def config_of(settings: dict[str, Any]) -> RunConfig:
+def config_from(settings: dict[str, Any]) -> RunConfig:
     """The config of some settings.
 
     Raises:

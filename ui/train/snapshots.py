@@ -35,22 +35,22 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
         return
     step = _choose_step(address, steps)
     # The pictures of a step are the same whenever they are taken, unless this is another run.
-    stamp = run.record.created_at.isoformat()
+    modified_at = run.record.created_at.isoformat()
     mig = next((row["mig"] for row in scores if row["step"] == step and "mig" in row), None)
     left, right = st.columns(2)
     with left:
         st.image(
-            _reconstructions(str(run.path), step, stamp),
+            _reconstructions(str(run.path), step, modified_at),
             "Above images of the data set, below what the model makes of them.",
             width="stretch",
         )
         st.image(
-            _traversals(str(run.path), step, stamp),
+            _traversals(str(run.path), step, modified_at),
             "The busiest latents slide over their range, from the first image.",
             width="stretch",
         )
     with right:
-        figure = _heatmap(str(run.path), step, stamp)
+        figure = _heatmap(str(run.path), step, modified_at)
         if figure is None:
             st.caption("The data set has no factors, so there is nothing to set latents against.")
         else:
@@ -85,26 +85,26 @@ def _choose_step(address: str, steps: list[int]) -> int:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _read(path: str, step: int, stamp: str) -> Snapshot:
+def _read(path: str, step: int, modified_at: str) -> Snapshot:
     return Run(path).read_snapshot(step)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _reconstructions(path: str, step: int, stamp: str) -> bytes:
-    snapshot = _read(path, step, stamp)
+def _reconstructions(path: str, step: int, modified_at: str) -> bytes:
+    snapshot = _read(path, step, modified_at)
     return to_png(montage(np.stack([snapshot.images, snapshot.reconstructions])), 2)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _traversals(path: str, step: int, stamp: str) -> bytes:
-    snapshot = _read(path, step, stamp)
+def _traversals(path: str, step: int, modified_at: str) -> bytes:
+    snapshot = _read(path, step, modified_at)
     labels = [f"latent {latent}   {snapshot.kl[latent]:.2f} nats" for latent in snapshot.latents]
     return to_png(traversal_sheet(snapshot.traversals, labels))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _heatmap(path: str, step: int, stamp: str) -> go.Figure | None:
-    snapshot = _read(path, step, stamp)
+def _heatmap(path: str, step: int, modified_at: str) -> go.Figure | None:
+    snapshot = _read(path, step, modified_at)
     if not snapshot.factor_names:
         return None
     # A fixed order and a fixed range of colours, so that what changes is what was learnt.

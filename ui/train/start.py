@@ -15,7 +15,7 @@ from dvae_core.training.trainer import choose_device
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.state import set_widget, when_changed
-from ui.train.form import FIRST_PRESET, config_of, draft, settings_of_preset
+from ui.train.form import FIRST_PRESET, config_from, draft, settings_of_preset
 from ui.train.view import watch_run
 
 FAMILIES: tuple[str, ...] = get_args(ModelConfig.model_fields["latents"].annotation)
@@ -25,7 +25,7 @@ _NAME = "train-given-name"
 def show_start() -> None:
     """The name, the time it will take, and the buttons; or why these settings do not go."""
     try:
-        config = config_of(draft())
+        config = config_from(draft())
     except ConfigError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -61,7 +61,7 @@ def show_start() -> None:
 
 def show_first_start() -> None:
     """One button for somebody who has no run yet."""
-    config = config_of(settings_of_preset(FIRST_PRESET))
+    config = config_from(settings_of_preset(FIRST_PRESET))
     answer = await_estimate(config)
     time = ""
     if answer is not None and not isinstance(answer, str):
@@ -94,7 +94,7 @@ def _start_first(name: str, config: RunConfig) -> None:
 
 def _start_draft(name_key: str) -> None:
     with errors_shown():
-        _start({st.session_state[name_key]: config_of(draft())})
+        _start({st.session_state[name_key]: config_from(draft())})
 
 
 def _start_both(name_key: str) -> None:
@@ -104,7 +104,9 @@ def _start_both(name_key: str) -> None:
             name = f"{name}-{settings['latents']}"
         _start(
             {
-                name.replace(settings["latents"], family): config_of(settings | {"latents": family})
+                name.replace(settings["latents"], family): config_from(
+                    settings | {"latents": family}
+                )
                 for family in FAMILIES
             }
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dvae_core.data.untrusted.limits import MAX_WHOLE_BYTES
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.errors import DataError, printable
-from dvae_core.system.sandbox import complaint_of, limit_memory
+from dvae_core.system.sandbox import failure_message, limit_memory
 
 _ZIP_SIGNATURE = b"PK"
 _PATIENCE = 60
@@ -110,7 +110,7 @@ def main(memory: str) -> None:
         except DataError as error:
             answer = {"error": str(error)}
         except Exception as error:
-            answer = {"error": complaint_of(error, memory_bytes)}
+            answer = {"error": failure_message(error, memory_bytes)}
         _limit_time(0)
         output.write(json.dumps(answer).encode() + b"\n")
         if data is not None and data.nbytes:
