@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,16 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
+
+# Files whose tests share what takes seconds to make.
+SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run tests that share a server, a browser or a cluster on one worker."""
+    for item in items:
+        if item.path.parent.name == "browser" or item.path.name in SHARES_FIXTURES:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,27 +53,42 @@ def reference_folder() -> Path:
     return Path(folder)
 
 
+TINY = RunConfig(
+    dataset="circles",
+    image_size=32,
+    num_latents=2,
+    num_categories=5,
+    steps=12,
+    batch_size=8,
+    learning_rate=1e-3,
+    threads=1,
+    device="cpu",
+    log_every=4,
+    snapshot_every=0,
+)
+
+
 @pytest.fixture
 def tiny_config() -> RunConfig:
     """A config that trains in a second: every part is there, nothing is learnt."""
-    return RunConfig(
-        dataset="circles",
-        image_size=32,
-        num_latents=2,
-        num_categories=5,
-        steps=12,
-        batch_size=8,
-        learning_rate=1e-3,
-        threads=1,
-        device="cpu",
-        log_every=4,
-        snapshot_every=0,
-    )
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig], Path]:
+    """The folder of a run of a config on grey 32x32 images, trained once for all tests; copy it."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    @cache
+    def trained(config: RunConfig) -> Path:
+        run = Run.create(folder / f"run-{len(list(folder.iterdir()))}", config, (1, 32, 32))
+        train(run)
+        return run.path
+
+    return trained
 
 
 @pytest.fixture
-def tiny_run(tmp_path: Path, tiny_config: RunConfig) -> Run:
+def tiny_run(tmp_path: Path, trained_once: Callable[[RunConfig], Path]) -> Run:
     """A run of `tiny_config`, trained to its end."""
-    run = Run.create(tmp_path / "tiny", tiny_config, (1, 32, 32))
-    train(run)
-    return run
+    return Run(shutil.copytree(trained_once(TINY), tmp_path / "tiny"))

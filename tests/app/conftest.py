@@ -1,5 +1,6 @@
 """A page run without a browser, before a folder of small runs."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
-from dvae_core.training.trainer import train
 
 APP = Path(__file__).parents[2] / "ui" / "main.py"
 
@@ -27,18 +27,19 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def runs(own_folders: Path, tiny_config: RunConfig) -> dict[str, Run]:
+def runs(
+    own_folders: Path, tiny_config: RunConfig, trained_once: Callable[[RunConfig], Path]
+) -> dict[str, Run]:
     """A shipped run and one of the user's, of different families and sizes."""
     gaussian = tiny_config.model_copy(update={"latents": "gaussian", "num_latents": 3})
     made = {
         "checkpoints/discrete": (own_folders / "checkpoints" / "discrete", tiny_config),
         "runs/smooth": (own_folders / "runs" / "smooth", gaussian),
     }
-    runs = {}
-    for address, (folder, config) in made.items():
-        runs[address] = Run.create(folder, config, (1, 32, 32))
-        train(runs[address])
-    return runs
+    return {
+        address: Run(shutil.copytree(trained_once(config), folder))
+        for address, (folder, config) in made.items()
+    }
 
 
 @pytest.fixture
