@@ -2,6 +2,7 @@
 stands on."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,3 +75,14 @@ def test_the_core_loads_without_streamlit() -> None:
         "sys.exit('streamlit' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_the_drawing_of_the_layers_shows_every_part_above_what_it_imports() -> None:
+    drawing = (ROOT / "CONTRIBUTING.md").read_text().partition("## The layers")[2]
+    rows = re.findall(r"^    (\w+(?:  \w+)*)   ", drawing, re.MULTILINE)
+    row_of = {part: row for row, parts in enumerate(rows) for part in parts.split()}
+    folder = ROOT / "dvae_core"
+    parts = {path.stem for path in folder.iterdir() if not path.name.startswith(("_", "."))}
+    assert parts == set(row_of) - {"pages", "ui"}
+    for part, below in BELOW.items():
+        assert all(row_of[part] < row_of[other] for other in below), part

@@ -1,0 +1,43 @@
+"""Documents and docstrings name only files and modules that exist."""
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = "dvae_core|ui|pages|tests|benchmarks|docs|sweeps"
+PATH = re.compile(rf"\b(?:{FOLDERS})/[\w/.-]+\.(?:py|pyi|js|css|md|toml|png|gif|html)\b")
+MODULE = re.compile(r"\b(?:dvae_core|ui|benchmarks)(?:\.[a-z_0-9]+)+\b")
+
+
+def texts() -> list[Path]:
+    """Every text of the repository in which a name can go stale."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.py", "*.toml"]
+    try:
+        names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return sorted(ROOT.glob("*.md"))
+    return [path for name in names.stdout.split() if (path := ROOT / name).exists()]
+
+
+def module_exists(name: str) -> bool:
+    """Whether the name is a module, or an attribute right below one."""
+    for module in (name, name.rpartition(".")[0]):
+        try:
+            if find_spec(module) is not None:
+                return True
+        except ModuleNotFoundError:
+            continue
+    return False
+
+
+def test_every_file_and_module_that_a_text_names_is_there() -> None:
+    missing = {}
+    for path in texts():
+        text = path.read_text()
+        names = {name for name in PATH.findall(text) if not (ROOT / name).exists()}
+        names |= {name for name in MODULE.findall(text) if not module_exists(name)}
+        if names:
+            missing[str(path.relative_to(ROOT))] = names
+    assert not missing
