@@ -7,17 +7,14 @@ an unreadable file), 1 for a training that diverged, 130 for an interruption.
 import contextlib
 import io
 import sys
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from pathlib import Path
 
 import tyro
 
-from dvae_core.commands.data import DATA_COMMANDS
-from dvae_core.commands.evaluation import MEASURING_COMMANDS
-from dvae_core.commands.models import MODEL_COMMANDS
-from dvae_core.commands.runs import RUN_COMMANDS
-from dvae_core.commands.sweep import sweep
-from dvae_core.commands.training import training_commands
+from dvae_core.commands import COMMANDS
+from dvae_core.commands.command import Command
+from dvae_core.commands.training import Estimate, Train
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, CoreError, TrainingError
 from dvae_core.system.processes import INTERRUPTED
@@ -25,10 +22,8 @@ from dvae_core.system.processes import INTERRUPTED
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command = _parse(arguments)
-        return command()
+        return _parse(sys.argv[1:] if arguments is None else arguments).run()
     except TrainingError as error:
         return _complain(error, 1)
     except CoreError as error:
@@ -39,21 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain("interrupted", INTERRUPTED)
 
 
-def _parse(arguments: list[str]) -> Callable[[], int]:
-    commands: dict[str, Callable[..., Any]] = {
-        **training_commands(RunConfig.from_preset(_preset_of(arguments))),
-        "sweep": sweep,
-        **MEASURING_COMMANDS,
-        **RUN_COMMANDS,
-        **MODEL_COMMANDS,
-        **DATA_COMMANDS,
+def _parse(arguments: list[str]) -> Command:
+    preset = RunConfig.from_preset(_preset_of(arguments))
+    commands = {
+        name: partial(command, **({"config": preset} if command in (Train, Estimate) else {}))
+        for name, command in COMMANDS.items()
     }
     output, complaint = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(complaint):
             return tyro.extras.subcommand_cli_from_dict(
                 commands,
-                prog="python -m dvae_core",
+                prog="dvae" if Path(sys.argv[0]).stem == "dvae" else "python -m dvae_core",
                 description="Variational autoencoders with ordered categorical latents.",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes,),

@@ -1,1 +1,38 @@
-"""The commands of the command line, a file a subject. Each command returns what it will do."""
+"""The commands of the command line, a frozen dataclass each.
+
+The help needs all of these modules, and has to answer at once: what takes long to import (torch,
+and whatever imports it) is imported within `run`.
+"""
+
+from dvae_core.commands.command import Command
+from dvae_core.commands.data import Datasets, Download, Import, Sheet
+from dvae_core.commands.evaluation import Evaluate, Select, Traverse
+from dvae_core.commands.models import ExportModel, ImportModel
+from dvae_core.commands.runs import Delete, ExportRun, ImportRun, Queue, Restore, Runs, Stop
+from dvae_core.commands.sweep import Sweep
+from dvae_core.commands.training import Estimate, Resume, Tensorboard, Train
+
+# In the order of the help.
+COMMANDS: dict[str, type[Command]] = {
+    "train": Train,
+    "resume": Resume,
+    "estimate": Estimate,
+    "sweep": Sweep,
+    "evaluate": Evaluate,
+    "select": Select,
+    "traverse": Traverse,
+    "runs": Runs,
+    "queue": Queue,
+    "stop": Stop,
+    "delete": Delete,
+    "restore": Restore,
+    "export-run": ExportRun,
+    "import-run": ImportRun,
+    "export-model": ExportModel,
+    "import-model": ImportModel,
+    "tensorboard": Tensorboard,
+    "datasets": Datasets,
+    "sheet": Sheet,
+    "download": Download,
+    "import": Import,
+}

@@ -1,230 +1,185 @@
-"""Commands that look at a run: evaluate, traverse, select."""
+"""Commands that look at trained runs: evaluate, select, traverse."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import tyro
+from tqdm import tqdm
+from tyro.conf import Positional
 
-from dvae_core.commands.output import check_picture, print_json, write_picture
+from dvae_core.commands.command import Command, RunFolder
+from dvae_core.commands.output import check_picture, write_picture
+from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError
-from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName, metrics_named
+from dvae_core.evaluation.results import (
+    EvaluationSettings,
+    ProtocolName,
+    metrics_named,
+    read_evaluation,
+)
+from dvae_core.system.files import write_atomically
 from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
-    from dvae_core.data.dataset import Dataset
-    from dvae_core.evaluation.results import Evaluation
-    from dvae_core.runs.run import Run
-
-DEFAULT_EVALUATION = EvaluationSettings()
+    from dvae_core.evaluation.protocol import EvaluationProgress
 
 
-def evaluate(
-    run: tyro.conf.Positional[Path],
-    protocol: Literal["paper", "native"] = "paper",
-    metrics: str = "all",
-    settings: EvaluationSettings = DEFAULT_EVALUATION,
-    workers: int | None = None,
-    json: bool = False,
-) -> Callable[[], int]:
-    """Measure a run; what was measured before in the same way is not measured again.
+@dataclass(frozen=True)
+class Evaluate(Command):
+    """Evaluate a run; metrics that were measured before in the same way are not measured again.
 
-    Args:
-        run: the run's folder.
-        protocol: paper bins every code; native takes categories as they are.
-        metrics: names joined by commas, or one of the sets all, fast, paper.
-        workers: processes of the exact DCI, as many as there are cores by default.
-        json: print one JSON object as the last line.
+    Attributes:
+        evaluation: How much data is drawn, and with which random seed.
+        protocol: paper puts every code into bins; native takes categories as they are
+        metrics: names of metrics, separated by commas, or one of the sets all, fast and paper
+        workers: processes that compute exact DCI; by default one for each core
     """
-    return lambda: _evaluate_run(run, protocol, metrics, settings, workers, json)
+
+    run_dir: RunFolder
+    evaluation: EvaluationSettings
+    protocol: ProtocolName = "paper"
+    metrics: str = "all"
+    workers: int | None = None
+
+    def run(self) -> int:
+        from dvae_core.evaluation.protocol import evaluate
+        from dvae_core.jobs import job_progress
+        from dvae_core.runs.run import Run
+
+        run = Run(self.run_dir)
+        wanted = metrics_named(self.metrics)
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"--workers is {self.workers}, but at least 1 process has to work")
+        dataset = load_dataset(run.record.dataset, run.record.image_size)
+        with (
+            run.reserved_for("evaluation"),
+            interruptions() as interrupted,
+            job_progress(run, "evaluate", lambda: bool(interrupted)) as report,
+            tqdm(total=len(wanted), unit="metric", disable=None, desc=run.id) as bar,
+        ):
+
+            def show(progress: "EvaluationProgress") -> None:
+                done = progress.index + progress.fraction
+                report(progress.metric, done / progress.count)
+                bar.set_postfix_str(progress.metric, refresh=False)
+                bar.update(round(done, 2) - bar.n)
+
+            evaluation = evaluate(
+                run,
+                dataset,
+                self.protocol,
+                wanted,
+                self.evaluation,
+                existing=read_evaluation(run),
+                on_result=lambda result: run.write_evaluation(result.model_dump(mode="json")),
+                on_progress=show,
+                should_stop=lambda: bool(interrupted),
+                num_workers=self.workers,
+            )
+        scores = [
+            score
+            for score in evaluation.scores
+            if score.protocol == self.protocol and score.metric in wanted
+        ]
+        for score in scores:
+            value = score.reason if score.value is None else f"{score.value:.4f}"
+            print(f"{score.name:36} {value}   ({self.protocol}: {score.estimator})")
+        shown = {score.name: score.model_dump(mode="json") for score in scores}
+        self.print_json({"run": str(run.path), "protocol": self.protocol, "scores": shown})
+        return INTERRUPTED if interrupted else 0
 
 
-def traverse(
-    run: tyro.conf.Positional[Path],
-    latent: int,
-    output: Path,
-    count: int = 16,
-    seed: int = 0,
-    json: bool = False,
-) -> Callable[[], int]:
-    """Write the film strip of one latent as a PNG.
+@dataclass(frozen=True)
+class Select(Command):
+    """Report how well the straight-through gap predicts the scores of the runs in a folder.
 
-    Args:
-        run: the run's folder.
-        latent: which latent to slide, counted from 0.
-        output: the PNG to write.
-        count: images in the strip.
-        seed: chooses the image of the data set that the strip starts from.
-        json: print one JSON object as the last line.
+    Attributes:
+        folder: folder that holds the runs
+        protocol: protocol of the scores
+        gap: gap of the whole loss, or of the reconstruction alone
+        group_by: settings to group the runs by, separated by commas
+        output: folder for the tables as CSV and LaTeX
+        seed: random seed of the bootstrap
     """
-    return lambda: _write_strip(run, latent, output, count, seed, json)
 
+    folder: Positional[Path]
+    protocol: ProtocolName = "paper"
+    gap: Literal["whole", "reconstruction"] = "whole"
+    group_by: str = "dataset,latents,objective"
+    output: Path | None = None
+    seed: int = 0
 
-def select(
-    folder: tyro.conf.Positional[Path],
-    protocol: Literal["paper", "native"] = "paper",
-    gap: Literal["whole", "reconstruction"] = "whole",
-    group_by: str = "dataset,latents,objective",
-    output: Path | None = None,
-    seed: int = 0,
-    json: bool = False,
-) -> Callable[[], int]:
-    """Tell how well the straight-through gap selects among the runs of a folder.
+    def run(self) -> int:
+        from dvae_core.selection.report import settings_named, study_sheets
+        from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP, read_study
 
-    Args:
-        folder: that holds the runs.
-        protocol: whose scores are meant.
-        gap: of the whole loss, or of the reconstruction alone.
-        group_by: settings whose values are kept apart, joined by commas.
-        output: folder for the tables as CSV and LaTeX.
-        seed: of the bootstrap.
-        json: print one JSON object as the last line.
-    """
-    return lambda: _select_runs(folder, protocol, gap, group_by, output, seed, json)
-
-
-MEASURING_COMMANDS: dict[str, Callable[..., Callable[[], int]]] = {
-    "evaluate": evaluate,
-    "traverse": traverse,
-    "select": select,
-}
-
-
-def _evaluate_run(
-    run_dir: Path,
-    protocol: ProtocolName,
-    metrics: str,
-    settings: EvaluationSettings,
-    workers: int | None,
-    json: bool,
-) -> int:
-    """Measure a run metric by metric, keeping each in evaluation.json as soon as it is done."""
-    from dvae_core.data import load_dataset
-    from dvae_core.jobs import job_progress
-    from dvae_core.runs.run import Run
-
-    run = Run(run_dir)
-    wanted = metrics_named(metrics)
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers is {workers}, but at least 1 process has to work")
-    dataset = load_dataset(run.record.dataset, run.record.image_size)
-    with (
-        run.reserved_for("evaluation"),
-        interruptions() as interrupted,
-        job_progress(run, "evaluate", lambda: bool(interrupted)) as report,
-    ):
-        evaluation = _evaluate(
-            run, dataset, protocol, wanted, settings, workers, report, interrupted
+        if self.seed < 0:
+            raise ConfigError(f"--seed is {self.seed}, but seeds are 0 or more")
+        by = settings_named(self.group_by)
+        study = read_study(self.folder, self.protocol)
+        gap = GAP if self.gap == "whole" else RECONSTRUCTION_GAP
+        sheets = study_sheets(study, by, gap, seed=self.seed)
+        for run_id, reason in study.left_out.items():
+            print(f"not in the statistics: {run_id}: {reason}")
+        for sheet in sheets[1:]:  # the table of all runs is too wide for a terminal
+            print(f"\n{sheet.caption}\n{sheet.to_text()}")
+        if self.output is not None:
+            self.output.mkdir(parents=True, exist_ok=True)
+            for sheet in sheets:
+                write_atomically(self.output / f"{sheet.name}.csv", sheet.to_csv())
+                write_atomically(self.output / f"{sheet.name}.tex", sheet.to_latex())
+            print(f"\n{self.output}: {', '.join(sheet.name for sheet in sheets)} as .csv and .tex")
+        self.print_json(
+            {
+                "folder": str(self.folder),
+                "protocol": self.protocol,
+                "gap": self.gap,
+                "group_by": by,
+                "seed": self.seed,
+                **{sheet.name: sheet.to_records() for sheet in sheets},
+            }
         )
-    scores = [
-        score
-        for score in evaluation.scores
-        if score.protocol == protocol and score.metric in wanted
-    ]
-    for score in scores:
-        value = score.reason if score.value is None else f"{score.value:.4f}"
-        print(f"{score.name:36} {value}   ({protocol}: {score.estimator})")
-    shown = {score.name: score.model_dump(mode="json") for score in scores}
-    print_json({"run": str(run.path), "protocol": protocol, "scores": shown}, json)
-    return INTERRUPTED if interrupted else 0
+        return 0
 
 
-def _evaluate(
-    run: "Run",
-    dataset: "Dataset",
-    protocol: ProtocolName,
-    metrics: tuple[Metric, ...],
-    settings: EvaluationSettings,
-    workers: int | None,
-    report: Callable[[str, float], None],
-    interrupted: list[int],
-) -> "Evaluation":
-    from tqdm import tqdm
+@dataclass(frozen=True)
+class Traverse(Command):
+    """Draw the traversal of one latent as a PNG, a row of images.
 
-    from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
-    from dvae_core.evaluation.results import read_evaluation
+    Attributes:
+        latent: number of the latent to vary, counted from 0
+        output: PNG file to write
+        count: number of images
+        seed: random seed that chooses the image of the data set to start from
+    """
 
-    with tqdm(total=len(metrics), unit="metric", disable=None, desc=run.id) as bar:
+    run_dir: RunFolder
+    latent: int
+    output: Path
+    count: int = 16
+    seed: int = 0
 
-        def show(progress: EvaluationProgress) -> None:
-            done = progress.index + progress.fraction
-            report(progress.metric, done / progress.count)
-            bar.set_postfix_str(progress.metric, refresh=False)
-            bar.update(round(done, 2) - bar.n)
+    def run(self) -> int:
+        import torch
 
-        return evaluate(
-            run,
-            dataset,
-            protocol,
-            metrics,
-            settings,
-            existing=read_evaluation(run),
-            on_result=lambda result: run.write_evaluation(result.model_dump(mode="json")),
-            on_progress=show,
-            should_stop=lambda: bool(interrupted),
-            num_workers=workers,
+        from dvae_core.analysis.traversal import check_latent, film_strip, traverse_latent
+        from dvae_core.runs.run import Run
+
+        check_picture(self.output, self.count)
+        run = Run(self.run_dir)
+        model = run.load_model()
+        check_latent(model, self.latent)
+        dataset = load_dataset(run.record.dataset, run.record.image_size)
+        image = dataset.sample_images(1, torch.Generator().manual_seed(self.seed))
+        with torch.inference_mode():
+            code = model.encode(image).mean_code()[0]
+        values = model.latents.traversal_values(self.latent, self.count)
+        write_picture(self.output, film_strip(traverse_latent(model, code, self.latent, values)))
+        print(
+            f"{self.output}: latent {self.latent} at {len(values)} values "
+            f"from {values[0]:.2f} to {values[-1]:.2f}"
         )
-
-
-def _write_strip(
-    run_dir: Path, latent: int, output: Path, count: int, seed: int, json: bool
-) -> int:
-    """Write the traversal of one latent as a PNG."""
-    import torch
-
-    from dvae_core.analysis.traversal import check_latent, film_strip, traverse_latent
-    from dvae_core.data import load_dataset
-    from dvae_core.runs.run import Run
-
-    check_picture(output, count)
-    run = Run(run_dir)
-    model = run.load_model()
-    check_latent(model, latent)
-    dataset = load_dataset(run.record.dataset, run.record.image_size)
-    image = dataset.sample_images(1, torch.Generator().manual_seed(seed))
-    with torch.inference_mode():
-        code = model.encode(image).mean_code()[0]
-    values = model.latents.traversal_values(latent, count)
-    pixels = film_strip(traverse_latent(model, code, latent, values))
-    write_picture(output, pixels)
-    print(
-        f"{output}: latent {latent} at {len(values)} values "
-        f"from {values[0]:.2f} to {values[-1]:.2f}"
-    )
-    print_json({"output": str(output), "latent": latent, "values": values.tolist()}, json)
-    return 0
-
-
-def _select_runs(
-    folder: Path,
-    protocol: ProtocolName,
-    gap: Literal["whole", "reconstruction"],
-    group_by: str,
-    output: Path | None,
-    seed: int,
-    json: bool,
-) -> int:
-    """Print what the gap tells of the runs of a folder, and write the tables where asked."""
-    from dvae_core.selection.report import settings_named, study_sheets
-    from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP, read_study
-    from dvae_core.system.files import write_atomically
-
-    if seed < 0:
-        raise ConfigError(f"--seed is {seed}, but seeds are 0 or more")
-    by = settings_named(group_by)
-    study = read_study(folder, protocol)
-    sheets = study_sheets(study, by, GAP if gap == "whole" else RECONSTRUCTION_GAP, seed=seed)
-    for run_id, reason in study.left_out.items():
-        print(f"not in the statistics: {run_id}: {reason}")
-    for sheet in sheets[1:]:  # the table of all runs is too wide for a terminal
-        print(f"\n{sheet.caption}\n{sheet.to_text()}")
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        for sheet in sheets:
-            write_atomically(output / f"{sheet.name}.csv", sheet.to_csv())
-            write_atomically(output / f"{sheet.name}.tex", sheet.to_latex())
-        print(f"\n{output}: {', '.join(sheet.name for sheet in sheets)} as .csv and .tex")
-    found = {sheet.name: sheet.to_records() for sheet in sheets}
-    asked = {"folder": str(folder), "protocol": protocol, "gap": gap, "group_by": by, "seed": seed}
-    print_json({**asked, **found}, json)
-    return 0
+        self.print_json(
+            {"output": str(self.output), "latent": self.latent, "values": values.tolist()}
+        )
+        return 0

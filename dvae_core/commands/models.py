@@ -1,109 +1,83 @@
-"""Commands that carry models across: import-model, export-model."""
+"""Commands that carry models across: export-model, import-model."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import tyro
-
-from dvae_core.commands.output import print_json
-from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout
+from dvae_core.commands.command import Command, RunFolder
+from dvae_core.onnx.description import OnnxLayout
 
 
-def import_model(
-    name: str,
-    decoder: Path,
-    latents: Literal["categorical", "gaussian"],
-    dataset: str,
-    encoder: Path | None = None,
-    encoder_input: ImageRange = "image",
-    decoder_output: DecoderOutput = "image",
-    interleaved: bool = False,
-    num_categories: int | None = None,
-    category_values: Path | None = None,
-    json: bool = False,
-) -> Callable[[], int]:
-    """Make a run of a model that was trained elsewhere, from ONNX files (docs/models.md).
+@dataclass(frozen=True)
+class ExportModel(Command):
+    """Export the model of a run as ONNX files.
 
-    Args:
-        name: of the new run, among your own.
-        decoder: ONNX file, codes (batch, N) to images (batch, C, H, W).
-        latents: family of the latents.
-        dataset: what it was trained on.
-        encoder: ONNX file, images to means and log variances, or to logits of categories;
-            without it the model is slid from its prior only.
-        encoder_input: range of the images it takes: image is 0 to 1, signed -1 to 1.
-        decoder_output: what it gives: image is 0 to 1, signed -1 to 1 (tanh), or logits.
-        interleaved: its one output holds mean, log variance, mean, log variance, ….
-        num_categories: K, where the encoder does not say it.
-        category_values: JSON file with the scalar of each category, where it is not an even
-            grid from -1 to 1.
-        json: print one JSON object as the last line.
+    Attributes:
+        output: folder to create
     """
-    layout = OnnxLayout(
-        interleaved=interleaved, encoder_input=encoder_input, decoder_output=decoder_output
-    )
-    options = {
-        "latents": latents,
-        "dataset": dataset,
-        "layout": layout,
-        "num_categories": num_categories,
-    }
-    return lambda: _import_onnx(name, decoder, encoder, category_values, options, json)
+
+    run_dir: RunFolder
+    output: Path
+
+    def run(self) -> int:
+        from dvae_core.exchange.onnx_export import export_model
+        from dvae_core.runs.run import Run
+
+        folder = export_model(Run(self.run_dir), self.output)
+        files = sorted(path.name for path in folder.iterdir())
+        print(f"{folder}: {', '.join(files)}")
+        self.print_json({"output": str(folder), "files": files})
+        return 0
 
 
-def export_model(
-    run: tyro.conf.Positional[Path], output: Path, json: bool = False
-) -> Callable[[], int]:
-    """Write the model of a run as ONNX files, to serve elsewhere.
+@dataclass(frozen=True)
+class ImportModel(Command):
+    """Import a model that was trained elsewhere, as ONNX files, into a run (see docs/models.md).
 
-    Args:
-        run: the run's folder.
-        output: folder to make.
-        json: print one JSON object as the last line.
+    Attributes:
+        name: name for the new run, which is created among your own
+        decoder: ONNX file that maps codes (batch, N) to images (batch, C, H, W)
+        latents: family of the latents
+        dataset: data set that the model was trained on
+        layout: How the numbers of the ONNX files are read.
+        encoder: ONNX file that maps images to means and log variances, or to the logits of
+            categories; without it, only codes from the prior can be explored
+        num_categories: number of categories K, needed for a categorical decoder without encoder
+        category_values: JSON file with the value of each category, needed unless they form an even
+            grid from -1 to 1
     """
-    return lambda: _export_onnx(run, output, json)
 
+    name: str
+    decoder: Path
+    latents: Literal["categorical", "gaussian"]
+    dataset: str
+    layout: OnnxLayout
+    encoder: Path | None = None
+    num_categories: int | None = None
+    category_values: Path | None = None
 
-MODEL_COMMANDS: dict[str, Callable[..., Callable[[], int]]] = {
-    "import-model": import_model,
-    "export-model": export_model,
-}
+    def run(self) -> int:
+        from dvae_core.exchange.onnx_import import import_model, read_category_values
+        from dvae_core.runs.catalog import own_folder
 
-
-def _import_onnx(
-    name: str,
-    decoder: Path,
-    encoder: Path | None,
-    category_values: Path | None,
-    options: dict[str, Any],
-    json: bool,
-) -> int:
-    """Import a model under a name, and say what should be known of it."""
-    from dvae_core.exchange.onnx_import import import_model, read_category_values
-    from dvae_core.runs.catalog import own_folder
-
-    values = read_category_values(category_values) if category_values is not None else ()
-    imported = import_model(own_folder(name), decoder, encoder, category_values=values, **options)
-    record = imported.run.record
-    for note in imported.notes:
-        print(f"note: {note}")
-    shape = "x".join(map(str, record.image_shape))
-    print(
-        f"{imported.run.path}: {record.num_latents} {record.latents} latents, images of {shape}, "
-        f"{record.origin}"
-    )
-    print_json({"run": str(imported.run.path), "notes": imported.notes}, json)
-    return 0
-
-
-def _export_onnx(run_dir: Path, output: Path, json: bool) -> int:
-    """Write the model of a run as ONNX files."""
-    from dvae_core.exchange.onnx_export import export_model
-    from dvae_core.runs.run import Run
-
-    folder = export_model(Run(run_dir), output)
-    files = sorted(path.name for path in folder.iterdir())
-    print(f"{folder}: {', '.join(files)}")
-    print_json({"output": str(folder), "files": files}, json)
-    return 0
+        values = read_category_values(self.category_values) if self.category_values else ()
+        imported = import_model(
+            own_folder(self.name),
+            self.decoder,
+            self.encoder,
+            latents=self.latents,
+            dataset=self.dataset,
+            layout=self.layout,
+            num_categories=self.num_categories,
+            category_values=values,
+        )
+        run = imported.run
+        for note in imported.notes:
+            print(f"note: {note}")
+        shape = "x".join(map(str, run.record.image_shape))
+        print(
+            f"{run.path}: {run.record.num_latents} {run.record.latents} latents, "
+            f"images of {shape}, {run.record.origin}"
+        )
+        self.print_json({"run": str(run.path), "notes": imported.notes})
+        return 0

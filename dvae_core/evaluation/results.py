@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dvae_core.config import explain
 from dvae_core.errors import ConfigError, EvaluationError, RunError
-from dvae_core.runs.run import Run
+
+if TYPE_CHECKING:  # else the command line's help waits for torch
+    from dvae_core.runs.run import Run
 
 ProtocolName = Literal["paper", "native"]
 
@@ -152,7 +154,7 @@ class Evaluation(_Record):
         )
 
 
-def read_evaluation(run: Run) -> Evaluation:
+def read_evaluation(run: "Run") -> Evaluation:
     """evaluation.json of a run; empty where nothing was measured yet.
 
     Raises:

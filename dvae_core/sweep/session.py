@@ -5,31 +5,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError, RunError
 from dvae_core.sweep.engine import Engine, Outcome, Progress, run_tasks
 from dvae_core.sweep.local import LocalEngine
+from dvae_core.sweep.options import EngineOptions
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import Survey, Task
-
-
-class EngineOptions(BaseModel):
-    """Where the runs of a sweep are made, and how many at a time."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    engine: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
-    address: str = Field("auto", description="host:port of the Ray cluster; auto finds one here")
-    workers: int | None = Field(
-        None, ge=1, description="runs at a time; as many as there is room for by default"
-    )
-    gpus: int | None = Field(None, ge=0, description="GPUs of this machine to use; all by default")
-    runs_per_gpu: int = Field(1, ge=1, le=64, description="runs that share a GPU")
 
 
 @dataclass(frozen=True)
