@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "machine": [],
     "step": [],
     "codec": [],
+    "command_line": [],
     "app_start": [],
     "board_latency": ["--training"],
     "snapshots": [],

@@ -7,6 +7,7 @@ an unreadable file), 1 for a training that diverged, 130 for an interruption.
 import contextlib
 import io
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str]) -> Command:
     preset = RunConfig.from_preset(_preset_of(arguments))
-    commands = {
-        name: partial(command, **({"config": preset} if command in (Train, Estimate) else {}))
-        for name, command in COMMANDS.items()
+    commands: dict[str, Callable[..., Command]] = {
+        **COMMANDS,
+        "train": partial(Train, config=preset),
+        "estimate": partial(Estimate, config=preset),
     }
     output, complaint = io.StringIO(), io.StringIO()
     try:

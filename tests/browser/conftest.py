@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 START_SECONDS = 60
-expect.set_options(timeout=30_000)  # milliseconds; a first page load imports much
+expect.set_options(timeout=60_000)  # milliseconds; a first page load imports much
 
 Serve = Callable[[Path, Mapping[str, str]], str]
 
