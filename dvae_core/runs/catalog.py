@@ -66,6 +66,13 @@ def all_runs() -> Iterator[tuple[str, Run]]:
             yield f"{name}/{run.id}", run
 
 
+def usable_runs() -> Iterator[tuple[str, Run]]:
+    """The runs of `all_runs` that have a model and no damaged file."""
+    for address, run in all_runs():
+        if run.has_model and not run.problem():
+            yield address, run
+
+
 def load_run(place: Path | str) -> Run:
     """The run at an address `<root>/<id>`, such as `checkpoints/circles-categorical`, or in a
     folder; its files are checked, its weights are not loaded yet.

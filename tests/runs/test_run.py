@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, RunError
-from dvae_core.runs.catalog import all_runs, list_runs, load_run, run_roots
+from dvae_core.runs.catalog import all_runs, list_runs, load_run, run_roots, usable_runs
 from dvae_core.runs.run import Run, State, Status, check_run_id
 from dvae_core.system.processes import ProcessIdentity
 
@@ -261,6 +262,18 @@ def test_a_half_deleted_run_is_listed(tmp_path: Path, tiny_config: RunConfig) ->
     run = Run.create(tmp_path / "half", tiny_config, (1, 32, 32))
     (run.path / "config.json").unlink()
     assert [found.state() for found in list_runs(tmp_path)] == [State.DAMAGED]
+
+
+def test_runs_without_a_model_or_with_a_damaged_file_are_not_usable(
+    tiny_run: Run, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_run.path.parent
+    monkeypatch.setenv("DVAE_RUNS", str(folder))
+    Run.create(folder / "untrained", tiny_config, (1, 32, 32))
+    copytree(tiny_run.path, folder / "damaged")
+    (folder / "damaged" / "notes.json").write_text("[]")
+    own = {address: run.path for address, run in usable_runs() if address.startswith("runs/")}
+    assert own == {"runs/tiny": tiny_run.path}
 
 
 @pytest.mark.parametrize("address", ["runs/../x", "/etc", "runs/no", "", "checkpoints"])
