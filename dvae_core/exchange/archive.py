@@ -6,7 +6,6 @@ read. It grows in a draft folder, which gets its name when all of it passed.
 """
 
 import io
-import re
 import stat
 import struct
 import zipfile
@@ -19,8 +18,9 @@ from typing import BinaryIO
 from dvae_core.errors import CoreError, RunError
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import free_path
+from dvae_core.runs.files import TRAINER_STATE, Kind, find_file, travelling_files, travels
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
-from dvae_core.runs.storage import MAX_JSON_BYTES, check_tensors
+from dvae_core.runs.storage import check_tensors
 from dvae_core.system.files import new_folder
 
 MAX_BYTES = 2 * 2**30  # unpacked
@@ -29,24 +29,6 @@ _SMALL_BYTES = 2**20  # up to where a ratio says nothing
 _CHUNK_BYTES = 2**20
 _MAX_TEXT = 300
 _MAX_SNAPSHOTS = 100
-_TRAINER_STATE = "trainer.safetensors"
-
-# Files of a run that travel, and how large they may be. Jobs and locks belong to a machine.
-_FILES = {
-    "config.json": MAX_JSON_BYTES,
-    "status.json": MAX_JSON_BYTES,
-    "notes.json": MAX_JSON_BYTES,
-    "evaluation.json": MAX_JSON_BYTES,
-    "metrics.jsonl": 512 * 2**20,
-    "scores.jsonl": 128 * 2**20,
-    "model.safetensors": 2**30,
-    "discriminator.safetensors": 2**30,
-    _TRAINER_STATE: 2**30,
-    "encoder.onnx": 256 * 2**20,
-    "decoder.onnx": 256 * 2**20,
-}
-_SNAPSHOT = re.compile(r"snapshots/\d{8}\.safetensors")
-_SNAPSHOT_BYTES = 16 * 2**20
 
 
 def export_run(run: Run, resumable: bool = True) -> bytes:
@@ -61,19 +43,16 @@ def export_run(run: Run, resumable: bool = True) -> bytes:
     """
     if problem := run.problem():
         raise RunError(problem)
-    paths = [run.path / name for name in _FILES if resumable or name != _TRAINER_STATE]
-    paths += sorted((run.path / "snapshots").glob("*.safetensors"))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for path in paths:
-            name = path.relative_to(run.path).as_posix()
-            if path.is_file() and _size_limit(name):
-                member = zipfile.ZipInfo(f"{run.id}/{name}")
-                member.external_attr = (stat.S_IFREG | 0o644) << 16
-                # Weights do not get smaller.
-                is_text = path.suffix in (".json", ".jsonl")
-                member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
-                archive.writestr(member, path.read_bytes())
+        for name, file in travelling_files(run.path).items():
+            if file.kind is Kind.TRAINER and not resumable:
+                continue
+            member = zipfile.ZipInfo(f"{run.id}/{name}")
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            is_text = file.kind is Kind.RECORD  # weights and images hardly get smaller
+            member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+            archive.writestr(member, (run.path / name).read_bytes())
     return content.getvalue()
 
 
@@ -150,7 +129,7 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
     files = [member for member in archive.infolist() if not member.is_dir()]
     folders = {member.filename.partition("/")[0] for member in files}
     inner = ""
-    if len(folders) == 1 and not any(member.filename in _FILES for member in files):
+    if len(folders) == 1 and not any(travels(member.filename) for member in files):
         only = folders.pop()
         inner = "" if only.startswith(".") else only
     members: dict[str, zipfile.ZipInfo] = {}
@@ -162,7 +141,7 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
         members[name] = member
     if sum(member.file_size for member in files) > MAX_BYTES:
         raise RunError(f"the archive unpacks to more than {MAX_BYTES // 2**30} GB: it is no run's")
-    if sum(name not in _FILES for name in members) > _MAX_SNAPSHOTS:
+    if sum(name.startswith("snapshots/") for name in members) > _MAX_SNAPSHOTS:
         raise RunError(f"the archive holds more than {_MAX_SNAPSHOTS} snapshots: it is no run's")
     if "config.json" not in members:
         raise RunError("the archive holds no config.json: it is no run")
@@ -170,8 +149,8 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
-    limit = _size_limit(name)
-    if limit is None:
+    file = find_file(name)
+    if file is None or not travels(name):
         raise RunError(f"the archive holds {_shown(name)}, which is no file of a run")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
@@ -180,7 +159,7 @@ def _check_member(name: str, member: zipfile.ZipInfo) -> None:
         raise RunError(f"{_shown(name)} is encrypted: export the run without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise RunError(f"{_shown(name)} is packed in a way that is not read here: use deflate")
-    if member.file_size > limit:
+    if member.file_size > file.max_bytes:
         raise RunError(f"{_shown(name)} would take {member.file_size:,} bytes: it is no run's")
     ratio = member.file_size / max(member.compress_size, 1)
     if member.file_size > _SMALL_BYTES and ratio > MAX_RATIO:
@@ -224,7 +203,7 @@ def _check_run(run: Run) -> None:
             "model.safetensors": run.load_model,
             "decoder.onnx": run.load_model,
             "discriminator.safetensors": run.load_objective,
-            _TRAINER_STATE: lambda: check_tensors(run.path / _TRAINER_STATE),
+            TRAINER_STATE: lambda: check_tensors(run.path / TRAINER_STATE),
         }
         for name, read in readers.items():
             if (run.path / name).is_file():
@@ -232,10 +211,6 @@ def _check_run(run: Run) -> None:
     except CoreError as error:
         found = str(error).replace(f"{run.path}/", "").replace(str(run.path), "the run")
         raise RunError(f"the run in the archive is damaged: {found}") from None
-
-
-def _size_limit(name: str) -> int | None:
-    return _SNAPSHOT_BYTES if _SNAPSHOT.fullmatch(name) else _FILES.get(name)
 
 
 def _shown(name: str) -> str:

@@ -5,7 +5,6 @@ was deleted later. The newest 20 are kept: whoever deletes another one deletes t
 """
 
 import shutil
-from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
@@ -38,10 +37,8 @@ def delete_run(run: Run) -> Path:
     job = find_job(run, "evaluate")
     if job is not None and job.state == "running":
         raise RunError(f"{run.id} is being measured: stop that, then delete it")
-    with ExitStack() as stack:
-        stack.enter_context(_locked(path.parent))
-        for work in ("training", "evaluation"):  # against those who have just begun
-            stack.enter_context(run.reserved_for(work))
+    # Reserved, as a training or an evaluation may have just begun.
+    with _locked(path.parent), run.reserved_for("training", "evaluation"):
         kept = deleted_runs(path.parent)
         number = max((_number(other) for other in kept), default=0) + 1
         target = _trash(path.parent) / f"{path.name}-{number}"

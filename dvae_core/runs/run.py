@@ -1,30 +1,13 @@
 """The run folder: how a model was made, what it is, how its training went, how good it is.
 
-This is the one place that knows the files of a run:
-
-    config.json                RunRecord: the config, plus what is needed to rebuild the model
-    model.safetensors          weights, fixed category values included
-    encoder.onnx, decoder.onnx   instead of weights, for an imported model
-    discriminator.safetensors  of the factor objective (not in shipped runs)
-    trainer.safetensors        everything that resuming needs (not in shipped runs)
-    status.json                Status, replaced atomically
-    metrics.jsonl              one JSON object a line, in the course of training
-    scores.jsonl               the same, of scores measured in the course of training
-    snapshots/                 what the model made of a few images, bounded; see `Snapshot`
-    tensorboard/               event files made of the two logs, where they were asked for
-    evaluation.json            scores
-    notes.json                 Notes: a name for people, and what they wrote down
-    jobs/                      the latest background job of each command; see `dvae_core.jobs`
-    stop                       present when someone asked the training to stop
-
-Nothing is ever unpickled, and nothing of a folder is believed before it was checked.
+`dvae_core.runs.files` lists the files of a run; `Run` reads, checks and writes them.
 """
 
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -49,6 +32,7 @@ from dvae_core.errors import ConfigError, RunError
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
 from dvae_core.onnx.description import ImportedModel
+from dvae_core.runs.files import RUN_FILES, SNAPSHOTS, TRAINER_STATE
 from dvae_core.runs.row_log import RowLog
 from dvae_core.runs.snapshot import Snapshot, read_snapshot, write_snapshot
 from dvae_core.runs.storage import (
@@ -64,7 +48,6 @@ from dvae_core.system.files import new_folder, remove_leftovers, write_atomicall
 from dvae_core.system.processes import ProcessIdentity
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-SNAPSHOT_NAME = re.compile(r"(\d{8})\.safetensors")
 RESERVED_BYTES = 64 * 2**10
 
 
@@ -323,7 +306,7 @@ class Run:
     @property
     def has_trainer_state(self) -> bool:
         """Whether a training can be continued from a saved state."""
-        return (self.path / "trainer.safetensors").is_file()
+        return (self.path / TRAINER_STATE).is_file()
 
     def load_trainer_state(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of trainer.safetensors, with the keys, shapes and dtypes of `expected`.
@@ -331,11 +314,11 @@ class Run:
         Raises:
             RunError: the file is missing, truncated or foreign.
         """
-        return read_tensors(self.path / "trainer.safetensors", expected)
+        return read_tensors(self.path / TRAINER_STATE, expected)
 
     def save_trainer_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace trainer.safetensors."""
-        write_tensors(self.path / "trainer.safetensors", state)
+        write_tensors(self.path / TRAINER_STATE, state)
 
     @property
     def metrics(self) -> RowLog:
@@ -355,8 +338,7 @@ class Run:
 
     def snapshot_steps(self) -> list[int]:
         """Steps of the snapshots that there are, ascending."""
-        names = (path.name for path in (self.path / "snapshots").glob("*.safetensors"))
-        return sorted(int(match[1]) for match in map(SNAPSHOT_NAME.fullmatch, names) if match)
+        return sorted(int(path.stem) for path in self.path.glob(SNAPSHOTS))
 
     def read_snapshot(self, step: int) -> Snapshot:
         """The snapshot of a step, checked.
@@ -380,10 +362,11 @@ class Run:
             self._snapshot_path(step).unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
-        """Remove half of a file that a training has left which was killed while it saved."""
-        for name in ("*.safetensors", "*.jsonl", "config.json", "status.json"):
-            remove_leftovers(self.path / name)
-        remove_leftovers(self.path / "snapshots" / "*.safetensors")
+        """Remove the half-written files of a training that was killed. The caller holds
+        `reserved_for("training")`."""
+        for file in RUN_FILES:
+            if file.by_training:
+                remove_leftovers(self.path / file.pattern)
 
     @contextmanager
     def space_for_last_words(self) -> Iterator[None]:
@@ -407,23 +390,22 @@ class Run:
         write_atomically(self.path / "evaluation.json", json.dumps(evaluation, indent=1) + "\n")
 
     @contextmanager
-    def reserved_for(self, work: str) -> Iterator[None]:
-        """Hold the run for one kind of work, such as `training`, against other processes.
+    def reserved_for(self, *works: str) -> Iterator[None]:
+        """Hold the run for `training`, `evaluation` or both against other processes.
 
         Raises:
-            RunError: another process is at it.
+            RunError: another process holds it.
         """
-        lock = FileLock(self.path / f".{work}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{self.path} is held by another process for {work}: wait for it, or stop it"
-            ) from None
-        try:
+        with ExitStack() as locks:
+            for work in works:
+                try:
+                    locks.enter_context(FileLock(self.path / f".{work}.lock", timeout=0))
+                except Timeout:
+                    raise RunError(
+                        f"{self.path} is held by another process for {work}: wait for it, or "
+                        f"stop it"
+                    ) from None
             yield
-        finally:
-            lock.release()
 
     def read_notes(self) -> Notes:
         """notes.json; empty notes where there are none.

@@ -20,6 +20,7 @@ from dvae_core.evaluation.metrics.latent_statistics import categories_used
 from dvae_core.evaluation.results import MEANINGS, Evaluation, ProtocolName, Score, read_evaluation
 from dvae_core.models.vae import build_model
 from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.files import RUN_FILES, Kind
 from dvae_core.runs.run import Run, RunRecord, State, Status
 
 Setting = str | int | float | bool | None
@@ -42,6 +43,8 @@ SETTINGS = tuple(
 
 OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
 """Settings of the objectives, which are part of the loss."""
+
+_RECORD_FILES = tuple(file.pattern for file in RUN_FILES if file.kind is Kind.RECORD)
 
 COSTS: dict[str, tuple[str, Callable[["StudyRun"], float | None]]] = {
     "categories_used": ("Categories used by a latent, mean", lambda run: run.categories_used),
@@ -333,11 +336,10 @@ def _with_scores(row: StudyRun, evaluation: Evaluation, status: Status) -> Study
 
 
 def _stamp(run: Run) -> tuple[int, ...]:
-    """Changes whenever a file does that a row is made of; that of the folder itself, whenever one
-    comes or goes."""
-    names = ("", "config.json", "status.json", "evaluation.json")
+    """Times of change of the files that a row is made from, and of the folder, which changes
+    whenever a file comes or goes."""
     stamps = []
-    for name in names:
+    for name in ("", *_RECORD_FILES):
         try:
             stamps.append((run.path / name).stat().st_mtime_ns)
         except OSError:

@@ -90,8 +90,7 @@ class RemoteWork:
         self._placed: Any  # is there when the actor has a node
         self._next_piece: Any
         with contextlib.ExitStack() as held:
-            for work in ("training", "evaluation"):
-                held.enter_context(self._run.reserved_for(work))
+            held.enter_context(self._run.reserved_for("training", "evaluation"))
             self._begin()
             self._held = held.pop_all()
 

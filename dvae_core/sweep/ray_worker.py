@@ -4,7 +4,6 @@ Between the machines travel the files of a run, as bytes. Nothing here knows wha
 """
 
 import hashlib
-import re
 import shutil
 import tempfile
 import threading
@@ -17,6 +16,7 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import read_evaluation
+from dvae_core.runs.files import TRAINER_STATE, travelling_files, travels
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.sweep.survey import EvaluationRequest
 from dvae_core.system.files import write_atomically
@@ -24,11 +24,8 @@ from dvae_core.system.memory import keep_freed_memory
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.trainer import train
 
-# What belongs to the machine it lies on: what was started there, and what was asked of it.
-LOCAL_NAMES = {"jobs", "stop"}
-# The state that a training resumes from; what else is read after it is at least as new.
-STATE_FILE = "trainer.safetensors"
-TRAVELLING_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+# It goes apart from the other files, after those that it speaks of.
+_STATUS = "status.json"
 
 
 @dataclass(frozen=True)
@@ -51,24 +48,15 @@ class Piece:
 
 
 def files_to_send(run: Run) -> list[str]:
-    """Paths of a run's files that travel, status.json aside; the saved state comes first."""
-    found = (path.relative_to(run.path) for path in run.path.rglob("*") if path.is_file())
-    paths = [path.as_posix() for path in found if _travels(path.as_posix())]
-    return sorted(paths, key=lambda path: (path != STATE_FILE, path))
-
-
-def _travels(path: str) -> bool:
-    names = path.split("/")
-    return (
-        all(map(TRAVELLING_NAME.fullmatch, names))
-        and names[0] not in LOCAL_NAMES
-        and path != "status.json"  # goes on its own, after the files that it speaks of
-    )
+    """Paths of the files of a run that travel, status.json aside. The saved state comes first, so
+    that all that is read after it is at least as new."""
+    paths = [path for path in travelling_files(run.path) if path != _STATUS]
+    return sorted(paths, key=lambda path: path != TRAINER_STATE)
 
 
 def pack_files(run: Run) -> dict[str, bytes]:
     """All files that a worker needs to go on with a run."""
-    return {path: (run.path / path).read_bytes() for path in ["status.json", *files_to_send(run)]}
+    return {path: (run.path / path).read_bytes() for path in [_STATUS, *files_to_send(run)]}
 
 
 def receive(run: Run, piece: Piece) -> None:
@@ -79,9 +67,9 @@ def receive(run: Run, piece: Piece) -> None:
         RunError: a file has a path that no run's has; nothing is written then.
     """
     for path in piece.files:
-        if not _travels(path):
+        if not travels(path) or path == _STATUS:
             raise RunError(f"{run.path}: a worker sent a file called {path[:80]!r}, as no run has")
-    for path in sorted(piece.files, key=lambda path: path == STATE_FILE):
+    for path in sorted(piece.files, key=lambda path: path == TRAINER_STATE):
         target = run.path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, piece.files[path])

@@ -36,7 +36,7 @@ def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of a file have left beside it. Nobody may be writing it.
 
     Args:
-        path: as of `write_atomically`; its name may hold a `*` for any characters.
+        path: that `write_atomically` took; its name may be a glob pattern.
     """
     for temporary in path.parent.glob(f".{path.name}.*"):
         temporary.unlink(missing_ok=True)

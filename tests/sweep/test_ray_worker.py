@@ -106,7 +106,10 @@ def test_what_belongs_to_a_machine_does_not_travel(tiny_run: Run) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../elsewhere", "/etc/passwd", "a/../../b", ".hidden", "jobs/x.json", "status.json", ""],
+    [
+        *("../elsewhere", "/etc/passwd", "a/../../b", ".hidden", "jobs/x.json", "status.json", ""),
+        *("snapshots/../model.safetensors", "snapshots/1.safetensors", "diary.txt"),
+    ],
 )
 def test_a_path_that_no_run_has_is_refused_and_nothing_written(
     tiny_run: Run, tmp_path: Path, path: str
@@ -121,16 +124,14 @@ def test_a_path_that_no_run_has_is_refused_and_nothing_written(
 
 def test_files_that_went_away_go_here_too(tiny_run: Run) -> None:
     paths = frozenset(files_to_send(tiny_run))
-    status = tiny_run.status()
+    status, name = tiny_run.status(), "snapshots/00000001.safetensors"
     receive(
         tiny_run,
-        Piece(
-            {"snapshots/00000001.bin": b"x"}, paths | {"snapshots/00000001.bin"}, status, False, ""
-        ),
+        Piece({name: b"x"}, paths | {name}, status, False, ""),
     )
-    assert (tiny_run.path / "snapshots" / "00000001.bin").read_bytes() == b"x"
+    assert (tiny_run.path / name).read_bytes() == b"x"
     receive(tiny_run, Piece({}, paths, status, False, ""))
-    assert not (tiny_run.path / "snapshots" / "00000001.bin").exists()
+    assert not (tiny_run.path / name).exists()
 
 
 def test_a_run_under_way_elsewhere_is_shown_as_this_process_s(tiny_run: Run) -> None:
