@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -57,41 +58,27 @@ def rank_correlation(
         return RankCorrelation(count, undefined=f"{count} of at least {MIN_RUNS} runs")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return RankCorrelation(count, undefined="all values are the same")
-    rho = float(_weighted_spearman(x, y, np.ones((1, count)))[0])
+    rho = float(_spearman(x, y))
     if count < MIN_RUNS_FOR_INTERVAL:
         return RankCorrelation(
             count, rho, undefined=f"no interval of fewer than {MIN_RUNS_FOR_INTERVAL} runs"
         )
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    rhos = _weighted_spearman(x, y, draws.astype(float))
+    copies = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    pairs = np.tile(np.arange(count), resamples).repeat(copies.ravel()).reshape(resamples, count)
+    rhos = _spearman(x[pairs], y[pairs])
     rhos = rhos[np.isfinite(rhos)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(rhos, [tail, 1 - tail])
     return RankCorrelation(count, rho, float(low), float(high), len(rhos))
 
 
-def _weighted_spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Rho of samples that hold pair i `weights[r, i]` times, (R,); nan where a column is constant.
-
-    Counting copies ranks thousands of resamples at once, without sorting any of them.
-    """
-    total = weights.sum(axis=1, keepdims=True)  # (R, 1)
-    columns = []
-    for values in (x, y):
-        ranks = _mid_ranks(values, weights)
-        columns.append(ranks - (weights * ranks).sum(axis=1, keepdims=True) / total)
-    first, second = columns
-    covariance = (weights * first * second).sum(axis=1)
-    spread = (weights * first**2).sum(axis=1) * (weights * second**2).sum(axis=1)
+def _spearman(x: Floats, y: Floats) -> Floats:
+    """Rho of pairs along the last axis, (..,); nan where a column is constant."""
+    first, second = (
+        ranks - ranks.mean(-1, keepdims=True)
+        for ranks in (rankdata(x, axis=-1), rankdata(y, axis=-1))
+    )
+    spread = (first**2).sum(-1) * (second**2).sum(-1)
     defined = spread > 1e-9
-    rho = covariance / np.sqrt(np.where(defined, spread, 1.0))
+    rho = (first * second).sum(-1) / np.sqrt(np.where(defined, spread, 1.0))
     return np.where(defined, np.clip(rho, -1.0, 1.0), np.nan)
-
-
-def _mid_ranks(values: Floats, weights: Floats) -> Floats:
-    """Mean rank of each value in each weighted sample, (R, pairs)."""
-    order = np.argsort(values)
-    _, starts, place = np.unique(values[order], return_index=True, return_inverse=True)
-    copies = np.add.reduceat(weights[:, order], starts, axis=1)  # (R, pairs) -> (R, distinct)
-    below = np.cumsum(copies, axis=1) - copies
-    return (below + (copies + 1) / 2)[:, place[np.argsort(order)]]

@@ -1,28 +1,10 @@
-"""A table as CSV and as LaTeX."""
+"""A table as CSV, as LaTeX and for a terminal."""
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-Cell = str | int | float | None
+import pandas as pd
 
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "·": r"\(\cdot\)",
-}
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
@@ -30,9 +12,9 @@ class Sheet:
     """A table.
 
     Attributes:
-        name: for a file name and a caption.
-        caption: what a reader has to know, in one or two sentences.
-        columns: their heads.
+        name: for a file name.
+        caption: what a reader has to know, in one or two sentences of plain text and `%`.
+        columns: their heads, each different.
         rows: a cell for each column; None is an empty one.
     """
 
@@ -47,11 +29,25 @@ class Sheet:
 
     def to_csv(self) -> str:
         """Comma-separated values with a head, numbers in full."""
-        output = io.StringIO()
-        writer = csv.writer(output, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
-        return output.getvalue()
+        text: str = self._frame().to_csv(index=False, lineterminator="\n")
+        return text
+
+    def to_latex(self) -> str:
+        """A table in the style of the package booktabs, which the document has to load; numbers
+        with four significant digits, text escaped."""
+        numeric = [
+            all(isinstance(row[i], int | float | None) for row in self.rows)
+            for i in range(len(self.columns))
+        ]
+        style = self._frame().style.hide(axis="index")
+        style = style.format(_latex_cell, na_rep="--", escape="latex")
+        text: str = style.format_index(axis="columns", escape="latex").to_latex(
+            caption=self.caption.replace("%", r"\%"),
+            column_format="".join("r" if is_numeric else "l" for is_numeric in numeric),
+            position_float="centering",
+            hrules=True,
+        )
+        return text
 
     def to_text(self) -> str:
         """Columns of even width for a terminal, numbers with four significant digits."""
@@ -62,59 +58,18 @@ class Sheet:
             for row in table
         )
 
-    def to_latex(self) -> str:
-        """A table in the style of the package booktabs, which the document has to load; numbers
-        with four significant digits, text escaped."""
-        numeric = [
-            all(isinstance(row[i], int | float | None) for row in self.rows)
-            for i in range(len(self.columns))
-        ]
-        lines = [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escape_latex(self.caption)}}}",
-            rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}",
-            r"\toprule",
-            _latex_row(self.columns),
-            r"\midrule",
-            *map(_latex_row, self.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
-
-
-def escape_latex(text: str) -> str:
-    """Text that LaTeX prints as it stands; what has no sign in its fonts becomes a question mark,
-    and line ends become blanks."""
-    return "".join(
-        _ESCAPES.get(sign) or (sign if sign.isprintable() and ord(sign) < 256 else "?")
-        for sign in " ".join(text.split())
-    )
+    def _frame(self) -> pd.DataFrame:
+        # As objects, or an empty cell would turn the whole numbers of its column into fractions.
+        return pd.DataFrame(self.rows, columns=list(self.columns), dtype=object)
 
 
 def _text_cell(cell: Cell) -> str:
-    match cell:
-        case None:
-            return "-"
-        case float():
-            return f"{cell:.4g}"
-        case _:
-            return str(cell)
+    if cell is None:
+        return "-"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
-def _latex_row(cells: Sequence[Cell]) -> str:
-    return " & ".join(map(_latex_cell, cells)) + r" \\"
-
-
-def _latex_cell(cell: Cell) -> str:
-    match cell:
-        case None:
-            return "--"
-        case float():
-            return f"{cell:.4g}" if cell >= 0 else rf"\(-\){-cell:.4g}"
-        case int():
-            return str(cell)
-        case _:
-            return escape_latex(cell)
+def _latex_cell(cell: Cell) -> Cell:
+    if not isinstance(cell, float):  # text arrives escaped
+        return cell
+    return f"{cell:.4g}" if cell >= 0 else rf"\(-\){-cell:.4g}"

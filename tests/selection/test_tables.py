@@ -3,11 +3,11 @@ import io
 
 import pytest
 
-from dvae_core.selection.tables import Sheet, escape_latex
+from dvae_core.selection.tables import Sheet
 
 SHEET = Sheet(
     "runs",
-    "50 % of a_b & c",
+    "50 % of the runs.",
     ("run", "K", "MIG"),
     (("a_1", 4, 0.123456789), ("b,2", None, -1e-5)),
 )
@@ -22,7 +22,7 @@ def test_latex_is_a_booktabs_table() -> None:
     assert SHEET.to_latex().splitlines() == [
         r"\begin{table}",
         r"\centering",
-        r"\caption{50 \% of a\_b \& c}",
+        r"\caption{50 \% of the runs.}",
         r"\begin{tabular}{lrr}",
         r"\toprule",
         r"run & K & MIG \\",
@@ -38,15 +38,13 @@ def test_latex_is_a_booktabs_table() -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        (r"\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
-        ("a~b^c#d$e", r"a\textasciitilde{}b\textasciicircum{}c\#d\$e"),
-        ("one\ntwo\x00", "one two?"),
-        ("circles · elbo", r"circles \(\cdot\) elbo"),
-        ("名", "?"),
+        (r"\input{/etc/passwd}", r"\textbackslash input\{/etc/passwd\}"),
+        ("a~b^c#d$e%f_g&h", r"a\textasciitilde b\textasciicircum c\#d\$e\%f\_g\&h"),
     ],
 )
 def test_what_latex_would_obey_is_printed_instead(text: str, escaped: str) -> None:
-    assert escape_latex(text) == escaped
+    for sheet in (Sheet("a", "", (text,), ()), Sheet("a", "", ("head",), ((text,),))):
+        assert rf"{escaped} \\" in sheet.to_latex().splitlines()
 
 
 def test_text_for_a_terminal_is_in_columns() -> None:
