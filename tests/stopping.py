@@ -1,10 +1,11 @@
 """Stopping a training where a test wants it to."""
 
-from collections.abc import Callable
 from itertools import count
 
+from dvae_core.progress import ShouldStop
 
-def stop_after(steps: int) -> Callable[[], bool]:
-    """A `should_stop` for `train`, which says so once: after so many steps."""
+
+def stop_after(steps: int) -> ShouldStop:
+    """A `should_stop` for `train`, true once: after that many steps."""
     done = count(1)
     return lambda: next(done) == steps

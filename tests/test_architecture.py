@@ -28,13 +28,16 @@ BELOW: dict[str, set[str]] = {
     "analysis": {"errors", "data", "models", "evaluation"},
     "selection": {"errors", "config", "models", "runs", "evaluation"},
     "figures": {"analysis"},
-    "jobs": {"errors", "config", "system", "runs"},
+    "jobs": {"errors", "config", "progress", "system", "runs"},
     "exchange": {"errors", "system", "data", "models", "onnx", "runs", "evaluation"},
     "training": {
-        *{"errors", "config", "system", "data", "models", "objectives", "runs"},
+        *{"errors", "config", "progress", "system", "data", "models", "objectives", "runs"},
         *{"evaluation", "analysis"},
     },
-    "sweep": {"errors", "config", "system", "data", "runs", "evaluation", "training", "jobs"},
+    "sweep": {
+        *{"errors", "config", "progress", "system", "data", "runs", "evaluation", "training"},
+        "jobs",
+    },
 }
 
 

@@ -14,7 +14,7 @@ from dvae_core.sweep.options import EngineOptions
 from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
-    from dvae_core.sweep.engine import Outcome, Progress
+    from dvae_core.sweep.engine import Outcome, SweepProgress
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Sweep(Command):
 
 
 @contextmanager
-def _progress_bar(count: int) -> Iterator[Callable[["Progress"], None]]:
+def _progress_bar(count: int) -> Iterator[Callable[["SweepProgress"], None]]:
     """A line for each run that ends, and a bar with the time left."""
     with tqdm(unit="step", unit_scale=True, disable=None) as bar:
         shown = 0
 
-        def show(progress: "Progress") -> None:
+        def show(progress: "SweepProgress") -> None:
             nonlocal shown
             if bar.total is None:
                 bar.total, bar.initial, bar.n = progress.total_steps, progress.steps, progress.steps

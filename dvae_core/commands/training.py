@@ -17,7 +17,7 @@ from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
     from dvae_core.runs.run import Run
-    from dvae_core.training.trainer import Progress
+    from dvae_core.training.trainer import TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _train(command: Train | Resume, run: "Run") -> int:
         EventWriter(run) if command.tensorboard else contextlib.nullcontext() as events,
     ):
 
-        def show(progress: "Progress") -> None:
+        def show(progress: "TrainingProgress") -> None:
             bar.update(progress.step - bar.n)
             if progress.metrics:
                 bar.set_postfix(loss=f"{progress.metrics['loss']:.1f}", refresh=False)

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.config import available_cores
 from dvae_core.errors import RunError
+from dvae_core.progress import ShouldStop
 from dvae_core.runs.run import Run, State
 from dvae_core.runs.storage import read_optional_record, write_record
 from dvae_core.system.processes import ProcessIdentity, package_environment
@@ -46,7 +47,7 @@ class _Started(BaseModel):
     process: ProcessIdentity | None = Field(description="None where it ended at once")
 
 
-class _Progress(BaseModel):
+class _JobProgress(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     process: ProcessIdentity
@@ -129,7 +130,7 @@ def find_job(run: Run, command: str) -> Job | None:
     folder = _folder(run)
     try:
         started = read_optional_record(folder / f"{command}.json", _Started)
-        progress = read_optional_record(folder / f"{command}.progress.json", _Progress)
+        progress = read_optional_record(folder / f"{command}.progress.json", _JobProgress)
     except RunError as error:  # damaged; another job will replace them
         return Job(command, [], "lost", message=str(error))
     if started is None:
@@ -177,7 +178,7 @@ def last_log_line(run: Run, command: str) -> str:
 
 @contextlib.contextmanager
 def job_progress(
-    run: Run, command: str, was_stopped: Callable[[], bool]
+    run: Run, command: str, was_stopped: ShouldStop
 ) -> Iterator[Callable[[str, float], None]]:
     """Tell a run from within a command how far that is, and how it ended.
 
@@ -200,7 +201,7 @@ def job_progress(
         fraction: float = 0.0,
         message: str = "",
     ) -> None:
-        progress = _Progress(
+        progress = _JobProgress(
             process=ProcessIdentity.current(),
             state=state,
             stage=stage,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dvae_core.errors import CoreError
+from dvae_core.progress import ShouldStop, never
 from dvae_core.sweep.survey import Task
 
 POLL_SECONDS = 0.5
@@ -53,7 +54,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class SweepProgress:
     """How far a sweep is.
 
     Attributes:
@@ -72,8 +73,8 @@ class Progress:
 def run_tasks(
     tasks: Sequence[Task],
     engine: Engine,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[SweepProgress], None] = lambda progress: None,
+    should_stop: ShouldStop = never,
 ) -> list[Outcome]:
     """Do all tasks. One that fails is noted, and the rest goes on.
 
@@ -133,7 +134,7 @@ def _look_at(work: Work) -> Outcome | None:
 
 def _progress(
     tasks: Sequence[Task], working: Sequence[Work], outcomes: Sequence[Outcome]
-) -> Progress:
+) -> SweepProgress:
     ended = {outcome.run_id for outcome in outcomes}
     now = {work.task.run.id for work in working}
     steps = 0
@@ -143,4 +144,4 @@ def _progress(
         elif task.run.id in now:
             with contextlib.suppress(CoreError, OSError):
                 steps += task.run.status().step
-    return Progress(outcomes, len(working), steps, sum(task.config.steps for task in tasks))
+    return SweepProgress(outcomes, len(working), steps, sum(task.config.steps for task in tasks))

@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError, RunError
-from dvae_core.sweep.engine import Engine, Outcome, Progress, run_tasks
+from dvae_core.progress import ShouldStop, never
+from dvae_core.sweep.engine import Engine, Outcome, SweepProgress, run_tasks
 from dvae_core.sweep.local import LocalEngine
 from dvae_core.sweep.options import EngineOptions
 from dvae_core.sweep.plan import Sweep
@@ -87,8 +88,8 @@ def do_tasks(
     tasks: Sequence[Task],
     output: Path,
     options: EngineOptions,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[SweepProgress], None] = lambda progress: None,
+    should_stop: ShouldStop = never,
 ) -> list[Outcome]:
     """Do what a sweep lacks; see `work_off`.
 

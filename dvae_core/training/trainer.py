@@ -22,6 +22,7 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.models.vae import build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
+from dvae_core.progress import ShouldStop, never
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.memory import memory_in_use
 from dvae_core.system.processes import ProcessIdentity
@@ -32,7 +33,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a training is: after `step` of `steps`, with the terms of the last logged line."""
 
     step: int
@@ -42,8 +43,8 @@ class Progress:
 
 def train(
     run: Run,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    should_stop: ShouldStop = never,
 ) -> Status:
     """Train a run from where it stands to its last step, or until it is asked to stop.
 
@@ -265,7 +266,7 @@ class Training:
 
 
 def _train(
-    run: Run, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    run: Run, on_progress: Callable[[TrainingProgress], None], should_stop: ShouldStop
 ) -> Status:
     config = run.record
     process, before = ProcessIdentity.current(), run.status()
@@ -323,8 +324,8 @@ def _run_steps(
     run: Run,
     training: Training,
     status: Status,
-    on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
+    on_progress: Callable[[TrainingProgress], None],
+    should_stop: ShouldStop,
 ) -> bool:
     config = training.config
     metrics: dict[str, float] = {}
@@ -363,7 +364,7 @@ def _run_steps(
         if snapshots.is_due(training.step):
             training.check_finite()
             snapshots.take(training.step)
-        on_progress(Progress(training.step, config.steps, metrics))
+        on_progress(TrainingProgress(training.step, config.steps, metrics))
     if training.step == first_step == config.steps:  # it may have died between two files
         save_state(run, training)
     run.write_status(status.model_copy(update={"step": training.step, "seconds": training.seconds}))

@@ -5,7 +5,7 @@ import pytest
 
 from dvae_core.errors import RunError
 from dvae_core.sweep import engine
-from dvae_core.sweep.engine import Outcome, Progress, run_tasks
+from dvae_core.sweep.engine import Outcome, SweepProgress, run_tasks
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.survey import Task, survey
 
@@ -94,7 +94,7 @@ def test_when_asked_to_stop_all_work_is_stopped_and_no_more_begun(
 def test_progress_counts_the_steps_of_runs_that_ended(
     tiny_sweep: MakeSweep, tmp_path: Path
 ) -> None:
-    seen: list[Progress] = []
+    seen: list[SweepProgress] = []
     run_tasks(survey(tiny_sweep(), tmp_path).tasks, FakeEngine({}), seen.append)
     assert (seen[0].steps, seen[0].total_steps) == (0, 48)
     assert seen[-1].steps == 48

@@ -25,7 +25,7 @@ from dvae_core.training.snapshots import (
     scheduled_steps,
     take_snapshot,
 )
-from dvae_core.training.trainer import Progress, Training, train
+from dvae_core.training.trainer import Training, TrainingProgress, train
 from tests.stopping import stop_after
 
 CPU = torch.device("cpu")
@@ -285,7 +285,7 @@ def test_sets_of_every_kind_are_looked_at_between_two_steps(
 
 def test_memory_is_logged(tmp_path: Path, tiny_config: RunConfig) -> None:
     run = new_run(tmp_path / "run", tiny_config)
-    seen: list[Progress] = []
+    seen: list[TrainingProgress] = []
     train(run, on_progress=seen.append)
     assert all(10 < row["memory_mb"] < 100_000 for row in run.metrics.read())
     assert seen[-1].metrics == run.metrics.read()[-1]

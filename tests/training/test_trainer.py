@@ -8,8 +8,8 @@ from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.training.trainer import (
-    Progress,
     Training,
+    TrainingProgress,
     choose_device,
     noise_scale_at,
     save_state,
@@ -104,7 +104,7 @@ def test_a_stop_file_ends_a_training_which_can_go_on(
 ) -> None:
     run = new_run(tmp_path / "run", tiny_config)
 
-    def ask_at_three(progress: Progress) -> None:
+    def ask_at_three(progress: TrainingProgress) -> None:
         if progress.step == 3:
             run.request_stop()
 
