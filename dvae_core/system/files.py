@@ -11,9 +11,14 @@ from typing import BinaryIO
 
 from dvae_core.errors import DataError
 
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file in one stroke: whoever reads `path` sees the old content or the new one.
+    """Write a file at once: a reader of `path` sees the old content or the new one.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is then as it was.
@@ -23,8 +28,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power failure may leave the new name on no content
+            _write_through(file)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
@@ -33,7 +37,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of a file have left beside it. Nobody may be writing it.
+    """Remove the half-written files that killed writers left beside a file. No process may be
+    writing it.
 
     Args:
         path: that `write_atomically` took; its name may be a glob pattern.
@@ -44,8 +49,8 @@ def remove_leftovers(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name `path` when the block ends without error; else nothing
-    of it is left.
+    """Fill a folder that gets its name `path` when the block ends without error, and is removed
+    otherwise.
 
     Raises:
         FileExistsError: there is something of that name.
@@ -63,21 +68,15 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None  # type: ignore[assignment]
-
-
 @contextmanager
 def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> Iterator[BinaryIO]:
     """Write a file that gets its name `path` when the block ends without error.
 
     Args:
-        path: the file to be; what has that name is replaced at the end.
-        resume: keep what is there of an earlier attempt, in front of the writing position, and
-            leave it there when this one fails. Otherwise an attempt begins and fails with nothing.
-        part: its name until then, `<path>.part` when left out.
+        path: the file to write; an older one is replaced at the end.
+        resume: append to what an earlier attempt wrote, and keep the part if this attempt fails
+            too. Otherwise start empty and leave nothing after a failure.
+        part: its name until then; `<path>.part` by default.
 
     Raises:
         DataError: another process is writing the same file.
@@ -95,13 +94,18 @@ def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> 
             else:
                 file.truncate(0)
             yield file
-            file.flush()
-            os.fsync(file.fileno())  # else a power failure may leave the new name on no content
+            _write_through(file)
             os.replace(part, path)
         except BaseException:
             if not resume or not file.tell():
                 part.unlink(missing_ok=True)
             raise
+
+
+def _write_through(file: BinaryIO) -> None:
+    """Put the content on the disk, or a power failure could leave the new name on no content."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _lock(file: BinaryIO, path: Path) -> bool:

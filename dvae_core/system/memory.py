@@ -1,4 +1,4 @@
-"""Memory: how much a process uses, and keeping what it freed for the next step."""
+"""Memory: how much this process uses, and reuse of what it freed."""
 
 import ctypes
 import sys
@@ -10,11 +10,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks in this process instead of giving them back.
+    """Tell glibc to keep large freed blocks in this process instead of returning them.
 
-    A training step or a decode on a processor allocates the same large blocks each time; giving
-    them back means that the kernel must clear and map them in anew. For processes that do little
-    else. Does nothing where the C library is another one.
+    A training step or a decode on the CPU allocates the same large blocks each time; the kernel
+    would have to clear and map returned ones again. For processes that do little else. Does
+    nothing with another C library.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -25,8 +25,7 @@ def keep_freed_memory() -> None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes that this process holds: of the accelerator where the device is one, else of main
-    memory (its resident set)."""
+    """Bytes that this process holds on an accelerator, or for the CPU its resident set."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
     if device.type == "mps":

@@ -1,11 +1,10 @@
-"""Which process did it: an identity that no other process has, before or after."""
+"""Processes: recognising one later, stopping one, and being interrupted."""
 
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dvae_core.errors import RunError
 
+INTERRUPTED = 130
+"""Exit status of a command that was interrupted."""
+
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
 _PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
@@ -22,16 +24,12 @@ _KILL_SECONDS = 10.0  # what the kernel may take to clear a killed process away
 
 
 class ProcessIdentity(BaseModel):
-    """A process, recognised later by whoever wrote it down.
-
-    Ids are used again, after a restart of the machine at the latest, and a clock can be set; so
-    the moment of birth is counted in the kernel's ticks since a boot that has a name of its own.
-    """
+    """A process id with the moment of its start, which together no other process ever has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pid: int = Field(ge=1)
-    birth: str = Field(max_length=100, description="boot id and start tick, or creation time")
+    birth: str = Field(max_length=100, description="boot id and start tick, or start time")
 
     @classmethod
     def current(cls) -> "ProcessIdentity":
@@ -49,11 +47,7 @@ class ProcessIdentity(BaseModel):
         return _birth(self.pid) == self.birth
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has ended, at most so long.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait at most `seconds` for its end, and return whether it has ended."""
         deadline = time.monotonic() + seconds
         while self.is_alive():
             if time.monotonic() >= deadline:
@@ -62,13 +56,13 @@ class ProcessIdentity(BaseModel):
         return True
 
     def end(self, grace_seconds: float) -> None:
-        """Have it ended: by SIGTERM, and when it still lives after a grace, by SIGKILL. Where it
-        leads a group of processes, no member of that is left.
+        """Stop the process: by SIGTERM, and if it is still alive after `grace_seconds`, by SIGKILL.
+        If it leads a process group, stop the whole group.
 
         Raises:
             RunError: it belongs to another user.
         """
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        with suppress(ProcessLookupError):  # it ended by itself
             leads_group = os.getpgid(self.pid) == self.pid
             send = os.killpg if leads_group else os.kill
             if not self.is_alive():
@@ -86,15 +80,19 @@ class ProcessIdentity(BaseModel):
 
 
 def package_environment() -> dict[str, str]:
-    """Variables for a child whose `python -m dvae_core` is to be this package, wherever it starts:
-    those of this process, and the way to the package."""
+    """The environment of this process, with this package on the path, so that a child finds it as
+    `python -m dvae_core` from any folder."""
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     others = [path for path in paths if path and path != _PACKAGE_FOLDER]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([_PACKAGE_FOLDER, *others])}
 
 
 def _birth(pid: int) -> str | None:
-    """What tells a living process from every other one with its id; None for a dead one."""
+    """The start of a living process, different for every process of that id; None for a dead one.
+
+    Read from /proc, because psutil computes the start from the clock: it moves when the clock is
+    set. Elsewhere than on Linux there is nothing better.
+    """
     if boot := _boot_id():
         try:
             stat = (_PROC / str(pid) / "stat").read_bytes()
@@ -113,21 +111,17 @@ def _birth(pid: int) -> str | None:
 
 @cache
 def _boot_id() -> str:
-    """The name of the kernel's current run, or "" on systems that give it none."""
+    """The id of the current boot of the machine, or "" where the system has none."""
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
 
 
-INTERRUPTED = 130
-"""Exit status of a command that was interrupted."""
-
-
 @contextmanager
 def interruptions() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a training ends between two steps. A second one of them
-    ends it at once."""
+    """Collect SIGINT and SIGTERM, so that work can stop between two steps. A second signal stops it
+    at once."""
     received: list[int] = []
 
     def receive(number: int, frame: Any) -> None:
