@@ -35,8 +35,9 @@ def main() -> None:
             print(f"| {label} | {time.monotonic() - started_at:.0f} |")
             (run.path / "evaluation.json").rename(run.path / f"{metrics}.json")
         (run.path / "paper.json").rename(run.path / "evaluation.json")
-        for score in read_evaluation(run).scores:
-            print(f"| &nbsp;&nbsp;of which {score.name} | {score.seconds:.1f} |")
+        taken = {score.metric: score.seconds for score in read_evaluation(run).scores}
+        for metric, seconds_taken in taken.items():
+            print(f"| &nbsp;&nbsp;of which `{metric}` | {seconds_taken:.1f} |")
 
 
 def matrix_seconds() -> float:

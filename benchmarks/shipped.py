@@ -26,6 +26,7 @@ from dvae_core.analysis.traversal import film_strip, traverse_latent
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import RunError
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
 from dvae_core.figures.style import COLOR_SCALE
 from dvae_core.models.vae import VAE
@@ -39,17 +40,17 @@ PICTURES = REPOSITORY / "docs" / "images"
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 CURVE_ROWS = 200
 SHIPPED_FILES = ("config.json", "evaluation.json", "model.safetensors")
-SCORES = {
-    "mig": "MIG",
-    "modularity": "Modularity",
-    "sap": "SAP",
-    "dci_fast_disentanglement": "DCI disentanglement (fast)",
-    "infom": "InfoM",
-    "infoe": "InfoE",
-    "infoc": "InfoC",
-    "straight_through_gap": "straight-through gap, nats",
-    "straight_through_gap_reconstruction": "the same, of the reconstruction alone",
-}
+SCORES = (
+    "mig",
+    "modularity",
+    "sap",
+    "dci_fast_disentanglement",
+    "infom",
+    "infoe",
+    "infoc",
+    "straight_through_gap",
+    "straight_through_gap_reconstruction",
+)
 ORDER = ("circles", "rooms", "sprites", "digits")
 
 
@@ -120,12 +121,12 @@ def _table(runs: list[Run]) -> list[list[str]]:
     rows = [["", *(_name(run) for run in runs)]]
     rows += [[label, *(setting(run) for run in runs)] for label, setting in _SETTINGS.items()]
     rows += [
-        [f"{label}, nats", *(_value(found, name, "paper", 1) for found in evaluations)]
-        for name, label in (("reconstruction", "reconstruction"), ("kl", "KL"))
+        [MEANINGS[name].label, *(_value(found, name, "paper", 1) for found in evaluations)]
+        for name in ("reconstruction", "kl")
     ]
-    for name, label in SCORES.items():
+    for name in SCORES:
         digits = 1 if "gap" in name else 3
-        rows.append([label, *(_both(found, name, digits) for found in evaluations)])
+        rows.append([MEANINGS[name].label, *(_both(found, name, digits) for found in evaluations)])
     return rows
 
 

@@ -25,22 +25,22 @@ from .errors import EvaluationError as EvaluationError
 from .errors import ModelError as ModelError
 from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
-from .evaluation.metrics.beta_vae_score import beta_vae_score as beta_vae_score
-from .evaluation.metrics.dci import DCI as DCI
-from .evaluation.metrics.dci import dci as dci
-from .evaluation.metrics.factor_vae_score import factor_vae_score as factor_vae_score
-from .evaluation.metrics.infomec import InfoMEC as InfoMEC
-from .evaluation.metrics.infomec import infomec as infomec
-from .evaluation.metrics.latent_statistics import LatentStatistics as LatentStatistics
-from .evaluation.metrics.latent_statistics import latent_statistics as latent_statistics
-from .evaluation.metrics.mig import mig as mig
-from .evaluation.metrics.modularity import modularity as modularity
-from .evaluation.metrics.mutual_information import (
+from .evaluation.information import (
     latent_information_matrix as latent_information_matrix,
 )
-from .evaluation.metrics.mutual_information import (
+from .evaluation.information import (
     mutual_information_matrix as mutual_information_matrix,
 )
+from .evaluation.latent_statistics import LatentStatistics as LatentStatistics
+from .evaluation.latent_statistics import latent_statistics as latent_statistics
+from .evaluation.metrics.beta_vae import beta_vae_score as beta_vae_score
+from .evaluation.metrics.dci import DCI as DCI
+from .evaluation.metrics.dci import dci as dci
+from .evaluation.metrics.factor_vae import factor_vae_score as factor_vae_score
+from .evaluation.metrics.infomec import InfoMEC as InfoMEC
+from .evaluation.metrics.infomec import infomec as infomec
+from .evaluation.metrics.mig import mig as mig
+from .evaluation.metrics.modularity import modularity as modularity
 from .evaluation.metrics.sap import sap as sap
 from .evaluation.metrics.straight_through_gap import StraightThroughGap as StraightThroughGap
 from .evaluation.metrics.straight_through_gap import straight_through_gap as straight_through_gap

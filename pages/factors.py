@@ -10,7 +10,7 @@ import torch
 from dvae_core.analysis.linking import diagonal_order
 from dvae_core.analysis.traversal import to_pixels, traverse_latent
 from dvae_core.data.dataset import Dataset, factor_variation
-from dvae_core.evaluation.metrics.latent_statistics import categories_used
+from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
 from dvae_core.figures.information import information_heatmap, latent_information_heatmap
 from dvae_core.models.vae import VAE

@@ -10,13 +10,9 @@ from dvae_core.analysis.latent_profile import latent_profile
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
+from dvae_core.evaluation.catalog import metrics_named
 from dvae_core.evaluation.protocol import evaluate
-from dvae_core.evaluation.results import (
-    EvaluationSettings,
-    ProtocolName,
-    metrics_named,
-    read_evaluation,
-)
+from dvae_core.evaluation.results import EvaluationSettings, ProtocolName, read_evaluation
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
 from dvae_core.runs.run import Run, State
 from dvae_core.training.trainer import train

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dvae_core.evaluation.results import FAST_METRICS, METRICS, ProtocolName, read_evaluation
+from dvae_core.evaluation.catalog import FAST_METRICS, METRICS
+from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.jobs import Job, find_job, start_job, stop_job
 from dvae_core.runs.catalog import SHIPPED_ROOT
 from dvae_core.runs.run import Run

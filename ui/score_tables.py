@@ -3,8 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS, Evaluation, ProtocolName, Result, Score
+from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.results import Evaluation, ProtocolName, Result, Score
 from dvae_core.selection.seeds import SeedScores
+
+SCORE_COLUMN = st.column_config.TextColumn(
+    width="medium", help="↑ higher is better, ↓ lower is better"
+)
 
 
 def scores_table(evaluation: Evaluation, protocol: ProtocolName) -> pd.DataFrame:
@@ -16,10 +21,9 @@ def scores_table(evaluation: Evaluation, protocol: ProtocolName) -> pd.DataFrame
             continue
         rows.append(
             {
-                "score": meaning.label,
+                "score": meaning.label_with_arrow,
                 f"value ({protocol})": _shown(score),
-                "better": meaning.better,
-                "meaning": meaning.words,
+                "meaning": meaning.meaning,
                 "measured on": _measured_on(score),
                 "note": score.note,
             }
@@ -40,7 +44,7 @@ def show_scores(table: pd.DataFrame) -> None:
         hide_index=True,
         height="content",
         column_config={
-            "score": st.column_config.TextColumn(width="medium"),
+            "score": SCORE_COLUMN,
             "meaning": st.column_config.TextColumn(width="large"),
         },
     )
@@ -79,13 +83,12 @@ def differences_table(
         spread = seeds.spread(families, score) if seeds is not None else None
         rows.append(
             {
-                "score": meaning.label,
+                "score": meaning.label_with_arrow,
                 f"{names[0]}": _shown(left),
                 f"{names[1]}": _shown(right),
                 "right − left": "" if difference is None else f"{difference:+.3f}",
                 "reading": _reading(difference, spread, meaning.better),
                 "spread of seeds": "not known" if spread is None else f"± {spread:.3f}",
-                "better": meaning.better,
                 "estimators": _estimators(left, right),
             }
         )
@@ -98,7 +101,7 @@ def show_differences(table: pd.DataFrame) -> None:
         table,
         hide_index=True,
         height="content",
-        column_config={"score": st.column_config.TextColumn(width="medium")},
+        column_config={"score": SCORE_COLUMN},
     )
 
 

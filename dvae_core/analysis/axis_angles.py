@@ -11,7 +11,7 @@ from torch import Tensor
 from dvae_core.analysis.linking import latents_of_factors
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.representation import Encoder, Representation
 
 MAX_VALUES = 16

@@ -11,8 +11,8 @@ from torch import Tensor
 from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.latent_statistics import ACTIVE_KL
-from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.information import measure_information
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from dvae_core.evaluation.metrics.checks import Codes, Factors
-from dvae_core.evaluation.metrics.mutual_information import (
+from dvae_core.evaluation.checks import Codes, Factors
+from dvae_core.evaluation.information import (
     PAPER_BINS,
     discretize,
     measure_information,

@@ -14,7 +14,6 @@ from dvae_core.errors import ConfigError
 from dvae_core.evaluation.results import (
     EvaluationSettings,
     ProtocolName,
-    metrics_named,
     read_evaluation,
 )
 from dvae_core.system.files import write_atomically
@@ -42,6 +41,7 @@ class Evaluate(Command):
     workers: int | None = None
 
     def run(self) -> int:
+        from dvae_core.evaluation.catalog import metrics_named
         from dvae_core.evaluation.protocol import evaluate
         from dvae_core.jobs import job_progress
         from dvae_core.runs.run import Run

@@ -5,11 +5,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dvae_core.config import describe_category_counts
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
-from dvae_core.evaluation.metrics.latent_statistics import LatentStatistics, latent_statistics
-from dvae_core.evaluation.metrics.mutual_information import PAPER_BINS, Correction
+from dvae_core.evaluation.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
+from dvae_core.evaluation.information import PAPER_BINS, Correction
+from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
 from dvae_core.evaluation.representation import (
     CodeKind,
     CodeSource,
@@ -61,12 +62,23 @@ class EvaluationInputs:
         return self.protocol == "native" and bool(self.category_counts)
 
     @property
-    def num_bins(self) -> int | None:
-        return None if self.uses_categories else PAPER_BINS
+    def counting(self) -> tuple[int | None, Correction | None]:
+        """Bins and correction where information is counted."""
+        return (None, "miller_madow") if self.uses_categories else (PAPER_BINS, None)
 
     @property
-    def correction(self) -> Correction | None:
-        return "miller_madow" if self.uses_categories else None
+    def counting_in_words(self) -> str:
+        if self.uses_categories:
+            return f"{self.categories_in_words}; Miller-Madow"
+        return f"mean code in {PAPER_BINS} equal-width bins; plug-in"
+
+    @property
+    def categories_in_words(self) -> str:
+        return f"most likely category, {describe_category_counts(self.category_counts)}"
+
+    @property
+    def codes_in_words(self) -> str:
+        return "most likely category's value" if self.uses_categories else "mean code"
 
     @property
     def kind(self) -> CodeKind:
@@ -146,6 +158,15 @@ class EvaluationInputs:
     @property
     def test_factors(self) -> NDArray[np.int64]:
         return self.test.factors[:, self.factor_indices]
+
+    @property
+    def train_and_test(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Codes and factors to fit to, then those to test on."""
+        # Data sets without factors are refused before the test points are encoded for nothing.
+        codes, factors = self.train.codes_of_kind(self.kind), self.factors
+        return codes, factors, self.test.codes_of_kind(self.kind), self.test_factors
 
     @property
     def note(self) -> str:

@@ -1,63 +1,30 @@
 """evaluation.json: scores and tables, each with what a reader must know to believe it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from dvae_core.config import explain
-from dvae_core.errors import ConfigError, EvaluationError, RunError
+from dvae_core.errors import EvaluationError, RunError
+from dvae_core.evaluation.metrics import METRIC_NAMES
 
-if TYPE_CHECKING:  # else the command line's help waits for torch
+if TYPE_CHECKING:  # so that results are read without torch
     from dvae_core.runs.run import Run
 
 ProtocolName = Literal["paper", "native"]
 
-Metric = Literal[
-    "mutual_information",
-    "latent_information",
-    "mig",
-    "modularity",
-    "sap",
-    "dci_fast",
-    "kl",
-    "reconstruction",
-    "infomec",
-    "straight_through_gap",
-    "factor_vae",
-    "beta_vae",
-    "dci",
-]
-METRICS: tuple[Metric, ...] = get_args(Metric)
-"""Every metric, the quick ones first."""
 
-PAPER_METRICS: tuple[Metric, ...] = ("mig", "modularity", "sap", "factor_vae", "beta_vae", "dci")
-"""The six of the paper."""
-
-FAST_METRICS: tuple[Metric, ...] = METRICS[: METRICS.index("infomec")]
-"""Those that take seconds, with the labelled stand-in for DCI."""
+def _check_metric(name: str) -> str:
+    if name not in METRIC_NAMES:
+        raise PydanticCustomError("metric", f"input should be {', '.join(METRIC_NAMES)}")
+    return name
 
 
-def metrics_named(names: str) -> tuple[Metric, ...]:
-    """Metrics from their names joined by commas, or from one of the sets all, fast and paper.
-
-    Raises:
-        ConfigError: there is no such metric.
-    """
-    sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
-    if names in sets:
-        return sets[names]
-    wanted = [name.strip() for name in names.split(",")]
-    for name in wanted:
-        if name not in METRICS:
-            raise ConfigError(
-                f"no metric is called {name[:40]!r}: there are {', '.join(METRICS)}, "
-                f"and the sets {', '.join(sets)}"
-            )
-    return tuple(metric for metric in METRICS if metric in wanted)
+Metric = Annotated[str, AfterValidator(_check_metric)]
 
 
 class _Record(BaseModel):
@@ -164,78 +131,3 @@ def read_evaluation(run: "Run") -> Evaluation:
         return Evaluation.model_validate(run.read_evaluation())
     except ValidationError as error:
         raise RunError(f"{run.path / 'evaluation.json'}: {explain(error)}") from None
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a score says.
-
-    Attributes:
-        label: its name in the field.
-        better: "higher", "lower", or "" where neither is.
-        words: one sentence.
-    """
-
-    label: str
-    better: str
-    words: str
-
-
-MEANINGS = {
-    "mig": Meaning(
-        "MIG", "higher", "How far one latent is ahead of all others in telling each factor."
-    ),
-    "modularity": Meaning(
-        "Modularity", "higher", "Whether each latent tells about one factor only."
-    ),
-    "sap": Meaning(
-        "SAP", "higher", "How far one latent is ahead of all others in classifying each factor."
-    ),
-    "dci_disentanglement": Meaning(
-        "DCI disentanglement", "higher", "Whether trees need each latent for one factor only."
-    ),
-    "dci_completeness": Meaning(
-        "DCI completeness", "higher", "Whether trees need one latent only for each factor."
-    ),
-    "dci_informativeness": Meaning(
-        "DCI informativeness", "higher", "How well trees tell the factors from all latents."
-    ),
-    "dci_fast_disentanglement": Meaning(
-        "DCI disentanglement (fast)", "higher", "The same, with a random forest as a stand-in."
-    ),
-    "dci_fast_completeness": Meaning(
-        "DCI completeness (fast)", "higher", "The same, with a random forest as a stand-in."
-    ),
-    "dci_fast_informativeness": Meaning(
-        "DCI informativeness (fast)", "higher", "The same, with a random forest as a stand-in."
-    ),
-    "factor_vae": Meaning(
-        "FactorVAE score",
-        "higher",
-        "Whether the latent that varies least names the factor that was fixed.",
-    ),
-    "beta_vae": Meaning(
-        "BetaVAE score",
-        "higher",
-        "Whether differences of codes tell linearly which factor was fixed.",
-    ),
-    "infom": Meaning("InfoM", "higher", "Modularity by normalised information, active latents."),
-    "infoe": Meaning("InfoE", "higher", "How well the factors are told linearly from all latents."),
-    "infoc": Meaning("InfoC", "higher", "Compactness: whether one latent tells each factor."),
-    "straight_through_gap": Meaning(
-        "Straight-through gap, nats",
-        "lower",
-        "Change of the loss when the most likely categories are decoded; needs no labels.",
-    ),
-    "straight_through_gap_reconstruction": Meaning(
-        "Gap of the reconstruction, nats", "lower", "The same for the reconstruction alone."
-    ),
-    "kl": Meaning("KL, nats", "", "What all latents together say about an image, on average."),
-    "active_latents": Meaning("Active latents", "", "Latents with a mean KL above 0.05 nats."),
-    "reconstruction": Meaning(
-        "Reconstruction, nats", "lower", "Cross entropy of an image, summed over its pixels."
-    ),
-    "latent_information": Meaning(
-        "Information between latents, nats", "lower", "Mean over all pairs of latents."
-    ),
-}

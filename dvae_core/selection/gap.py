@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.results import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.selection.correlation import RESAMPLES, RankCorrelation, rank_correlation
 from dvae_core.selection.study import (
     GAP,

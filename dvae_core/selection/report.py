@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dvae_core.errors import ConfigError
-from dvae_core.evaluation.results import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.selection.correlation import MIN_RUNS_FOR_INTERVAL, RESAMPLES
 from dvae_core.selection.gap import gap_correlations, gap_picks
 from dvae_core.selection.study import COSTS, GAP, RECONSTRUCTION_GAP, SETTINGS, Study

@@ -16,8 +16,9 @@ from dvae_core.config import (
     settings_of,
 )
 from dvae_core.errors import RunError
-from dvae_core.evaluation.metrics.latent_statistics import categories_used
-from dvae_core.evaluation.results import MEANINGS, Evaluation, ProtocolName, Score, read_evaluation
+from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.latent_statistics import categories_used
+from dvae_core.evaluation.results import Evaluation, ProtocolName, Score, read_evaluation
 from dvae_core.models.vae import build_model
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.files import RUN_FILES, Kind

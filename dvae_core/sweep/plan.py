@@ -40,12 +40,8 @@ from dvae_core.config import RunConfig, explain, preset_settings, settings_of
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError
-from dvae_core.evaluation.results import (
-    EvaluationSettings,
-    Metric,
-    ProtocolName,
-    metrics_named,
-)
+from dvae_core.evaluation.catalog import metrics_named
+from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
 
 MAX_FILE_BYTES = 2**20
 MAX_RUNS = 100_000

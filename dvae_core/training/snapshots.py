@@ -12,9 +12,9 @@ import torch
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_latent
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, TrainingError
-from dvae_core.evaluation.metrics.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.information import measure_information
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL
 from dvae_core.evaluation.metrics.mig import mig
-from dvae_core.evaluation.metrics.mutual_information import measure_information
 from dvae_core.evaluation.metrics.straight_through_gap import BATCH_SIZE, gap_of_model
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.vae import VAE

@@ -5,8 +5,6 @@ from pydantic import ValidationError
 
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import (
-    FAST_METRICS,
-    PAPER_METRICS,
     Evaluation,
     Metric,
     ProtocolName,
@@ -52,6 +50,12 @@ def test_a_foreign_file_is_refused_in_one_line(tiny_run: Run, content: dict) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_a_metric_of_a_later_version_is_refused_by_its_name(tiny_run: Run) -> None:
+    tiny_run.write_evaluation({"scores": [score("mig").model_dump() | {"metric": "fid"}]})
+    with pytest.raises(RunError, match=r"scores\.0\.metric is 'fid', but input should be .*sap"):
+        read_evaluation(tiny_run)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_numbers_that_are_none_cannot_be_scores(value: float) -> None:
     with pytest.raises(ValidationError, match="finite"):
@@ -74,9 +78,3 @@ def test_scores_and_tables_are_found_by_name_and_protocol() -> None:
     assert evaluation.score("sap", "native") is None
     assert evaluation.table("kl", "paper") == TABLE
     assert evaluation.table("kl", "native") is None
-
-
-def test_the_fast_set_leaves_out_what_is_slow() -> None:
-    assert "dci_fast" in FAST_METRICS
-    assert not {"dci", "factor_vae", "beta_vae", "straight_through_gap"} & set(FAST_METRICS)
-    assert len(PAPER_METRICS) == 6

@@ -9,9 +9,9 @@ from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import TrainingError
-from dvae_core.evaluation.metrics.latent_statistics import latent_statistics
+from dvae_core.evaluation.information import mutual_information_matrix
+from dvae_core.evaluation.latent_statistics import latent_statistics
 from dvae_core.evaluation.metrics.mig import mig
-from dvae_core.evaluation.metrics.mutual_information import mutual_information_matrix
 from dvae_core.evaluation.metrics.straight_through_gap import straight_through_gap
 from dvae_core.evaluation.representation import encode_points
 from dvae_core.runs.run import Run

@@ -10,8 +10,8 @@ from dvae_core.analysis.reconstruction import reconstruct
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
+from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.metrics.mig import mig
-from dvae_core.evaluation.metrics.mutual_information import measure_information
 from dvae_core.figures.compare import frame_cells
 from dvae_core.figures.information import information_heatmap
 from ui.boards import BoardView, show_board

@@ -9,8 +9,8 @@ import streamlit as st
 from dvae_core.analysis.axis_angles import FactorGrid, best_latents, factor_grid, factor_plane
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
+from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.metrics.mig import mig
-from dvae_core.evaluation.metrics.mutual_information import measure_information
 from dvae_core.evaluation.representation import Representation
 from dvae_core.figures.latent_plane import draw_plane
 from dvae_core.models.vae import VAE

@@ -6,7 +6,8 @@ import streamlit as st
 
 from dvae_core.analysis.axis_angles import FactorGrid
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.results import MEANINGS, ProtocolName
+from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.results import ProtocolName
 from dvae_core.figures.compare import family_boxes
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.runs.run import Run

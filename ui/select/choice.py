@@ -7,7 +7,8 @@ from typing import get_args
 
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS, ProtocolName
+from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.results import ProtocolName
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.selection.report import GAP_LABELS
 from dvae_core.selection.study import GROUP_BY, Setting, Study, sort_key

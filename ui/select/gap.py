@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.figures.selection import (
     Axis,
     Line,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.figures.selection import group_boxes
 from dvae_core.runs.run import Run
 from dvae_core.selection.report import picks_sheet, runs_sheet

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import streamlit as st
 
-from dvae_core.evaluation.results import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.figures.selection import Line, band_lines
 from dvae_core.selection.study import COSTS, StudyRun
 from dvae_core.selection.trends import numeric_settings, trends

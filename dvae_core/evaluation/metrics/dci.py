@@ -3,14 +3,23 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.config import available_cores
-from dvae_core.evaluation.metrics.checks import Codes, Factors, check_train_and_test
+from dvae_core.evaluation.checks import Codes, Factors, check_train_and_test
+from dvae_core.evaluation.metric_spec import (
+    Measurement,
+    MetricSpec,
+    ScoreSpec,
+    values_or_reasons,
+)
 from dvae_core.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from dvae_core.evaluation.inputs import EvaluationInputs
 
 Variant = Literal["exact", "fast"]
 
@@ -191,3 +200,43 @@ def call_in_processes(
         return [future.result() for future in futures]
     finally:
         executor.shutdown(wait=True, kill_workers=True)
+
+
+def measure_dci(inputs: "EvaluationInputs", variant: Variant, table: str) -> Measurement:
+    """The three scores of a run, and the importances under the name of a table."""
+    result = dci(
+        *inputs.train_and_test,
+        variant=variant,
+        seed=inputs.settings.seed,
+        num_workers=inputs.num_workers,
+        progress=inputs.progress,
+    )
+    scores = values_or_reasons(result, "disentanglement", "completeness", "informativeness")
+    return Measurement(*scores, **{table: result.importances})
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: measure_dci(inputs, "exact", "dci_importances"),
+    scores=(
+        ScoreSpec(
+            "dci_disentanglement",
+            "DCI disentanglement",
+            "Degree to which each latent is used to predict one factor only.",
+        ),
+        ScoreSpec(
+            "dci_completeness",
+            "DCI completeness",
+            "Degree to which each factor is predicted from one latent only.",
+        ),
+        ScoreSpec(
+            "dci_informativeness",
+            "DCI informativeness",
+            "Accuracy of boosted trees that predict each factor from all latents.",
+        ),
+    ),
+    estimator=lambda inputs: f"{inputs.codes_in_words}; gradient boosted trees",
+    seconds=130,
+    source="Eastwood and Williams 2018",
+    in_paper=True,
+    is_tested=True,
+)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.checks import Codes, Factors, check_factors_vary, check_points
-from dvae_core.evaluation.metrics.mutual_information import measure_information
+from dvae_core.evaluation.checks import Codes, Factors, check_factors_vary, check_points
+from dvae_core.evaluation.information import measure_information
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
 from dvae_core.progress import Progress, no_progress
 
 # A continuous latent whose codes span less of the widest latent's span counts as unused.
@@ -158,3 +159,44 @@ def _standardized(codes: Codes) -> NDArray[np.float64]:
     from sklearn.preprocessing import StandardScaler
 
     return StandardScaler().fit_transform(codes.astype(np.float64))
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(
+        *values_or_reasons(
+            infomec(
+                inputs.cells,
+                inputs.factors,
+                seed=inputs.settings.seed,
+                progress=inputs.progress,
+            ),
+            "infom",
+            "infoe",
+            "infoc",
+        )
+    ),
+    scores=(
+        ScoreSpec(
+            "infom",
+            "InfoM",
+            "Degree to which each active latent is informative about one factor only.",
+        ),
+        ScoreSpec(
+            "infoe",
+            "InfoE",
+            "Information about the factors that a linear classifier reads from all latents.",
+        ),
+        ScoreSpec(
+            "infoc",
+            "InfoC",
+            "Degree to which one active latent only is informative about each factor.",
+        ),
+    ),
+    estimator=lambda inputs: (
+        f"{inputs.categories_in_words}; plug-in"
+        if inputs.uses_categories
+        else f"mean code; {NUM_NEIGHBORS} nearest neighbours, without bins"
+    ),
+    seconds=15,
+    source="Hsu et al. 2023",
+)

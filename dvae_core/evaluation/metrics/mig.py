@@ -2,18 +2,15 @@
 
 import numpy as np
 
-from dvae_core.evaluation.metrics.checks import (
+from dvae_core.evaluation.checks import (
     Codes,
     Factors,
     check_factors_vary,
     check_points,
     check_several_latents,
 )
-from dvae_core.evaluation.metrics.mutual_information import (
-    PAPER_BINS,
-    Correction,
-    measure_information,
-)
+from dvae_core.evaluation.information import PAPER_BINS, Correction, measure_information
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 
 
 def mig(
@@ -41,3 +38,20 @@ def mig(
     information = measure_information(codes, factors, num_bins, correction)
     second, first = np.sort(information.matrix, axis=0)[-2:]  # (F,) each
     return float(np.mean((first - second) / information.factor_entropy))
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(mig(inputs.cells, inputs.factors, *inputs.counting)),
+    scores=(
+        ScoreSpec(
+            "mig",
+            "MIG",
+            "Gap in mutual information between the best and the second-best latent, averaged over "
+            "factors.",
+        ),
+    ),
+    estimator=lambda inputs: inputs.counting_in_words,
+    seconds=0.02,
+    source="Chen et al. 2018",
+    in_paper=True,
+)

@@ -2,18 +2,15 @@
 
 import numpy as np
 
-from dvae_core.evaluation.metrics.checks import (
+from dvae_core.evaluation.checks import (
     Codes,
     Factors,
     check_factors_vary,
     check_points,
     check_several_factors,
 )
-from dvae_core.evaluation.metrics.mutual_information import (
-    PAPER_BINS,
-    Correction,
-    measure_information,
-)
+from dvae_core.evaluation.information import PAPER_BINS, Correction, measure_information
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 
 
 def modularity(
@@ -44,3 +41,19 @@ def modularity(
     informative = largest > 0
     spread = others[informative] / (largest[informative] * (factors.shape[1] - 1))
     return float(np.sum(1 - spread) / len(squares))
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(modularity(inputs.cells, inputs.factors, *inputs.counting)),
+    scores=(
+        ScoreSpec(
+            "modularity",
+            "Modularity",
+            "Degree to which each latent is informative about one factor only.",
+        ),
+    ),
+    estimator=lambda inputs: inputs.counting_in_words,
+    seconds=0.02,
+    source="Ridgeway and Mozer 2018",
+    in_paper=True,
+)

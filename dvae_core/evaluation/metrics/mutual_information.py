@@ -1,174 +1,20 @@
-"""Mutual information between latents and factors, by counting.
+"""Mutual information of each latent with each factor: the heat map."""
 
-Codes become categories (equal-width bins, or the categories as they are), and one `bincount` a
-factor fills the contingency tables of all latents at once.
-"""
-
-from typing import Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
-from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.checks import Codes, Factors, check_codes, check_points
-
-Correction = Literal["miller_madow"]
-
-PAPER_BINS = 20
-"""Equal-width bins of the paper's protocol (disentanglement_lib, `histogram_discretize`)."""
+from dvae_core.evaluation.information import Information, measure_information
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec
 
 
-class Information(NamedTuple):
-    """Mutual information beside the entropies that bound and normalise it, in nats.
-
-    Attributes:
-        matrix: (N, F).
-        code_entropy: (N,), of the binned codes.
-        factor_entropy: (F,).
-    """
-
-    matrix: NDArray[np.float64]
-    code_entropy: NDArray[np.float64]
-    factor_entropy: NDArray[np.float64]
+def _measured(information: Information) -> Measurement:
+    return Measurement(
+        mutual_information=information.matrix, factor_entropy=information.factor_entropy
+    )
 
 
-def mutual_information_matrix(
-    codes: Codes,
-    factors: Factors,
-    num_bins: int | None = PAPER_BINS,
-    correction: Correction | None = None,
-) -> NDArray[np.float64]:
-    """Mutual information in nats between each latent and each factor, (N, F).
-
-    Arguments, errors and source as in `measure_information`.
-    """
-    return measure_information(codes, factors, num_bins, correction).matrix
-
-
-def measure_information(
-    codes: Codes,
-    factors: Factors,
-    num_bins: int | None = PAPER_BINS,
-    correction: Correction | None = None,
-) -> Information:
-    """Plug-in mutual information of all pairs of latent and factor, and their entropies.
-
-    I(z_n; v_f) = sum over cells of p(z, v) log(p(z, v) / (p(z) p(v))) with p the relative
-    frequencies, clipped to [0, min(H(z_n), H(v_f))] against rounding and over-correction.
-    The estimate is biased up by about (categories - 1)(values - 1) / (2 points) nats;
-    "miller_madow" takes (cells - categories - values + 1) / (2 points) off, each counted where it
-    occurs (Miller 1955).
-
-    Args:
-        codes: (points, N). With `num_bins` None these are integers, each its own category.
-        factors: integer (points, F). A factor with a single value has information 0.
-        num_bins: equal-width bins between the least and the greatest code of each latent.
-        correction: None for the plug-in estimate.
-
-    Raises:
-        EvaluationError: malformed arrays, floating-point codes without bins, or no more points
-            than categories, where the plug-in estimate is all bias.
-    """
-    check_points(codes, factors)
-    categories = discretize(codes, num_bins)
-    values = _renumbered(factors)
-    return _counted_information(categories, values, correction)
-
-
-def latent_information_matrix(
-    codes: Codes, num_bins: int | None = PAPER_BINS, correction: Correction | None = None
-) -> NDArray[np.float64]:
-    """Mutual information in nats between each two latents, (N, N), entropies on the diagonal.
-
-    Arguments and errors as in `measure_information`, of which this is the case factors = codes.
-    """
-    check_codes(codes)
-    categories = discretize(codes, num_bins)
-    return _counted_information(categories, categories, correction).matrix
-
-
-def discretize(codes: Codes, num_bins: int | None) -> NDArray[np.int64]:
-    """Category of each code, numbered from 0 within its latent, int64 (points, N).
-
-    With bins this is numpy's `digitize(z, histogram(z, num_bins)[1][:-1])`, so that the greatest
-    code falls in the last bin (disentanglement_lib). A latent whose codes differ by less than
-    floating point can divide into bins has one category.
-
-    Raises:
-        EvaluationError: as in `measure_information`.
-    """
-    if num_bins is None:
-        if not np.issubdtype(codes.dtype, np.integer):
-            raise EvaluationError(
-                f"categories as they are need integer codes, not {codes.dtype}: give num_bins"
-            )
-        return _renumbered(codes.astype(np.int64, copy=False))
-    if num_bins < 2:
-        raise EvaluationError(f"num_bins must be at least 2, not {num_bins}")
-    if len(codes) < num_bins:
-        raise EvaluationError(
-            f"{len(codes)} points cannot fill {num_bins} bins: draw more points or use fewer bins"
-        )
-    return np.stack([_binned(column, num_bins) for column in codes.T], axis=1)
-
-
-def _binned(column: Codes, num_bins: int) -> NDArray[np.int64]:
-    try:
-        edges = np.histogram_bin_edges(column, num_bins)
-    except ValueError:  # numpy: too many bins for so narrow a range
-        return np.zeros(len(column), dtype=np.int64)
-    return np.digitize(column, edges[:-1]) - 1
-
-
-def _renumbered(columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Each column's values replaced by their rank among the values that occur in it."""
-    ranks = np.empty(columns.shape, dtype=np.int64)
-    for index, column in enumerate(columns.T):
-        occurring, ranks[:, index] = np.unique(column, return_inverse=True)
-        if len(occurring) > 1 and len(occurring) == len(column):
-            raise EvaluationError(
-                f"{len(column)} points show {len(occurring)} different categories, none of them "
-                "twice: draw more points"
-            )
-    return ranks
-
-
-def _counted_information(
-    categories: NDArray[np.int64], values: NDArray[np.int64], correction: Correction | None
-) -> Information:
-    points, num_latents = categories.shape
-    num_factors = values.shape[1]
-    num_categories = int(categories.max()) + 1
-    # Category k of latent n is row n * num_categories + k of one table that holds all latents.
-    rows = categories + num_categories * np.arange(num_latents)  # (points, N)
-    category_counts = np.bincount(rows.ravel(), minlength=num_latents * num_categories)
-    category_counts = category_counts.reshape(num_latents, num_categories)  # (N, K)
-    code_entropy = _entropy(category_counts, points)  # (N,)
-
-    matrix = np.empty((num_latents, num_factors))
-    factor_entropy = np.empty(num_factors)
-    for factor, column in enumerate(values.T):
-        value_counts = np.bincount(column)  # (V,)
-        cells = rows * len(value_counts) + column[:, None]  # (points, N)
-        joint_counts = np.bincount(
-            cells.ravel(), minlength=num_latents * num_categories * len(value_counts)
-        ).reshape(num_latents, -1)  # (N, K * V)
-        factor_entropy[factor] = _entropy(value_counts, points)
-        matrix[:, factor] = code_entropy + factor_entropy[factor] - _entropy(joint_counts, points)
-        if correction == "miller_madow":
-            surplus_cells = (
-                np.count_nonzero(joint_counts, axis=1)
-                - np.count_nonzero(category_counts, axis=1)
-                - np.count_nonzero(value_counts)
-                + 1
-            )  # (N,)
-            matrix[:, factor] -= surplus_cells / (2 * points)
-    bound = np.minimum(code_entropy[:, None], factor_entropy[None, :])
-    return Information(np.clip(matrix, 0.0, bound), code_entropy, factor_entropy)
-
-
-def _entropy(counts: NDArray[np.int64], points: int) -> NDArray[np.float64]:
-    """Entropy in nats over the last axis."""
-    frequencies = counts / points
-    logs = np.log(frequencies, out=np.zeros_like(frequencies), where=counts > 0)
-    return -(frequencies * logs).sum(axis=-1) + 0.0  # a single category gives 0, not -0
+SPEC = MetricSpec(
+    measure=lambda inputs: _measured(
+        measure_information(inputs.cells, inputs.factors, *inputs.counting)
+    ),
+    scores=(),
+    estimator=lambda inputs: inputs.counting_in_words,
+    seconds=0.01,
+)

@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dvae_core.evaluation.metrics.checks import (
+from dvae_core.evaluation.checks import (
     Codes,
     Factors,
     check_several_latents,
     check_train_and_test,
 )
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.progress import Progress, no_progress
 
 
@@ -77,3 +78,21 @@ def predictability_matrix(
             accuracies[latent, factor] = machine.score(column_test, factors_test[:, factor])
     progress(num_latents, num_latents)
     return accuracies
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(sap(*inputs.train_and_test, progress=inputs.progress)),
+    scores=(
+        ScoreSpec(
+            "sap",
+            "SAP",
+            "Gap in classification accuracy between the best and the second-best latent, averaged "
+            "over factors.",
+        ),
+    ),
+    estimator=lambda inputs: f"{inputs.codes_in_words}; linear SVM, C = 0.01",
+    seconds=3,
+    source="Kumar et al. 2018",
+    in_paper=True,
+    is_tested=True,
+)

@@ -6,6 +6,7 @@ import torch
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, RunError
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE, reconstruction_loss
@@ -83,23 +84,8 @@ def gap_of_model(
 
     Arguments and errors as there.
     """
-    losses = _mean_losses(model, objective, dataset, num_batches, seed, progress)
-    soft_reconstruction, hard_reconstruction, soft_penalty, hard_penalty = losses
-    reconstruction = hard_reconstruction - soft_reconstruction
-    total = reconstruction + hard_penalty - soft_penalty
-    return abs(total), abs(reconstruction)
-
-
-def _mean_losses(
-    model: VAE,
-    objective: Objective | None,
-    dataset: Dataset,
-    num_batches: int,
-    seed: int,
-    progress: Progress,
-) -> list[float]:
-    """Reconstruction of the soft and of the hard code, then what the objective adds for each."""
     count = num_batches * BATCH_SIZE
+    # Reconstruction of the mean and of the mode code, then what the objective adds to each.
     sums = torch.zeros(4, dtype=torch.float64)
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress, BATCH_SIZE):
@@ -118,4 +104,43 @@ def _mean_losses(
             sums += torch.stack(losses).cpu().double()  # not every accelerator has doubles
     if not sums.isfinite().all():
         raise EvaluationError("a loss of the model is not finite: it has diverged, train it again")
-    return (sums / num_batches).tolist()
+    soft, hard, soft_penalty, hard_penalty = (sums / num_batches).tolist()
+    return abs(hard - soft + hard_penalty - soft_penalty), abs(hard - soft)
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(
+        *values_or_reasons(
+            straight_through_gap(
+                inputs.run,
+                inputs.dataset,
+                inputs.settings.seed,
+                num_batches=inputs.settings.gap_batches,
+                progress=inputs.progress,
+            ),
+            "total",
+            "reconstruction",
+        )
+    ),
+    scores=(
+        ScoreSpec(
+            "straight_through_gap",
+            "Straight-through gap, nats",
+            "Change of the loss when the most likely category is decoded instead of the mean code.",
+            better="lower",
+        ),
+        ScoreSpec(
+            "straight_through_gap_reconstruction",
+            "Gap of the reconstruction, nats",
+            "Change of the reconstruction loss alone.",
+            better="lower",
+        ),
+    ),
+    estimator=lambda inputs: (
+        "loss of the most likely category's value against that of the mean code"
+    ),
+    seconds=30,
+    source="Friede et al. 2023",
+    needs_factors=False,
+    points=lambda settings: settings.gap_batches * BATCH_SIZE,
+)

@@ -7,12 +7,13 @@ import torch
 from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.metrics.fixed_factor import (
+from dvae_core.evaluation.fixed_factor import (
     BATCH_SIZE,
     draw_fixed_factors,
     group_by_fixed_value,
     varying_factors,
 )
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
 from dvae_core.progress import Progress, no_progress
 
@@ -83,3 +84,30 @@ def beta_vae_score(
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(features[:num_train], fixed[:num_train])
     return float(classifier.score(features[num_train:], fixed[num_train:]))
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(
+        beta_vae_score(
+            inputs.model,
+            inputs.dataset,
+            inputs.settings.seed,
+            source=inputs.source,
+            num_train=inputs.settings.points,
+            num_test=inputs.settings.test_points,
+            progress=inputs.progress,
+        )
+    ),
+    scores=(
+        ScoreSpec(
+            "beta_vae",
+            "BetaVAE score",
+            "Accuracy of a linear classifier that names the fixed factor from code differences.",
+        ),
+    ),
+    estimator=lambda inputs: f"{inputs.codes_in_words}; logistic regression on {BATCH_SIZE} pairs",
+    seconds=40,
+    source="Higgins et al. 2017",
+    in_paper=True,
+    is_tested=True,
+)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.factor_vae_score import factor_vae_score
+from dvae_core.evaluation.metrics.factor_vae import factor_vae_score
 from tests.evaluation.known import CategoricalModel, GaussianModel, Plain
 
 TURNED = GaussianModel(lambda x: x @ torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))

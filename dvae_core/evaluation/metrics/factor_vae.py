@@ -5,12 +5,13 @@ import torch
 from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.metrics.fixed_factor import (
+from dvae_core.evaluation.fixed_factor import (
     BATCH_SIZE,
     draw_fixed_factors,
     group_by_fixed_value,
     varying_factors,
 )
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
 from dvae_core.progress import Progress, no_progress
 
@@ -85,3 +86,31 @@ def _majority_accuracy(votes: NDArray[np.int64], fixed: NDArray[np.int64], num_t
     np.add.at(table, (votes[:num_train], fixed[:num_train]), 1)
     named = table.argmax(axis=1)[votes[num_train:]]
     return float(np.mean(named == fixed[num_train:]))
+
+
+SPEC = MetricSpec(
+    measure=lambda inputs: Measurement(
+        factor_vae_score(
+            inputs.model,
+            inputs.dataset,
+            inputs.settings.seed,
+            source=inputs.source,
+            num_train=inputs.settings.points,
+            num_test=inputs.settings.test_points,
+            num_variance=inputs.settings.points,
+            progress=inputs.progress,
+        )
+    ),
+    scores=(
+        ScoreSpec(
+            "factor_vae",
+            "FactorVAE score",
+            "Accuracy of naming the fixed factor from the latent that varies least.",
+        ),
+    ),
+    estimator=lambda inputs: f"{inputs.codes_in_words}; least variance over {BATCH_SIZE} images",
+    seconds=35,
+    source="Kim and Mnih 2018",
+    in_paper=True,
+    is_tested=True,
+)

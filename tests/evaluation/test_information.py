@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import mutual_info_score
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.mutual_information import (
+from dvae_core.evaluation.information import (
     discretize,
     latent_information_matrix,
     measure_information,

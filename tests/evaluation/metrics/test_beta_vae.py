@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.beta_vae_score import beta_vae_score
+from dvae_core.evaluation.metrics.beta_vae import beta_vae_score
 from tests.evaluation.known import CategoricalModel, GaussianModel, Plain
 
 

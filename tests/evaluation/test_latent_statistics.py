@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.latent_statistics import categories_used, latent_statistics
+from dvae_core.evaluation.latent_statistics import categories_used, latent_statistics
 from tests.evaluation.known import CategoricalModel, GaussianModel, Plain
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.metrics.checks import check_several_factors
+from dvae_core.evaluation.checks import check_several_factors
 
 BATCH_SIZE = 64  # images, or pairs of images, behind one point
 

@@ -1,0 +1,54 @@
+"""All metrics, in tables made from the specs in `metrics/`."""
+
+from importlib import import_module
+
+from dvae_core.errors import ConfigError
+from dvae_core.evaluation import metrics
+from dvae_core.evaluation.metric_spec import MetricSpec, ScoreSpec
+
+FAST_SECONDS = 10
+
+
+def _read_specs() -> dict[str, MetricSpec]:
+    specs = {
+        name: import_module(f"{metrics.__name__}.{name}").SPEC for name in metrics.METRIC_NAMES
+    }
+    return dict(sorted(specs.items(), key=lambda entry: (entry[1].seconds, entry[0])))
+
+
+METRIC_SPECS = _read_specs()
+"""Every metric by name, the quickest first."""
+
+METRICS = tuple(METRIC_SPECS)
+
+FAST_METRICS = tuple(name for name in METRICS if METRIC_SPECS[name].seconds < FAST_SECONDS)
+
+PAPER_METRICS = tuple(name for name in METRICS if METRIC_SPECS[name].in_paper)
+
+MEANINGS: dict[str, ScoreSpec] = {
+    score.name: score
+    for spec in sorted(
+        METRIC_SPECS.values(), key=lambda spec: (not spec.in_paper, not spec.needs_factors)
+    )
+    for score in spec.scores
+}
+"""Every score by name, as tables list them: those of the paper first, those without labels last."""
+
+
+def metrics_named(names: str) -> tuple[str, ...]:
+    """Metrics from their names joined by commas, or from one of the sets all, fast and paper.
+
+    Raises:
+        ConfigError: there is no such metric.
+    """
+    sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
+    if names in sets:
+        return sets[names]
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in METRICS:
+            raise ConfigError(
+                f"no metric is called {name[:40]!r}: there are {', '.join(METRICS)}, "
+                f"and the sets {', '.join(sets)}"
+            )
+    return tuple(metric for metric in METRICS if metric in wanted)
