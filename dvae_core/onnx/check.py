@@ -7,13 +7,13 @@ from typing import Literal
 
 from dvae_core.errors import ModelError, printable
 from dvae_core.onnx.description import OnnxLayout
-from dvae_core.system.sandbox import ChildDied, ask_child
+from dvae_core.system.sandbox import Refused, SandboxError, SandboxProcess
 
 MAX_FILE_BYTES = 256 * 2**20
-SECONDS = 20  # of computing: both files are to answer 160 small trials within that
+SECONDS = 20  # of computing, for 160 small trials of both files
 MEMORY_BYTES = 3 * 2**30
 _MAX_TEXT = 400
-_WORKER = "dvae_core.onnx.worker"
+_OPERATION = "dvae_core.onnx.trial:try_files"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class CheckedFile:
     """One file that passed.
 
     Attributes:
-        content: its bytes, the very ones that were checked.
+        content: the bytes that were checked.
         sha256: of them.
         opset: version of its operators.
         one_at_a_time: its batch is fixed at one.
@@ -39,7 +39,7 @@ class CheckedModel:
 
     Attributes:
         num_latents: N.
-        num_categories: K; None for Gaussian latents, and where there is no encoder to say it.
+        num_categories: K; None for Gaussian latents, and for a decoder alone.
         image_shape: (C, H, W).
         encoder: None for a decoder alone.
         decoder: codes to images.
@@ -62,18 +62,18 @@ def check_model(
     num_categories: int | None = None,
     code_bounds: tuple[float, float] = (-1.0, 1.0),
 ) -> CheckedModel:
-    """Look at the files and try them on made-up images and codes, in a child process.
+    """Look at the files and try them on random images and codes, in a child process.
 
     Args:
         encoder: images (B, C, H, W) to the parameters of the latents; None for a decoder alone.
         decoder: codes (B, N) to images (B, C, H, W).
-        latents: which family they are to have.
-        layout: how their numbers are to be read.
+        latents: family that they should have.
+        layout: how to read their numbers.
         num_categories: K, where it is known.
         code_bounds: least and greatest category value.
 
     Raises:
-        ModelError: they are not that; the message tells what was found and what is needed.
+        ModelError: they do not fit; the message says what was found and what is needed.
     """
     paths = {"decoder": decoder} | ({"encoder": encoder} if encoder is not None else {})
     for part, path in paths.items():
@@ -88,12 +88,13 @@ def check_model(
         },
     }
     try:
-        answer = ask_child(_WORKER, request, SECONDS, MEMORY_BYTES)
-    except ChildDied as death:
+        with SandboxProcess(MEMORY_BYTES) as child:
+            answer, _ = child.ask(_OPERATION, request, SECONDS)
+    except Refused as refusal:
+        raise ModelError(printable(refusal, _MAX_TEXT)) from None
+    except SandboxError as error:
         names = " and ".join(printable(path.name) for path in paths.values())
-        raise ModelError(f"{names} cannot be read: {death}") from None
-    if "error" in answer:
-        raise ModelError(printable(answer["error"], _MAX_TEXT))
+        raise ModelError(f"{names} cannot be read: {printable(error, _MAX_TEXT)}") from None
     report = answer["report"]
     files = {}
     for part, path in paths.items():

@@ -1,11 +1,14 @@
 """Whether two ONNX files are an encoder and a decoder: what they answer to a trial batch.
 
-Every failure is a `ModelError` whose message begins with the part it is about.
+It runs in the child process that `check.py` starts, so it imports neither torch nor pydantic. Every
+failure is a `ModelError` whose message begins with the part it is about.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ import numpy as np
 from dvae_core.errors import ModelError
 from dvae_core.onnx.graph import Graph, TensorPort, read_graph
 from dvae_core.onnx.session import BATCH, Floats, Session, encoder_input, latent_parameters
+from dvae_core.system.sandbox import Answer
 
 MAX_LATENTS = 64
 CATEGORIES = range(2, 513)
@@ -25,16 +29,7 @@ _RANGES = {"image": (0.0, 1.0), "signed": (-1.0, 1.0), "logits": (-1e4, 1e4)}
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """What a pair of files is meant to be.
-
-    Attributes:
-        latents: `categorical` or `gaussian`.
-        num_categories: K, where it is known.
-        code_bounds: least and greatest category value.
-        interleaved: as of `OnnxLayout`.
-        encoder_input: as of `OnnxLayout`.
-        decoder_output: as of `OnnxLayout`.
-    """
+    """What a pair of files should be: arguments of `check_model` and fields of `OnnxLayout`."""
 
     latents: str
     num_categories: int | None
@@ -46,16 +41,7 @@ class TrialRequest:
 
 @dataclass
 class Report:
-    """What was found.
-
-    Attributes:
-        num_latents: N.
-        num_categories: K; None for Gaussian latents, and for a decoder alone.
-        image_shape: (C, H, W).
-        opsets: of each part.
-        one_at_a_time: whether each part takes single images or codes only.
-        notes: what a person should know, a sentence each.
-    """
+    """What was found: attributes of `CheckedModel`, and of each part's `CheckedFile`."""
 
     num_latents: int = 0
     num_categories: int | None = None
@@ -65,11 +51,24 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
+def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
+    """A `Report` and the SHA-256 of each file that was read.
+
+    Args:
+        files: paths of `decoder` and, where there is one, `encoder`.
+        asked: fields of a `TrialRequest`.
+    """
+    contents = {part: Path(path).read_bytes() for part, path in files.items()}
+    report = try_model(contents.get("encoder"), contents["decoder"], TrialRequest(**asked))
+    hashes = {part: hashlib.sha256(content).hexdigest() for part, content in contents.items()}
+    return {"report": asdict(report), "sha256": hashes}, b""
+
+
 def try_model(encoder: bytes | None, decoder: bytes, request: TrialRequest) -> Report:
-    """Try both files on made-up codes and images.
+    """Try both files on random codes and images.
 
     Raises:
-        ModelError: they do not fit what was asked for, or each other.
+        ModelError: they do not fit the request, or each other.
     """
     report = Report()
     random = np.random.default_rng(0)

@@ -85,11 +85,21 @@ def test_endless_work_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_child_that_crashes_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dying.py").write_text("import os\ndef main(*arguments): os.abort()\n")
+    (tmp_path / "dying.py").write_text("import os\ndef die(**arguments): os.abort()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path) + os.pathsep + os.environ.get("PYTHONPATH", ""))
-    monkeypatch.setattr(check, "_WORKER", "dying")
+    monkeypatch.setattr(check, "_OPERATION", "dying:die")
     with pytest.raises(ModelError, match="kills its reader"):
         checked(saved(tmp_path, decoder=graphs.decoder()))
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime", "numpy"])
+def test_libraries_are_not_taken_from_the_working_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text("open('marker', 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert checked(saved(tmp_path, decoder=graphs.decoder())).num_latents == 3
+    assert not (tmp_path / "marker").exists()
 
 
 def test_external_weights_are_never_opened(tmp_path: Path) -> None:
@@ -164,4 +174,4 @@ def test_many_mutated_files_are_taken_or_refused(tmp_path: Path) -> None:
 
 def children() -> list[psutil.Process]:
     found: Callable[[], list[psutil.Process]] = psutil.Process().children
-    return [child for child in found() if "dvae_core.onnx.worker" in " ".join(child.cmdline())]
+    return [child for child in found() if "dvae_core.system.sandbox" in " ".join(child.cmdline())]

@@ -1,10 +1,11 @@
-"""What a file says of an array in it, checked before the array is read."""
+"""What a file says about an array in it, checked before the array is read."""
 
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dvae_core.data.untrusted.limits import MAX_ARRAY_BYTES, MAX_TEXT_CHARACTERS, exceeds_ratio
 from dvae_core.errors import DataError, printable
@@ -48,18 +49,23 @@ class ArrayInfo:
         return cls(**{**content, "shape": tuple(content["shape"])})
 
 
+def raw_bytes(array: NDArray) -> memoryview:
+    """The bytes of an array, of whatever type, without a copy where it is contiguous."""
+    return array.reshape(-1).view(np.uint8).data
+
+
 def check_array(name: str, shape: tuple[int, ...], dtype: np.dtype, packed_bytes: int) -> None:
     """Refuse an array by its header alone.
 
     Args:
-        name: to call it by.
-        shape: as the header has it.
-        dtype: as the header has it.
-        packed_bytes: what the array takes up in the file.
+        name: of the array, for the message.
+        shape: in the header.
+        dtype: in the header.
+        packed_bytes: that the array takes up in the file.
 
     Raises:
-        DataError: it holds other things than numbers, truth values and short texts, is empty, or
-            is larger than allowed, or than its packed size makes likely.
+        DataError: it holds anything but numbers, truth values and short texts, is empty, is
+            larger than allowed, or is larger than its packed size makes likely.
     """
     if dtype.kind not in "biufUS" or dtype.hasobject or dtype.names or dtype.subdtype:
         raise DataError(

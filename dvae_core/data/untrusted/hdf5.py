@@ -4,6 +4,7 @@ HDF5's native reader can crash on a damaged file: only to be used in a process t
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -11,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.data.untrusted.array_info import ArrayInfo, check_array
-from dvae_core.data.untrusted.limits import BLOCK_BYTES, MAX_TEXT_CHARACTERS, MAX_WHOLE_BYTES
+from dvae_core.data.untrusted.limits import (
+    BLOCK_BYTES,
+    MAX_CONTENTS,
+    MAX_TEXT_CHARACTERS,
+    MAX_WHOLE_BYTES,
+)
 from dvae_core.errors import DataError
 
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _MAX_CHUNK_BYTES = 2 * BLOCK_BYTES
-_MAX_CONTENTS = 20
 
 
 class Hdf5File:
@@ -40,11 +45,7 @@ class Hdf5File:
         self._datasets: dict[str, h5py.Dataset] = {}
         self._file = h5py.File(path, "r", locking=False)
         try:
-            self.contents: list[str] = []
-            for name in self._file:
-                if len(self.contents) == _MAX_CONTENTS:
-                    break
-                self.contents.append(name)
+            self.contents = list(islice(self._file, MAX_CONTENTS))
             for name in names:
                 dataset = self._find(name)
                 if dataset is not None:

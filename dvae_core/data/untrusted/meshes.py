@@ -1,4 +1,4 @@
-"""The .mat meshes in the archive of Cars3D."""
+"""Operations of the child process on the archive of Cars3D, whose meshes are .mat files."""
 
 import gzip
 import re
@@ -10,8 +10,10 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from dvae_core.data.untrusted.array_info import raw_bytes
 from dvae_core.data.untrusted.limits import exceeds_ratio
 from dvae_core.errors import DataError, printable
+from dvae_core.system.sandbox import Answer
 
 _MESH = re.compile(r"(?:^|/)cars/\w{1,80}\.mat$", re.ASCII)
 _MAX_MESH_BYTES = 32 * 2**20  # packed; those of the original have about 1 MB
@@ -19,15 +21,32 @@ _MAX_MESH_NUMBERS = 64 * 2**20
 _MAX_MEMBERS = 100_000
 
 
-class MeshArchive:
-    """The meshes of cars in a .tar.gz, one after the other; nothing is written to disk.
+_archive: "_MeshArchive | None" = None
 
-    Args:
-        path: the archive.
 
-    Raises:
-        Exception: almost any, from the standard library or scipy, for a damaged file.
-    """
+def open_meshes(path: str) -> Answer:
+    """Open an archive in place of the one before it."""
+    global _archive
+    previous, _archive = _archive, None
+    if previous is not None:
+        previous.close()
+    _archive = _MeshArchive(Path(path))
+    return {}, b""
+
+
+def next_mesh() -> Answer:
+    """Name and shape of the next mesh and its `im`; the name is None after the last."""
+    if _archive is None:
+        raise DataError("another file ended its reader: open it again")
+    found = _archive.next_mesh()
+    if found is None:
+        return {"name": None}, b""
+    name, mesh = found
+    return {"name": name, "shape": mesh.shape}, raw_bytes(mesh)
+
+
+class _MeshArchive:
+    """The meshes of cars in a .tar.gz, one after the other; nothing is written to disk."""
 
     def __init__(self, path: Path) -> None:
         self._unpacked = _Unpacked(path)
@@ -35,14 +54,10 @@ class MeshArchive:
         self._members = 0
 
     def next_mesh(self) -> tuple[str, NDArray[np.uint8]] | None:
-        """Name of the next mesh and its `im`, uint8 of five axes; None after the last.
-
-        Raises:
-            DataError: a mesh is a link, too large, or has no such array.
-        """
+        """Name of the next mesh and its `im`, uint8 of five axes; None after the last."""
         while (member := self._tar.next()) is not None:
             self._members += 1
-            self._tar.members.clear()  # else it keeps them all
+            self._tar.members.clear()  # tarfile would keep them all
             if self._members > _MAX_MEMBERS:
                 raise DataError(f"it has more than {_MAX_MEMBERS:,} parts")
             if not _MESH.search(member.name):
@@ -58,7 +73,6 @@ class MeshArchive:
         return None
 
     def close(self) -> None:
-        """Close the file."""
         self._tar.close()
         self._unpacked.close()
 
@@ -77,7 +91,7 @@ def _read_mesh(shown: str, content: bytes) -> NDArray[np.uint8]:
 
 
 class _Unpacked:
-    """What is in a .gz, as long as it does not unpack to suspiciously much."""
+    """The content of a .gz, refused when it unpacks to suspiciously much."""
 
     def __init__(self, path: Path) -> None:
         self._packed = open(path, "rb")  # noqa: SIM115

@@ -1,14 +1,15 @@
-"""Picture files: PNG, JPEG and BMP."""
+"""Operations of the child process on picture files: PNG, JPEG and BMP."""
 
 import warnings
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from dvae_core.data.untrusted.array_info import raw_bytes
 from dvae_core.data.untrusted.limits import MAX_IMAGE_PIXELS
 from dvae_core.errors import DataError
+from dvae_core.system.sandbox import Answer
 
 _FORMATS = ("PNG", "JPEG", "BMP")
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"))
@@ -17,28 +18,23 @@ _WIDE_MODES = frozenset(("I;16", "I;16B", "I;16L", "I"))
 _TOO_LARGE = f"it has more than the {MAX_IMAGE_PIXELS / 1e6:.0f} million pixels that are read"
 
 
-def picture_header(path: Path) -> tuple[int, int, bool]:
-    """Height, width, and whether the picture is grey, from its header alone.
-
-    Raises:
-        DataError: it has too many pixels.
-        Exception: almost any, from Pillow, for a damaged file.
-    """
-    with _open(path) as image:
-        return image.height, image.width, image.mode in _GREY_MODES
+def picture_header(path: str) -> Answer:
+    """Height, width, and whether the picture is grey, from its header alone."""
+    with _open(Path(path)) as image:
+        is_grey = image.mode in _GREY_MODES
+        return {"height": image.height, "width": image.width, "is_grey": is_grey}, b""
 
 
-def read_picture(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
-    """The picture as uint8 (size, size, channels), its sides scaled each on its own.
-
-    Transparency is left out.
+def read_picture(path: str, size: int, channels: int) -> Answer:
+    """The picture as uint8 (size, size, channels), each side scaled on its own; transparency is
+    left out.
 
     Args:
         path: the file.
         size: height and width of the result.
         channels: 1 for grey, 3 for red, green and blue.
     """
-    with _open(path) as image:
+    with _open(Path(path)) as image:
         if image.mode in _WIDE_MODES:  # PNG of 16 bits
             wide = np.asarray(image)
             image = Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8))
@@ -46,7 +42,7 @@ def read_picture(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         if image.size != (size, size):
             # Averages when it shrinks; no overshoot at edges, as sharper filters have.
             image = image.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(size, size, channels)
+        return {}, raw_bytes(np.asarray(image))
 
 
 def _open(path: Path) -> Image.Image:

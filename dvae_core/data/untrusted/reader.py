@@ -1,18 +1,12 @@
 """Opening files that anyone may have made, in a child process of limited memory and time.
 
-Whatever is wrong with such a file, all that comes of it here is a `DataError` of one line: native
-readers that crash, loop or ask for all memory take only the child with them.
+All that a bad file causes here is a `DataError` of one line.
 """
 
-import json
-import signal
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, prod
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -22,138 +16,89 @@ from dvae_core.data.untrusted.array_info import ArrayInfo
 from dvae_core.data.untrusted.limits import BLOCK_BYTES
 from dvae_core.errors import DataError, printable
 from dvae_core.progress import Progress, no_progress
-from dvae_core.system.sandbox import start_child
+from dvae_core.system.sandbox import SandboxError, SandboxProcess
 
 # With what the interpreter and its libraries take (160 MB), so that the sum stays below 512 MB.
 MEMORY_BYTES = 448 * 2**20
 _SECONDS = 0.8  # of computing that a header or one picture may take
 _BYTES_PER_SECOND = 10e6  # unpacked at the slowest
-_MAX_ANSWER_BYTES = 2**20
-_WORKER = "dvae_core.data.untrusted.worker"
 
 
-_ON_THE_OPEN_FILE = frozenset({"read", "read_whole", "limits", "next_mesh"})
-
-
-class Reader:
-    """The child process; it is started on the first request, and anew after a file killed it.
-
-    Use it in a `with` statement. Requests are answered one at a time.
+class Reader(SandboxProcess):
+    """The child process that opens the files. Use it in a `with` statement.
 
     Args:
         memory_bytes: what the child may take in all.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
-        self.memory_bytes = memory_bytes
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the child."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        super().__init__(memory_bytes)
 
     def open_arrays(self, path: Path, names: Sequence[str]) -> "ArrayFile":
-        """The named arrays of a .npz or HDF5 file.
-
-        The previous file of this reader is closed.
+        """The named arrays of a .npz or HDF5 file, which stays open until the next one is opened.
 
         Raises:
             DataError: it is no such file, or one of the arrays must not be read.
         """
-        check_is_file(path)
-        answer, _ = self.ask(path, "open_arrays", _SECONDS, names=list(names))
+        answer, _ = self._ask_file(path, "arrays:open_arrays", names=list(names))
         arrays = {name: ArrayInfo.from_json(info) for name, info in answer["arrays"].items()}
         return ArrayFile(self, path, arrays, tuple(answer["contents"]))
 
     def picture_header(self, path: Path) -> tuple[int, int, bool]:
         """Height, width, and whether a picture is grey, from its header alone."""
-        check_is_file(path)
-        answer, _ = self.ask(path, "picture_header", _SECONDS)
+        answer, _ = self._ask_file(path, "pictures:picture_header")
         return answer["height"], answer["width"], answer["is_grey"]
 
     def read_picture(self, path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         """A picture scaled to uint8 (size, size, channels); `channels` is 1 or 3."""
-        check_is_file(path)
-        seconds = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
-        _, data = self.ask(path, "read_picture", seconds, size=size, channels=channels)
+        _, data = self._ask_file(
+            path, "pictures:read_picture", reads_all=True, size=size, channels=channels
+        )
         return _as_array(path, data, np.dtype(np.uint8), (size, size, channels))
 
     def meshes(self, path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names and `im` arrays, uint8 of five axes, of the car meshes in a .tar.gz."""
-        check_is_file(path)
-        self.ask(path, "open_meshes", _SECONDS)
-        # All of the file may come before the next mesh.
-        seconds = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
+        self._ask_file(path, "meshes:open_meshes")
+        seconds = _reading_seconds(path)  # all of the file may come before the next mesh
         while True:
-            answer, data = self.ask(path, "next_mesh", seconds)
+            answer, data = self.ask_about(path, "meshes:next_mesh", seconds, continues=True)
             if answer["name"] is None:
                 return
             shape = tuple(answer["shape"])
             yield answer["name"], _as_array(path, data, np.dtype(np.uint8), shape)
 
-    def ask(
-        self, path: Path, operation: str, seconds: float, **arguments: Any
+    def ask_about(
+        self,
+        path: Path,
+        operation: str,
+        seconds: float,
+        /,
+        continues: bool = False,
+        **arguments: Any,
     ) -> tuple[dict[str, Any], bytes]:
-        """One request to the child, which `formats/worker.py` answers.
+        """One request about a file.
 
         Args:
-            path: the file it is about.
-            operation: one of the worker's.
-            seconds: of computing that the answer may take.
-            **arguments: of the operation.
+            path: to name in the message.
+            operation: "module:function", a module of this folder.
+            seconds: of computing that it may take.
+            continues: it works on the file that an earlier request opened.
+            **arguments: of the function.
 
         Raises:
-            DataError: the file does not fit, or the child died over it.
+            DataError: the file is refused, or the child died over it.
         """
-        request = {"operation": operation, "path": str(path), "seconds": seconds, **arguments}
-        process = self._running(operation)
         try:
-            answer, data = _exchange(process, request, self.memory_bytes)
-        except (OSError, ValueError, KeyError, TypeError):
-            # It is dead, or says what makes no sense.
-            cause = self._cause_of_death(seconds)
-            raise DataError(f"{_shown(path)} cannot be read: {cause}") from None
-        except BaseException:
-            self.close()  # its answer would be taken for that of the next request
-            raise
-        if "error" in answer:
-            raise DataError(f"{_shown(path)} cannot be read: {printable(answer['error'], 400)}")
-        return answer, data
+            return self.ask(f"{__package__}.{operation}", arguments, seconds, continues)
+        except SandboxError as error:
+            raise DataError(f"{_shown(path)} cannot be read: {printable(error, 400)}") from None
 
-    def _running(self, operation: str) -> "subprocess.Popen[bytes]":
-        # With a child that died the file is gone that it held open: a request about that file shall
-        # meet the dead one, and tell.
-        opens = operation not in _ON_THE_OPEN_FILE
-        if opens and self._process is not None and self._process.poll() is not None:
-            self.close()
-        if self._process is None:
-            self._process = start_child(_WORKER, self.memory_bytes)
-        return self._process
-
-    def _cause_of_death(self, seconds: float) -> str:
-        assert self._process is not None
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)  # its own end tells more than ours
-        process = self._process
-        self.close()
-        code = process.returncode
-        if code in (-signal.SIGPROF, -signal.SIGALRM):
-            return f"it takes more than {seconds:.0f} s to read"
-        return "it is damaged in a way that kills its reader"
+    def _ask_file(
+        self, path: Path, operation: str, reads_all: bool = False, **arguments: Any
+    ) -> tuple[dict[str, Any], bytes]:
+        _check_is_file(path)
+        seconds = _reading_seconds(path) if reads_all else _SECONDS
+        return self.ask_about(path, operation, seconds, path=str(path), **arguments)
 
 
 @dataclass(frozen=True)
@@ -171,7 +116,7 @@ class ArrayFile:
     contents: tuple[str, ...]
 
     def require(self, name: str) -> ArrayInfo:
-        """The array of that name, or a `DataError` that tells what is there instead."""
+        """The array of that name, or a `DataError` that says what is there instead."""
         if name not in self.arrays:
             found = ", ".join(self.contents) or "nothing"
             raise DataError(f"{_shown(self.path)} has no array '{name}': it holds {found}")
@@ -203,7 +148,7 @@ class ArrayFile:
         return _as_array(self.path, data, np.dtype(answer["dtype"]), tuple(answer["shape"]))
 
     def limits(self, name: str, progress: Progress = no_progress) -> tuple[float, float]:
-        """Least and greatest number of an array, all of which is read, and checked, for it.
+        """Least and greatest number of an array, all of which is read and checked for that.
 
         Raises:
             DataError: a number is not finite, or the file is damaged somewhere.
@@ -220,12 +165,6 @@ class ArrayFile:
             progress(stop, self.arrays[name].shape[0])
         return least, greatest
 
-    def _ask(
-        self, operation: str, name: str, rows: int, **arguments: Any
-    ) -> tuple[dict[str, Any], bytes]:
-        seconds = _SECONDS + rows * self.arrays[name].row_bytes / _BYTES_PER_SECOND
-        return self.reader.ask(self.path, operation, seconds, name=name, **arguments)
-
     def bounds(self, name: str) -> Iterator[tuple[int, int]]:
         """Start and stop of the blocks in which `blocks` reads an array."""
         info = self.arrays[name]
@@ -241,35 +180,30 @@ class ArrayFile:
         for start in range(0, info.shape[0], rows):
             yield start, min(start + rows, info.shape[0])
 
-
-def _exchange(
-    process: "subprocess.Popen[bytes]", request: dict[str, Any], most_bytes: int
-) -> tuple[dict[str, Any], bytes]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(request).encode() + b"\n")
-    process.stdin.flush()
-    answer = json.loads(process.stdout.readline(_MAX_ANSWER_BYTES))
-    if "error" in answer:
-        return answer, b""
-    data = process.stdout.read(min(answer["bytes"], most_bytes))
-    if len(data) != answer["bytes"]:
-        raise ValueError
-    return answer, data
+    def _ask(
+        self, operation: str, name: str, rows: int, **arguments: Any
+    ) -> tuple[dict[str, Any], bytes]:
+        seconds = _SECONDS + rows * self.arrays[name].row_bytes / _BYTES_PER_SECOND
+        return self.reader.ask_about(
+            self.path, f"arrays:{operation}", seconds, continues=True, name=name, **arguments
+        )
 
 
-def check_is_file(path: Path) -> None:
-    """Raise `DataError` unless there is a plain file, no device or pipe that never ends."""
+def _reading_seconds(path: Path) -> float:
+    return _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
+
+
+def _check_is_file(path: Path) -> None:
     if not path.exists():
         raise DataError(f"{_shown(path)} does not exist")
-    if not path.is_file():
+    if not path.is_file():  # but a device, or a pipe that never ends
         raise DataError(f"{_shown(path)} is no plain file")
 
 
 def _as_array(path: Path, data: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
-    # The child may be in any state by now, so its answers are checked as well.
+    # The file may have taken over the child, so its answers are checked as well.
     if dtype.hasobject or prod(shape) * dtype.itemsize != len(data):
-        raise DataError(f"{_shown(path)} cannot be read: its reader gives no sense")
+        raise DataError(f"{_shown(path)} cannot be read: its reader returned invalid data")
     return np.frombuffer(data, dtype).reshape(shape)
 
 

@@ -66,6 +66,20 @@ def test_arrays_of_an_hdf5_file_are_read_as_they_were_saved(reader: Reader, tmp_
     assert opened.read_whole("names").tolist() == ["a", "bc"]
 
 
+@pytest.mark.parametrize("name", ["h5py", "numpy", "zipfile"])
+def test_libraries_are_not_taken_from_the_working_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text("open('marker', 'w')")
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        file["images"] = IMAGES
+    monkeypatch.chdir(tmp_path)
+    with Reader() as reader:
+        arrays = reader.open_arrays(Path("set.h5"), ("images",))
+        np.testing.assert_array_equal(arrays.read("images", 0, 10), IMAGES)
+    assert not (tmp_path / "marker").exists()
+
+
 def test_large_arrays_come_in_several_blocks(reader: Reader, tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     numbers = np.arange(10 * 2**20, dtype=np.uint64).reshape(-1, 2**10)
@@ -282,7 +296,7 @@ def test_a_file_that_takes_too_long_ends_its_reader_which_starts_again(tmp_path:
     with Reader() as reader:
         reader.open_arrays(path, ("zeros",))
         with pytest.raises(DataError, match="to read"):
-            reader.ask(path, "read_whole", 0.001, name="zeros")
+            reader.ask_about(path, "arrays:read_whole", 0.001, name="zeros")
         file = reader.open_arrays(path, ("zeros",))
         assert file.read("zeros", 0, 3).tolist() == [0, 0, 0]
 
