@@ -22,8 +22,9 @@ from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.figures.latent_plane import PlanePicture, draw_plane, side_by_side
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
 from dvae_core.runs.run import Run
-from dvae_core.selection.seeds import FAMILIES, read_seed_scores
+from dvae_core.selection.seeds import read_seed_scores
 
+SHIPPED = ("gaussian", "categorical")
 SHOWN_DEGREES = (0, 15, 30, 45)
 NUM_CATEGORIES = 16
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--study", type=Path, help="folder of runs of both families")
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
-    shipped = [(family, Run(SHIPPED_ROOT / f"circles-{family}")) for family in FAMILIES]
+    shipped = [(family, Run(SHIPPED_ROOT / f"circles-{family}")) for family in SHIPPED]
     write_planes(asked.output / "method-planes.svg", shipped, columns=2)
     write_turned_grids(asked.output / "method-turned-grids.png")
     print_costs()
@@ -42,7 +43,7 @@ def main() -> None:
         scores = read_seed_scores(list_runs(asked.study), "paper")
         ranked = [
             (f"{rank} {family}", run)
-            for family in FAMILIES
+            for family in scores.runs
             for rank, run in scores.worst_median_best(family, "mig")
         ]
         write_planes(asked.output / "method-seeds.svg", ranked, columns=3)

@@ -1,6 +1,16 @@
-"""What every objective is: a module that prices the posterior and the code of a batch."""
+"""The objectives: what training adds to the reconstruction loss, for every family of latents.
+
+An `Objective` is a module that turns the posterior and the code of a batch into a `Penalty`. From
+top to bottom: that interface, then the weighted KL (elbo, beta), the annealed capacity, the total
+correlation by a discriminator (factor) and from the batch (tc), the covariances (dip_i, dip_ii),
+and `build_objective`. All terms are in nats per image, averaged over the batch.
+
+`OBJECTIVES` in dvae_core/config.py has their names, settings and papers; docs/method.md explains
+how each is computed on categories.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, pi
 from typing import ClassVar, Literal
@@ -8,21 +18,25 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from dvae_core.config import RunConfig
+from dvae_core.config import FAMILIES, ObjectiveName, RunConfig
 from dvae_core.models.discriminator import Discriminator
-from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
+from dvae_core.models.latents import (
+    CategoricalPosterior,
+    GaussianPosterior,
+    Posterior,
+    build_latents,
+)
 from dvae_core.models.networks import initialize_weights
-from dvae_core.models.vae import build_latents
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """What is added to the reconstruction, averaged over the batch.
+    """What an objective adds to the reconstruction loss of a batch.
 
     Attributes:
-        total: the weighted sum to minimise, nats per image, a scalar.
-        terms: its parts by name, in the order of `term_names`, scalars in nats per image, to be
-            logged. Without their weights, save where an objective says so.
+        total: the weighted sum to minimise, a scalar.
+        terms: its parts by name, in the order of `term_names`, scalars, to be logged. Without
+            their weights, unless an objective says so.
         own_gradients: of the objective's own parameters, in their order; none where it has none.
     """
 
@@ -32,7 +46,7 @@ class Penalty:
 
 
 class Objective(nn.Module, ABC):
-    """What is added to the reconstruction, for both families of latents.
+    """One objective, with its weights.
 
     Attributes:
         term_names: names of the terms of each `Penalty`.
@@ -43,7 +57,7 @@ class Objective(nn.Module, ABC):
     def noise(
         self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
     ) -> Tensor | None:
-        """Random numbers that `forward` needs for a batch of codes (B, N): none."""
+        """Random numbers that `forward` needs for codes (B, N); None where it needs none."""
         return None
 
     @abstractmethod
@@ -55,13 +69,13 @@ class Objective(nn.Module, ABC):
         Args:
             posterior: of B images.
             code: (B, N), sampled from it.
-            noise: of `noise`.
+            noise: what `noise` drew for it.
             step: updates done before this one, a scalar.
         """
 
     def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
-        """The part of the penalty, weighted, that depends on the code (B, N) and not on the
-        posterior alone; nats per image, a scalar. Zero where there is no such part."""
+        """The weighted part of the penalty that depends on the code (B, N) and not on the posterior
+        alone, a scalar; 0 where there is no such part."""
         return code.new_zeros(())
 
 
@@ -91,7 +105,7 @@ class AnnealedCapacity(Objective):
     """weight * |KL - c|, where the capacity c rises linearly from 0 to `maximum` nats over `steps`
     steps and stays there (Burgess et al. 2018, equation 8; `AnnealedVAE` in disentanglement_lib).
 
-    The KL is that of the batch, and no image's own.
+    The KL is the mean over the batch, not that of each image.
     """
 
     term_names = ("kl", "capacity", "capacity_distance")
@@ -112,49 +126,6 @@ class AnnealedCapacity(Objective):
             self.weight * distance,
             {"kl": kl, "capacity": capacity, "capacity_distance": distance},
         )
-
-
-# Weight of the variances over that of the covariances, as in disentanglement_lib.
-DIAGONAL_FACTOR = {"i": 10.0, "ii": 1.0}
-
-
-class Dip(Objective):
-    """KL plus weight * (sum of squared covariances between latents + d * sum of squared distances
-    of their variances from those of the prior).
-
-    Variant i takes the covariance of the mean codes over the batch, with d = 10. Variant ii adds
-    the mean variance of the posteriors, which makes it the covariance of the codes themselves, with
-    d = 1 (`DIPVAE` in disentanglement_lib). Codes of categories are compared with the variance of
-    their own prior, which is (K + 1) / (3 (K - 1)) on K categories from -1 to 1, and not 1.
-
-    The term `dip` is logged with its weight: it is the weight that turns squared covariances into
-    nats.
-    """
-
-    term_names = ("kl", "dip")
-    prior_variance: Tensor
-
-    def __init__(self, variant: Literal["i", "ii"], weight: float, prior_variance: Tensor) -> None:
-        super().__init__()
-        self.variant = variant
-        self.weight = weight
-        self.register_buffer("prior_variance", prior_variance, persistent=False)  # (N,)
-
-    def forward(
-        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
-    ) -> Penalty:
-        kl = mean_kl(posterior)
-        means = posterior.mean_code()  # (B, N)
-        centred = means - means.mean(0)
-        covariance = centred.T @ centred / len(means)  # (N, N)
-        variance = covariance.diagonal()
-        between = covariance - variance.diag()
-        if self.variant == "ii":
-            variance = variance + posterior.code_variance().mean(0)
-        excess = variance - self.prior_variance
-        diagonal_factor = DIAGONAL_FACTOR[self.variant]
-        dip = self.weight * (between.square().sum() + diagonal_factor * excess.square().sum())
-        return Penalty(kl + dip, {"kl": kl, "dip": dip})
 
 
 class Factor(Objective):
@@ -183,11 +154,11 @@ class Factor(Objective):
         assert noise is not None
         kl = mean_kl(posterior)
         permuted = code.detach().gather(0, noise.argsort(0))  # each latent on its own
-        game = self.discriminator.play(code, permuted)
+        compared = self.discriminator.step(code, permuted)
         return Penalty(
-            kl + self.gamma * game.log_density_ratio,
-            {"kl": kl, "total_correlation": game.log_density_ratio},
-            game.gradients,
+            kl + self.gamma * compared.log_density_ratio,
+            {"kl": kl, "total_correlation": compared.log_density_ratio},
+            compared.gradients,
         )
 
     def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
@@ -267,7 +238,7 @@ def _draw_categories(probabilities: Tensor, uniform: Tensor) -> Tensor:
 
 
 class _TotalCorrelation(Objective):
-    """KL plus (beta - 1) * total correlation (beta-TCVAE, Chen et al. 2018), as a family has it."""
+    """KL plus (beta - 1) * total correlation of the batch (beta-TCVAE, Chen et al. 2018)."""
 
     term_names = ("kl", "total_correlation")
 
@@ -277,7 +248,7 @@ class _TotalCorrelation(Objective):
 
     @abstractmethod
     def estimate(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Tensor:
-        """Total correlation of a batch in nats, a scalar; arguments as of `forward`."""
+        """Total correlation of a batch in nats, a scalar; arguments as in `forward`."""
 
     def forward(
         self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
@@ -290,7 +261,7 @@ class _TotalCorrelation(Objective):
 
 
 class GaussianTotalCorrelation(_TotalCorrelation):
-    """beta-TCVAE as disentanglement_lib has it: `gaussian_total_correlation`."""
+    """beta-TCVAE on Gaussian latents, as in disentanglement_lib."""
 
     def estimate(self, posterior: Posterior, code: Tensor, noise: Tensor | None) -> Tensor:
         assert isinstance(posterior, GaussianPosterior)
@@ -301,7 +272,7 @@ class GaussianTotalCorrelation(_TotalCorrelation):
 
 
 class CategoricalTotalCorrelation(_TotalCorrelation):
-    """beta-TCVAE in our reading of it for categories: `categorical_total_correlation`."""
+    """beta-TCVAE on categories, in our reading of it."""
 
     def noise(
         self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
@@ -315,7 +286,65 @@ class CategoricalTotalCorrelation(_TotalCorrelation):
         return categorical_total_correlation(posterior, noise)
 
 
-__all__ = ["Objective", "Penalty", "build_objective"]
+# Weight of the variances over that of the covariances, as in disentanglement_lib.
+DIAGONAL_FACTOR = {"i": 10.0, "ii": 1.0}
+
+
+class Dip(Objective):
+    """KL plus weight * (sum of squared covariances between latents + d * sum of squared distances
+    of their variances from those of the prior).
+
+    Variant i takes the covariance of the mean codes over the batch, with d = 10. Variant ii adds
+    the mean variance of the posteriors, which makes it the covariance of the codes themselves, with
+    d = 1 (`DIPVAE` in disentanglement_lib). Codes of categories are compared with the variance of
+    their own prior, which is (K + 1) / (3 (K - 1)) on K categories from -1 to 1, and not 1.
+
+    The term `dip` is logged with its weight: it is the weight that turns squared covariances into
+    nats.
+    """
+
+    term_names = ("kl", "dip")
+    prior_variance: Tensor
+
+    def __init__(self, variant: Literal["i", "ii"], weight: float, prior_variance: Tensor) -> None:
+        super().__init__()
+        self.variant = variant
+        self.weight = weight
+        self.register_buffer("prior_variance", prior_variance, persistent=False)  # (N,)
+
+    def forward(
+        self, posterior: Posterior, code: Tensor, noise: Tensor | None, step: Tensor
+    ) -> Penalty:
+        kl = mean_kl(posterior)
+        means = posterior.mean_code()  # (B, N)
+        centred = means - means.mean(0)
+        covariance = centred.T @ centred / len(means)  # (N, N)
+        variance = covariance.diagonal()
+        between = covariance - variance.diag()
+        if self.variant == "ii":
+            variance = variance + posterior.code_variance().mean(0)
+        excess = variance - self.prior_variance
+        diagonal_factor = DIAGONAL_FACTOR[self.variant]
+        dip = self.weight * (between.square().sum() + diagonal_factor * excess.square().sum())
+        return Penalty(kl + dip, {"kl": kl, "dip": dip})
+
+
+# What computes each objective of `dvae_core.config.OBJECTIVES`.
+BUILDERS: dict[ObjectiveName, Callable[[RunConfig], Objective]] = {
+    "elbo": lambda config: WeightedKl(),
+    "beta": lambda config: WeightedKl(config.beta),
+    "annealed": lambda config: AnnealedCapacity(
+        config.capacity_weight, config.capacity_max, min(config.capacity_steps, config.steps)
+    ),
+    "factor": lambda config: Factor(config.num_latents, config.gamma),
+    "tc": lambda config: (
+        CategoricalTotalCorrelation(config.beta)
+        if FAMILIES[config.latents].has_categories
+        else GaussianTotalCorrelation(config.beta)
+    ),
+    "dip_i": lambda config: Dip("i", config.dip_weight, _prior_variance(config)),
+    "dip_ii": lambda config: Dip("ii", config.dip_weight, _prior_variance(config)),
+}
 
 
 def build_objective(config: RunConfig, generator: torch.Generator | None = None) -> Objective:
@@ -326,31 +355,10 @@ def build_objective(config: RunConfig, generator: torch.Generator | None = None)
         generator: draws the weights of a discriminator; without it they are arbitrary, to be
             loaded.
     """
-    objective = _build(config)
+    objective = BUILDERS[config.objective](config)
     if generator is not None:
         initialize_weights(objective, generator)
     return objective
-
-
-def _build(config: RunConfig) -> Objective:
-    match config.objective:
-        case "elbo":
-            return WeightedKl()
-        case "beta":
-            return WeightedKl(config.beta)
-        case "annealed":
-            steps = min(config.capacity_steps, config.steps)
-            return AnnealedCapacity(config.capacity_weight, config.capacity_max, steps)
-        case "factor":
-            return Factor(config.num_latents, config.gamma)
-        case "tc" if config.latents == "gaussian":
-            return GaussianTotalCorrelation(config.beta)
-        case "tc":
-            return CategoricalTotalCorrelation(config.beta)
-        case "dip_i":
-            return Dip("i", config.dip_weight, _prior_variance(config))
-        case "dip_ii":
-            return Dip("ii", config.dip_weight, _prior_variance(config))
 
 
 def _prior_variance(config: RunConfig) -> Tensor:

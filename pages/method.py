@@ -4,6 +4,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
+from dvae_core.config import FAMILIES
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import all_runs
@@ -22,7 +23,7 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
         for address, run in all_runs()
         if run.has_model
         and not run.problem()
-        and run.record.latents == "categorical"
+        and FAMILIES[run.record.latents].has_categories
         and run.record.has_encoder
     }
     if not runs:

@@ -27,9 +27,9 @@ BELOW: dict[str, set[str]] = {
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
     "analysis": {"errors", "data", "models", "evaluation"},
     "selection": {"errors", "config", "models", "runs", "evaluation"},
-    "figures": {"analysis"},
+    "figures": {"config", "analysis"},
     "jobs": {"errors", "config", "progress", "system", "runs"},
-    "exchange": {"errors", "system", "data", "models", "onnx", "runs", "evaluation"},
+    "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},
     "training": {
         *{"errors", "config", "progress", "system", "data", "models", "objectives", "runs"},
         *{"evaluation", "analysis"},

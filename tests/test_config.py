@@ -3,10 +3,13 @@ from typing import Any, Literal, get_args
 import pytest
 
 from dvae_core.config import (
-    OBJECTIVE_SETTINGS,
+    FAMILIES,
+    OBJECTIVES,
     PRESETS,
+    FamilyName,
     ModelConfig,
     ObjectiveConfig,
+    ObjectiveName,
     RunConfig,
     describe_category_counts,
     settings_of,
@@ -118,17 +121,37 @@ def test_a_capacity_is_within_what_categories_hold() -> None:
     assert RunConfig(**settings | {"latents": "gaussian"}).capacity_max == 25.0
 
 
-@pytest.mark.parametrize("objective", OBJECTIVE_SETTINGS)
-@pytest.mark.parametrize("latents", ["categorical", "gaussian"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("latents", FAMILIES)
 def test_the_quick_preset_goes_with_every_objective(objective: str, latents: str) -> None:
     RunConfig.from_preset("quick", objective=objective, latents=latents)
 
 
+def test_the_tables_have_the_names_that_a_config_takes() -> None:
+    assert tuple(OBJECTIVES) == get_args(ObjectiveName)
+    assert tuple(FAMILIES) == get_args(FamilyName)
+
+
 def test_every_objective_says_which_settings_are_its_own() -> None:
-    names = get_args(ObjectiveConfig.model_fields["objective"].annotation)
-    assert tuple(OBJECTIVE_SETTINGS) == names
-    own = {name for settings in OBJECTIVE_SETTINGS.values() for name in settings}
+    own = {name for info in OBJECTIVES.values() for name in info.settings}
     assert own == set(ObjectiveConfig.model_fields) - {"objective"}
+    of_families = {name for info in FAMILIES.values() for name in info.settings}
+    assert of_families <= set(RunConfig.model_fields)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_default_is_the_third_value_that_was_studied(objective: ObjectiveName) -> None:
+    info = OBJECTIVES[objective]
+    if info.studied:
+        assert getattr(RunConfig(), info.settings[0]) == info.studied[2]
+
+
+@pytest.mark.parametrize("setting", RunConfig.model_fields)
+def test_every_setting_is_explained_in_sentences(setting: str) -> None:
+    description = RunConfig.model_fields[setting].description
+    assert description
+    assert description[0].isupper()
+    assert description.endswith(".")
 
 
 def test_settings_that_a_run_ignores_are_left_out() -> None:

@@ -1,9 +1,14 @@
-"""Documents and docstrings name only files and modules that exist."""
+"""Documents have the tables that the code has, and name only files and modules that exist."""
 
 import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
+
+from benchmarks.config_tables import DOCUMENTS
+from benchmarks.tables import markdown
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = "dvae_core|ui|pages|tests|benchmarks|docs|sweeps"
@@ -41,3 +46,9 @@ def test_every_file_and_module_that_a_text_names_is_there() -> None:
         if names:
             missing[str(path.relative_to(ROOT))] = names
     assert not missing
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_has_the_table_that_the_code_has(name: str) -> None:
+    document, rows = DOCUMENTS[name]
+    assert markdown(rows()) in document.read_text(), "write it: python -m benchmarks.config_tables"

@@ -5,10 +5,11 @@ import re
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from dvae_core.config import FAMILIES, FamilyName
 from dvae_core.data import dataset_states
 from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import CategoryValues, import_model, read_category_values
@@ -21,10 +22,6 @@ from ui.errors import errors_shown, plain
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-FAMILIES: dict[Literal["gaussian", "categorical"], str] = {
-    "gaussian": "Gaussian",
-    "categorical": "categorical",
-}
 INPUTS: dict[ImageRange, str] = {"image": "0 to 1", "signed": "−1 to 1"}
 OUTPUTS: dict[DecoderOutput, str] = {
     "image": "0 to 1 (sigmoid)",
@@ -52,10 +49,11 @@ def show_import() -> None:
             "Decoder (.onnx): codes to images", type="onnx", key=f"model-decoder-{generation}"
         )
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
-        latents = _choose("Latents", FAMILIES, "gaussian", key="model-latents")
+        families = {name: info.label for name, info in FAMILIES.items()}
+        latents = _choose("Latents", families, "gaussian", key="model-latents")
         layout = _choose_layout(latents)
     categories, values = (None, None)
-    if latents == "categorical":
+    if FAMILIES[latents].has_categories:
         categories, values = _choose_categories(generation)
     ready = [info.name for info in dataset_states() if info.state == "ready"]
     with st.form("model-form", border=False):
@@ -109,11 +107,11 @@ def _choose(label: str, options: dict[_Option, str], default: _Option, *, key: s
     )
 
 
-def _choose_layout(latents: str) -> OnnxLayout:
+def _choose_layout(latents: FamilyName) -> OnnxLayout:
     encoder_input = _choose("The encoder takes images in", INPUTS, "image", key="model-input")
     decoder_output = _choose("The decoder gives", OUTPUTS, "image", key="model-output")
     interleaved = False
-    if latents == "gaussian":
+    if not FAMILIES[latents].has_categories:
         interleaved = st.checkbox(
             "Means and log variances take turns",
             key="model-interleaved",
@@ -148,7 +146,7 @@ def _import(
     name: str,
     encoder: "UploadedFile | None",
     decoder: "UploadedFile",
-    latents: Literal["gaussian", "categorical"],
+    latents: FamilyName,
     dataset: str,
     layout: OnnxLayout,
     num_categories: int | None,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dvae_core.commands.command import Command, RunFolder
+from dvae_core.config import FamilyName
 from dvae_core.onnx.description import OnnxLayout
 
 
@@ -49,7 +49,7 @@ class ImportModel(Command):
 
     name: str
     decoder: Path
-    latents: Literal["categorical", "gaussian"]
+    latents: FamilyName
     dataset: str
     layout: OnnxLayout
     encoder: Path | None = None

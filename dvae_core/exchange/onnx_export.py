@@ -94,10 +94,11 @@ def _readme(description: dict[str, Any]) -> str:
         "signed": "images in -1 to 1",
         "logits": "image logits, whose sigmoid is the image",
     }[description["decoder_output"]]
-    says = {
-        "gaussian": "the posterior: its means and log variances",
-        "categorical": "the logits of its categories, whose values model.json lists",
-    }[description["latents"]]
+    says = (
+        "the logits of its categories, whose values model.json lists"
+        if "category_values" in description
+        else "the posterior: its means and log variances"
+    )
     flags = {
         "encoder": "encoder.onnx" if description["has_encoder"] else None,
         "decoder": "decoder.onnx",

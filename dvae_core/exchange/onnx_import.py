@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dvae_core.config import FAMILIES, FamilyName
 from dvae_core.data import load_dataset
 from dvae_core.errors import ModelError, printable
 from dvae_core.models.latents import CategoricalLatents
@@ -92,7 +93,7 @@ def import_model(
     decoder: Path | str,
     encoder: Path | str | None = None,
     *,
-    latents: Literal["categorical", "gaussian"],
+    latents: FamilyName,
     dataset: str,
     layout: OnnxLayout | None = None,
     num_categories: int | None = None,
@@ -125,8 +126,11 @@ def import_model(
     decoder, encoder = Path(decoder), Path(encoder) if encoder is not None else None
     bounds = (-1.0, 1.0)
     if category_values:
-        if latents == "gaussian":
-            raise ModelError("category values were given, but Gaussian latents have no categories")
+        if not FAMILIES[latents].has_categories:
+            raise ModelError(
+                f"category values were given, but {FAMILIES[latents].label} latents have no "
+                f"categories"
+            )
         family = CategoricalLatents.at_values(category_values)
         bounds, num_categories = family.code_range, family.num_categories
     checked = check_model(encoder, decoder, latents, layout, num_categories, bounds)
@@ -152,13 +156,13 @@ def import_model(
 
 
 def _latent_settings(
-    latents: str,
+    latents: FamilyName,
     checked: CheckedModel,
     num_categories: int | None,
     values: tuple[tuple[float, ...], ...],
 ) -> dict[str, Any]:
     settings: dict[str, Any] = {"latents": latents, "num_latents": checked.num_latents}
-    if latents == "gaussian":
+    if not FAMILIES[latents].has_categories:
         return settings
     num_categories = checked.num_categories or num_categories
     if num_categories is None:

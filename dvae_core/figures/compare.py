@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dvae_core.analysis.rotation import Picture
-from dvae_core.figures.style import COLOR_SCALE, FAMILY_COLORS, MARK, TEMPLATE
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, FAMILY_COLORS, MARK, TEMPLATE
 
 Floats = NDArray[np.float64]
 
@@ -143,7 +143,7 @@ def family_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) 
 
 def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: str) -> go.Figure:
     """Bars at `values` (P,), a group for each name of `heights`, (P,) each."""
-    palette = [FAMILY_COLORS["categorical"], "#e07b39", FAMILY_COLORS["gaussian"]]
+    palette = [ACCENT, "#e07b39", "#8a6fb8"]
     figure = go.Figure(
         [
             go.Bar(
@@ -194,7 +194,7 @@ def distance_curve(by_steps: Floats) -> go.Figure:
             x=np.arange(1, len(by_steps) + 1),
             y=by_steps,
             mode="lines+markers",
-            line={"color": FAMILY_COLORS["categorical"], "width": 2.5},
+            line={"color": ACCENT, "width": 2.5},
             hovertemplate="%{x} apart: %{y:.3f}<extra></extra>",
         )
     )

@@ -2,11 +2,14 @@
 
 import plotly.graph_objects as go
 
+from dvae_core.config import FAMILIES
+
 # Viridis keeps its order on both grounds: dark means little and light means much.
 COLOR_SCALE = "Viridis"
 ACCENT = "#2a88a8"
 MARK = "#e4572e"
-FAMILY_COLORS = {"gaussian": "#8a6fb8", "categorical": "#2a88a8"}
+_PALETTE = (ACCENT, "#8a6fb8", "#e07b39", "#5b9a4b", "#b8476b", "#7a7f85")
+FAMILY_COLORS: dict[str, str] = dict(zip(FAMILIES, _PALETTE, strict=False))
 
 _INK, _GROUND, _LINE = "#1c2526", "#fbfbf9", "#d9dcd6"
 _AXIS = {

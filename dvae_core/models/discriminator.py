@@ -1,11 +1,11 @@
-"""The discriminator of FactorVAE, and one round of its game at the cost of one backward pass.
+"""The discriminator of FactorVAE (Kim & Mnih 2018), and its step in one backward pass.
 
-Model and discriminator are both moved by the same logits: the model by the mean log density ratio
-of its codes, the discriminator by its cross entropy. Per code, both gradients at the logits point
-along (1, -1), since the probabilities of two classes sum to one; they differ by a factor that is
-known after the forward pass. A layer acts on each code alone, so this factor carries through to
-every layer, and one backward pass serves both: unscaled down to the codes, scaled row by row for
-the weights.
+Model and discriminator learn from the same logits: the model from the mean log density ratio of its
+codes, the discriminator from its cross entropy. Per code, both gradients at the logits point along
+(1, -1), since the probabilities of two classes sum to one; they differ by a factor that is known
+after the forward pass. A layer acts on each code alone, so this factor carries through to every
+layer, and one backward pass serves both: unscaled down to the codes, scaled row by row for the
+weights.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SLOPE = 0.01
 
 @dataclass(frozen=True)
 class DiscriminatorStep:
-    """What a round of the game leaves.
+    """What `Discriminator.step` computes for the model and for the discriminator.
 
     Attributes:
         log_density_ratio: mean over the codes of log q(z) - log prod q(z_i), nats, a scalar;
@@ -56,8 +56,9 @@ class Discriminator(nn.Module):
         logits = self(codes)
         return (logits[:, 0] - logits[:, 1]).mean()
 
-    def play(self, codes: Tensor, permuted: Tensor) -> DiscriminatorStep:
-        """One round: codes (B, N) as drawn against codes (B, N) permuted latent by latent.
+    def step(self, codes: Tensor, permuted: Tensor) -> DiscriminatorStep:
+        """Density ratio and gradients for codes (B, N) as drawn and codes (B, N) permuted latent by
+        latent; changes no weights.
 
         The discriminator's loss is 0.5 (CE(D(codes), 0) + CE(D(permuted), 1)).
         """

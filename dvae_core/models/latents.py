@@ -1,7 +1,7 @@
-"""The two latent families behind one interface, so that nobody has to ask which one it is.
+"""The families of latents behind one interface, so that nobody has to ask which one it is.
 
 A *family* (`CategoricalLatents`, `GaussianLatents`) turns what the encoder says into a *posterior*
-over the codes of a batch, and knows the prior. A posterior answers the same questions in both:
+over the codes of a batch, and knows the prior. The posteriors of all families answer:
 
     mean_code()     (B, N)   the noise-free code, the representation of every metric
     mode_code()     (B, N)   the most likely code
@@ -12,7 +12,7 @@ over the codes of a batch, and knows the prior. A posterior answers the same que
     density(...)    (B, P) for each latent, its shape over P given values, to be drawn
 
 Latents may have different numbers of categories: where K_j of latent j is below K, the logits past
-K_j are masked. No reader has to know, save for the numbers themselves (`category_counts`).
+K_j are masked. Only who needs the numbers themselves asks for them (`category_counts`).
 
 Noise can be drawn apart from being applied, so that a compiled or captured step takes it as an
 input.
@@ -21,15 +21,12 @@ input.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, pi, sqrt
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dvae_core.config import count_categories
+from dvae_core.config import ModelConfig, Sampling, count_categories
 from dvae_core.errors import ConfigError
-
-Sampling = Literal["soft", "straight_through"]
 
 # Logit of a category that a latent does not have: its probability is exactly 0, and 0 log 0 is 0.
 # With minus infinity that would not be a number, and with the least float its gradient would not,
@@ -402,6 +399,17 @@ class GaussianLatents(nn.Module):
 
 
 Latents = CategoricalLatents | GaussianLatents
+
+
+def build_latents(config: ModelConfig) -> Latents:
+    """The family that a config names; it has no weights."""
+    match config.latents:
+        case "categorical":
+            return CategoricalLatents(
+                config.num_latents, config.num_categories, config.cardinalities
+            )
+        case "gaussian":
+            return GaussianLatents(config.num_latents)
 
 
 def _filled_up(rows: Sequence[Tensor], width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The networks: one architecture for all data sets and both latent families.
+"""The networks: one architecture for all data sets and latent families.
 
 Sizes and initialisation follow the reference implementation of Friede et al. 2023 (Haiku), which
 took them from disentanglement_lib. Images of 32x32 lose one stage in each network, so that both
@@ -85,7 +85,7 @@ class LastTransposedConvolution(nn.ConvTranspose2d):
 
 
 def initialize_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights anew: normal of standard deviation 1/sqrt(fan in), cut off at two of them;
+    """Draw all weights: normal of standard deviation 1/sqrt(fan in), cut off at two of them;
     biases zero. Haiku's default, which is not PyTorch's."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from dvae_core.config import ModelConfig
 from dvae_core.errors import ModelError
-from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Latents, Posterior
+from dvae_core.models.latents import Latents, Posterior, build_latents
 from dvae_core.models.networks import Decoder, Encoder, initialize_weights
 
 
@@ -58,13 +58,6 @@ class VAE(nn.Module):
     def decode_images(self, codes: Tensor) -> Tensor:
         """Mean images (B, C, H, W) in [0, 1] of codes (B, N)."""
         return self.decoder(codes).sigmoid()
-
-
-def build_latents(config: ModelConfig) -> Latents:
-    """The family that a config describes, untrained, as it has no weights."""
-    if config.latents == "gaussian":
-        return GaussianLatents(config.num_latents)
-    return CategoricalLatents(config.num_latents, config.num_categories, config.cardinalities)
 
 
 def build_model(

@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from dvae_core.config import FAMILIES, FamilyName
 from dvae_core.errors import ModelError, printable
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.system.sandbox import Refused, SandboxError, SandboxProcess
@@ -57,7 +57,7 @@ class CheckedModel:
 def check_model(
     encoder: Path | None,
     decoder: Path,
-    latents: Literal["categorical", "gaussian"],
+    latents: FamilyName,
     layout: OnnxLayout,
     num_categories: int | None = None,
     code_bounds: tuple[float, float] = (-1.0, 1.0),
@@ -81,7 +81,7 @@ def check_model(
     request = {
         "files": {part: str(path) for part, path in paths.items()},
         "asked": {
-            "latents": latents,
+            "has_categories": FAMILIES[latents].has_categories,
             "num_categories": num_categories,
             "code_bounds": code_bounds,
             **layout.model_dump(include=set(OnnxLayout.model_fields)),

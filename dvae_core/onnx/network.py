@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from dvae_core.config import ModelConfig
 from dvae_core.errors import ModelError
-from dvae_core.models.latents import CategoricalLatents, Latents
-from dvae_core.models.vae import VAE, build_latents
+from dvae_core.models.latents import CategoricalLatents, Latents, build_latents
+from dvae_core.models.vae import VAE
 from dvae_core.onnx.check import CheckedFile, CheckedModel, check_model
 from dvae_core.onnx.description import ImportedModel
 from dvae_core.onnx.session import Floats, Session, encoder_input, image_logits, latent_parameters

@@ -29,9 +29,19 @@ _RANGES = {"image": (0.0, 1.0), "signed": (-1.0, 1.0), "logits": (-1e4, 1e4)}
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """What a pair of files should be: arguments of `check_model` and fields of `OnnxLayout`."""
+    """What a pair of files is meant to be.
 
-    latents: str
+    Attributes:
+        has_categories: whether the encoder gives logits of categories, and not means and log
+            variances.
+        num_categories: K, where it is known.
+        code_bounds: least and greatest category value.
+        interleaved: see `OnnxLayout`.
+        encoder_input: see `OnnxLayout`.
+        decoder_output: see `OnnxLayout`.
+    """
+
+    has_categories: bool
     num_categories: int | None
     code_bounds: tuple[float, float]
     interleaved: bool
@@ -92,10 +102,10 @@ def _try_decoder(
         raise ModelError(f"it takes codes of {shape[1]} latents, but 1 to {MAX_LATENTS} are read")
     if len(graph.outputs) != 1:
         raise ModelError(f"it gives {len(graph.outputs)} outputs, but needs one, the image")
-    if request.latents == "gaussian":
-        codes = random.standard_normal((BATCH, shape[1]))
-    else:
+    if request.has_categories:
         codes = random.uniform(*request.code_bounds, (BATCH, shape[1]))
+    else:
+        codes = random.standard_normal((BATCH, shape[1]))
     (images,) = _try_batches("decoder", content, graph, codes.astype(np.float32), report)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ModelError(
@@ -149,10 +159,10 @@ def _try_encoder(
     images[0], images[1] = 0.0, 1.0
     batch = encoder_input(images, request.encoder_input)
     outputs = _try_batches("encoder", content, graph, batch, report)
-    if request.latents == "gaussian":
-        _check_gaussian(outputs, request.interleaved, report)
-    else:
+    if request.has_categories:
         _check_categorical(outputs, request.num_categories, report)
+    else:
+        _check_gaussian(outputs, request.interleaved, report)
 
 
 def _check_gaussian(outputs: list[Floats], interleaved: bool, report: Report) -> None:

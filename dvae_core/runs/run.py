@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from dvae_core.config import OBJECTIVE_SETTINGS, ObjectiveConfig, RunConfig, TrainingConfig, explain
+from dvae_core.config import OBJECTIVES, ObjectiveConfig, RunConfig, TrainingConfig, explain
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
@@ -90,7 +90,7 @@ class RunRecord(RunConfig):
             files = [file.name for file in (self.imported.encoder, self.imported.decoder) if file]
             return f"imported from {' and '.join(files)}"
         objective: str = self.objective
-        for name in OBJECTIVE_SETTINGS[objective][:1]:
+        for name in OBJECTIVES[self.objective].settings[:1]:
             objective += f" ({name.replace('_', ' ')} {getattr(self, name):g})"
         return f"objective {objective} · {self.steps:,} steps · seed {self.seed}"
 

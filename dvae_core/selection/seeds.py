@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from math import hypot, isfinite
 from statistics import stdev
 
+from dvae_core.config import FAMILIES
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.runs.run import Run
-
-FAMILIES = ("gaussian", "categorical")
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class SeedScores:
     """Scores of many runs.
 
     Attributes:
-        runs: of each family.
+        runs: of each family, those without categories first.
         values: by family and score, one value for each run that has it, and the run's id.
     """
 
@@ -56,8 +55,9 @@ class SeedScores:
 
 def read_seed_scores(runs: Sequence[Run], protocol: ProtocolName) -> SeedScores:
     """The scores that were measured of runs; those that cannot be read are left out."""
-    by_family: dict[str, list[Run]] = {family: [] for family in FAMILIES}
-    values: dict[str, dict[str, list[tuple[float, str]]]] = {family: {} for family in FAMILIES}
+    families = sorted(FAMILIES, key=lambda name: FAMILIES[name].has_categories)
+    by_family: dict[str, list[Run]] = {family: [] for family in families}
+    values: dict[str, dict[str, list[tuple[float, str]]]] = {family: {} for family in families}
     for run in runs:
         try:
             family, evaluation = run.record.latents, read_evaluation(run)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
+from dvae_core.config import OBJECTIVES, RunConfig, limits_of
 from dvae_core.exchange.archive import export_run
 from dvae_core.jobs import find_training, stop_training
 from dvae_core.runs.catalog import list_runs
@@ -22,7 +22,7 @@ from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/train.py"
-WEIGHTS = {name for names in OBJECTIVE_SETTINGS.values() for name in names}
+WEIGHTS = {name for info in OBJECTIVES.values() for name in info.settings}
 
 
 class InstantEstimate:
@@ -123,11 +123,12 @@ def test_the_first_model_is_that_of_the_quick_preset(open_app: OpenApp, own_fold
 
 def test_the_form_shows_only_the_settings_that_the_objective_heeds(open_app: OpenApp) -> None:
     app = open_app(PAGE, view="new")
-    for objective, weights in OBJECTIVE_SETTINGS.items():
+    for objective, info in OBJECTIVES.items():
         app.selectbox(key="train-objective").set_value(objective).run()
         assert not app.exception
         shown = {key.removeprefix("train-") for key in keys(app)} & WEIGHTS
-        assert shown == set(weights), objective
+        assert shown == set(info.settings), objective
+        assert info.explanation in said(app)
 
 
 def test_gaussian_latents_are_asked_for_no_categories_and_no_noise(open_app: OpenApp) -> None:
@@ -140,10 +141,12 @@ def test_gaussian_latents_are_asked_for_no_categories_and_no_noise(open_app: Ope
     assert "train-start" in keys(app)
 
 
-def test_every_limit_is_told(open_app: OpenApp) -> None:
-    app = open_app(PAGE, view="new")
-    assert app.number_input(key="train-num_latents").help == "Number of latents N. 1 to 64."
-    assert app.number_input(key="train-num_latents").max == 64
+def test_every_number_tells_its_effect_and_its_range(open_app: OpenApp) -> None:
+    for field in open_app(PAGE, view="new").number_input:
+        name = str(field.key).removeprefix("train-")
+        description, limits = RunConfig.model_fields[name].description, limits_of(name)
+        assert field.help.startswith(f"{description} Range: ")
+        assert (field.min, field.max) == limits
 
 
 def test_a_preset_sets_everything(open_app: OpenApp) -> None:

@@ -16,13 +16,15 @@ def discriminator() -> Discriminator:
     return discriminator
 
 
-def test_one_round_gives_the_gradients_of_both_players(discriminator: Discriminator) -> None:
+def test_one_step_gives_the_gradients_of_both_networks(
+    discriminator: Discriminator,
+) -> None:
     generator = torch.Generator().manual_seed(1)
     codes = torch.randn(16, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     permuted = torch.randn(16, 4, generator=generator, dtype=torch.float64)
 
-    game = discriminator.play(codes, permuted)
-    (code_gradient,) = torch.autograd.grad(7.0 * game.log_density_ratio, codes)
+    step = discriminator.step(codes, permuted)
+    (code_gradient,) = torch.autograd.grad(7.0 * step.log_density_ratio, codes)
 
     logits = discriminator(codes)
     ratio = (logits[:, 0] - logits[:, 1]).mean()
@@ -34,15 +36,15 @@ def test_one_round_gives_the_gradients_of_both_players(discriminator: Discrimina
     expected = torch.autograd.grad(loss, parameters, retain_graph=True)
     (expected_code_gradient,) = torch.autograd.grad(7.0 * ratio, codes)
 
-    torch.testing.assert_close(game.log_density_ratio, ratio)
+    torch.testing.assert_close(step.log_density_ratio, ratio)
     torch.testing.assert_close(discriminator.log_density_ratio(codes), ratio)
     torch.testing.assert_close(code_gradient, expected_code_gradient)
-    assert len(game.gradients) == len(parameters)
-    for gradient, wanted in zip(game.gradients, expected, strict=True):
+    assert len(step.gradients) == len(parameters)
+    for gradient, wanted in zip(step.gradients, expected, strict=True):
         torch.testing.assert_close(gradient, wanted)
 
 
-def test_a_round_leaves_the_weights_without_a_graph(discriminator: Discriminator) -> None:
+def test_a_step_leaves_the_weights_without_a_graph(discriminator: Discriminator) -> None:
     codes = torch.randn(8, 4, dtype=torch.float64)
-    game = discriminator.play(codes, codes.flip(0))
-    assert not any(gradient.requires_grad for gradient in game.gradients)
+    step = discriminator.step(codes, codes.flip(0))
+    assert not any(gradient.requires_grad for gradient in step.gradients)

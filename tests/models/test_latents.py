@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, Normal, kl_divergence
 
+from dvae_core.config import Sampling
 from dvae_core.errors import ConfigError
-from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior, Sampling
+from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior
 
 B, N, K = 5, 3, 8
 

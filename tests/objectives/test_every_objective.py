@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from dvae_core.config import OBJECTIVE_SETTINGS, RunConfig
-from dvae_core.models.vae import build_latents
-from dvae_core.objectives import build_objective
+from dvae_core.config import FAMILIES, OBJECTIVES, RunConfig
+from dvae_core.models.latents import build_latents
+from dvae_core.objectives import BUILDERS, build_objective
 from dvae_core.runs.run import Run, State
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
 from tests.stopping import stop_after
 
-OBJECTIVES = tuple(OBJECTIVE_SETTINGS)
-FAMILIES = ("categorical", "gaussian")
 # Weights that leave the reconstruction something to say in a few steps.
 SMALL: dict[str, Any] = {
     "beta": 2.0,
@@ -29,6 +27,10 @@ SMALL: dict[str, Any] = {
 every_pair = pytest.mark.parametrize(
     ("objective", "latents"), [(name, family) for name in OBJECTIVES for family in FAMILIES]
 )
+
+
+def test_each_one_is_both_described_and_computed() -> None:
+    assert list(BUILDERS) == list(OBJECTIVES)
 
 
 def new_run(folder: Path, config: RunConfig, **settings: Any) -> Run:

@@ -10,7 +10,7 @@ from dvae_core.onnx.trial import Report, TrialRequest, try_model
 from tests.onnx import graphs
 
 GAUSSIAN: dict[str, Any] = {
-    "latents": "gaussian",
+    "has_categories": False,
     "num_categories": None,
     "code_bounds": (-1.0, 1.0),
     "interleaved": False,
@@ -34,7 +34,7 @@ def test_a_pair_that_fits_is_described() -> None:
 
 
 def test_categories_are_counted_from_the_logits() -> None:
-    asked = {"latents": "categorical"}
+    asked = {"has_categories": True}
     assert tried(graphs.encoder((3 * 5,)), graphs.decoder(3), **asked).num_categories == 5
 
 
@@ -93,7 +93,7 @@ def test_an_encoder_that_does_not_fit_is_refused_with_what_was_found(
 
 @pytest.mark.parametrize(("size", "given"), [(3 * 5, 4), (3 * 5 + 1, None), (3, None)])
 def test_logits_of_another_number_of_categories_are_refused(size: int, given: int | None) -> None:
-    asked = {"latents": "categorical", "num_categories": given}
+    asked = {"has_categories": True, "num_categories": given}
     with pytest.raises(ModelError, match="needed are logits"):
         tried(graphs.encoder((size,)), graphs.decoder(3), **asked)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.plain import PlainStep
-from dvae_core.config import RunConfig
+from dvae_core.config import FamilyName, RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.training.trainer import Training
 
@@ -24,7 +24,7 @@ STEPS = 100
 )
 def test_a_hundred_steps_lose_what_plain_ones_lose(
     dataset: str,
-    latents: Literal["categorical", "gaussian"],
+    latents: FamilyName,
     objective: Literal["elbo", "factor"],
 ) -> None:
     config = RunConfig(

@@ -16,6 +16,7 @@ from dvae_core.analysis.linking import (
 )
 from dvae_core.analysis.reconstruction import encode_image
 from dvae_core.analysis.traversal import decode_codes
+from dvae_core.config import FAMILIES
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.representation import Representation
 from dvae_core.models.vae import VAE
@@ -211,17 +212,15 @@ def _there(side: str, address: str) -> Exploration:
 
 
 def _default(runs: Mapping[str, Run]) -> tuple[str, str] | None:
-    """Two runs of one data set, Gaussian beside categorical where there are both."""
+    """Two runs of one data set, without and with categories where there are both."""
     pairs = [(left, right) for left in runs for right in _partners(runs, left)]
 
     def fit(pair: tuple[str, str]) -> tuple[bool, bool]:
         left, right = (runs[address].record for address in pair)
-        return (left.dataset == right.dataset, (left.latents, right.latents) == _FAMILIES)
+        categories = [FAMILIES[record.latents].has_categories for record in (left, right)]
+        return (left.dataset == right.dataset, categories == [False, True])
 
     return max(pairs, key=fit, default=None)
-
-
-_FAMILIES = ("gaussian", "categorical")
 
 
 def _partners(runs: Mapping[str, Run], address: str) -> list[str]:

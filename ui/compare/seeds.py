@@ -1,5 +1,6 @@
-"""Several seeds of both families: three of each in one picture, and how far their scores spread."""
+"""Several seeds of each family: three of each in one picture, and how far their scores spread."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -11,7 +12,7 @@ from dvae_core.evaluation.results import ProtocolName
 from dvae_core.figures.compare import family_boxes
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.runs.run import Run
-from dvae_core.selection.seeds import FAMILIES, SeedScores
+from dvae_core.selection.seeds import SeedScores
 from ui.cached import st_encode_points, st_load_model
 from ui.charts import NO_TOOLBAR
 from ui.compare.planes import plane_panel, show_panels
@@ -21,7 +22,7 @@ MIN_SEEDS = 3
 
 
 def seed_folders(dataset: Dataset) -> dict[str, list[Run]]:
-    """Folders that hold several runs of both families on a data set, by their name."""
+    """Folders that hold several runs of at least two families on a data set, by their name."""
     found = {}
     for name, root in run_roots().items():
         runs = [
@@ -32,8 +33,8 @@ def seed_folders(dataset: Dataset) -> dict[str, list[Run]]:
             and run.record.dataset == dataset.name
             and run.record.image_shape == dataset.image_shape
         ]
-        counts = [sum(run.record.latents == family for run in runs) for family in FAMILIES]
-        if min(counts) >= MIN_SEEDS:
+        counts = Counter(run.record.latents for run in runs).values()
+        if sum(count >= MIN_SEEDS for count in counts) > 1:
             found[name] = runs
     return found
 
@@ -55,10 +56,15 @@ def choose_folder(folders: Mapping[str, Sequence[Run]]) -> str | None:
 def show_seeds(
     name: str, scores: SeedScores, dataset: Dataset, grid: FactorGrid | None, protocol: ProtocolName
 ) -> None:
-    """Worst, median and best by MIG of both families, and the distribution of every metric."""
-    counts = " and ".join(f"{len(scores.runs[family])} {family}" for family in FAMILIES)
+    """Worst, median and best by MIG of each family, and the distribution of every metric."""
+    families = [family for family, runs in scores.runs.items() if runs]
+    counts = " and ".join(f"{len(scores.runs[family])} {family}" for family in families)
     st.caption(plain(f"{name}: {counts} runs. Ranked by MIG, protocol {protocol}."))
-    if grid is not None and all(scores.values[family].get("mig") for family in FAMILIES):
+    if (
+        grid is not None
+        and families
+        and all(scores.values[family].get("mig") for family in families)
+    ):
         panels = [
             plane_panel(
                 f"{rank} {family} ({run.id})",
@@ -67,17 +73,17 @@ def show_seeds(
                 dataset,
                 grid,
             )
-            for family in FAMILIES
+            for family in families
             for rank, run in scores.worst_median_best(family, "mig")
         ]
         show_panels(panels, dataset, grid, key="seed-planes", columns=3)
     labels = {
         score: meaning.label
         for score, meaning in MEANINGS.items()
-        if any(len(scores.values[family].get(score, [])) > 1 for family in FAMILIES)
+        if any(len(scores.values[family].get(score, [])) > 1 for family in families)
     }
     columns = st.columns(3)
     for index, (score, label) in enumerate(labels.items()):
-        of_score = {family: scores.values[family].get(score, []) for family in FAMILIES}
+        of_score = {family: scores.values[family].get(score, []) for family in families}
         with columns[index % len(columns)]:
             st.plotly_chart(family_boxes(of_score, label), key=f"seeds-{score}", config=NO_TOOLBAR)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from dvae_core.analysis.traversal import decode_codes, to_pixels
+from dvae_core.config import Sampling
 from dvae_core.figures.compare import distribution_bars
-from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior, Sampling
+from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
 from dvae_core.models.vae import VAE, reconstruction_loss
 from ui.cached import COMPUTING
 from ui.charts import NO_TOOLBAR

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
+from dvae_core.config import FAMILIES
 from dvae_core.figures.training import RunCurve, curve_figure, series
 from dvae_core.runs.row_log import Row, RowTail
 from dvae_core.runs.run import Run
@@ -37,8 +38,6 @@ QUANTITIES = {
     "dip": Quantity("DIP penalty, nats per image"),
     "active_latents": Quantity("active latents", is_score=True, can_be_logarithmic=False),
 }
-# On Gaussian latents the column is there, but nothing heeds it.
-CATEGORICAL_ONLY = ("noise_scale",)
 
 
 class LogTails(NamedTuple):
@@ -133,7 +132,8 @@ def _choose_span(run: Run) -> tuple[float, float]:
 
 
 def _has(run: Run, name: str) -> bool:
-    return run.record.latents == "categorical" or name not in CATEGORICAL_ONLY
+    """Whether a run heeds a quantity: the noise scale is in the log of every family."""
+    return name != "noise_scale" or "noise_scale_end" in FAMILIES[run.record.latents].settings
 
 
 def _version(rows: Sequence[Row]) -> tuple[int, tuple[float, ...]]:

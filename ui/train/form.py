@@ -1,16 +1,19 @@
-"""The form of a new run, made from the config classes: what they can say, it can ask."""
+"""The form of a new run, made from the tables and the settings of `dvae_core.config`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
 from dvae_core.config import (
-    OBJECTIVE_SETTINGS,
+    FAMILIES,
+    OBJECTIVES,
     PRESETS,
+    ChoiceInfo,
     RunConfig,
     available_cores,
+    limits_of,
     preset_settings,
     settings_of,
 )
@@ -21,34 +24,16 @@ from dvae_core.runs.run import RunRecord
 from ui.errors import errors_shown
 from ui.state import set_widget, when_changed
 
-# Three groups in the order of a thought; all other settings are for those who look for them.
+# The order of the form. Settings of the objective and the family stand between these two, and all
+# others under Advanced.
 WHAT = ("dataset", "image_size", "latents", "objective")
-SIZE = ("num_latents", "num_categories", "noise_scale_start", "noise_scale_end")
 COURSE = ("steps", "seed")
+ADVANCED = ("sampling", "cardinalities")
 # Those of a preset, and of an extended run: the form starts neither.
 HIDDEN = ("noise_steps",)
-
-LABELS = {
-    "dataset": "Data set",
-    "image_size": "Image size, pixels",
-    "latents": "Family of the latents",
-    "num_latents": "Latents N",
-    "num_categories": "Categories K",
-    "noise_scale_start": "Noise scale, first step",
-    "noise_scale_end": "Noise scale, last step",
-    "cardinalities": "Known cardinalities",
-    "dip_weight": "DIP weight",
-}
-NAMES = {
-    "elbo": "elbo: the bound itself",
-    "beta": "beta: heavier KL",
-    "annealed": "annealed: KL up to a capacity",
-    "factor": "factor: less total correlation, by a discriminator",
-    "tc": "tc: less total correlation, estimated from the batch",
-    "dip_i": "dip_i: uncorrelated means",
-    "dip_ii": "dip_ii: uncorrelated codes",
-    "straight_through": "straight through",
-}
+# Settings whose values the tables explain.
+TABLES: dict[str, Mapping[Any, ChoiceInfo]] = {"latents": FAMILIES, "objective": OBJECTIVES}
+PRESET_LABELS = {"quick": "quick (minutes)", "paper": "paper settings (days on a CPU)"}
 
 
 def show_form() -> None:
@@ -59,19 +44,26 @@ def show_form() -> None:
     st.segmented_control(
         "Begin with",
         list(PRESETS),
-        format_func=lambda name: {"quick": "quick: minutes", "paper": "paper: days"}[name],
+        format_func=PRESET_LABELS.__getitem__,
         key=key,
         on_change=when_changed(key, _begin_with_preset),
         help="Sets everything below. Change what you like afterwards.",
     )
-    heeded = settings_of(settings["objective"], settings["latents"])
-    weights = OBJECTIVE_SETTINGS[settings["objective"]]
+    family, objective = FAMILIES[settings["latents"]], OBJECTIVES[settings["objective"]]
+    size = [
+        name
+        for name in ("num_latents", *family.settings)
+        if name not in ADVANCED and name not in HIDDEN
+    ]
     _show_row(WHAT)
-    _show_row(weights)
-    _show_row(name for name in SIZE if name in heeded)
+    for info in (family, objective):
+        st.caption(f"**{info.label}** ({info.source}). {info.explanation}")
+    _show_row(objective.settings)
+    _show_row(size)
     _show_row(COURSE)
-    shown = {*WHAT, *weights, *SIZE, *COURSE, *HIDDEN}
+    shown = {*WHAT, *objective.settings, *size, *COURSE, *HIDDEN}
     with st.expander("Advanced", icon=":material/settings:", key="train-advanced"):
+        heeded = settings_of(settings["objective"], settings["latents"])
         advanced = [name for name in heeded if name not in shown]
         _show_row(advanced)
         if "cardinalities" in advanced:
@@ -97,16 +89,16 @@ def _show_setting(name: str) -> None:
     kind = field.annotation
     is_tuple = get_origin(kind) is tuple
     key = set_widget(f"train-{name}", " ".join(map(str, value)) if is_tuple else value)
-    limits = _limits(name)
+    limits = limits_of(name)
 
     def keep(value: Any) -> None:
         if value is not None:
             draft()[name] = _parse_numbers(value) if is_tuple else value
 
     options: dict[str, Any] = {
-        "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+        "label": field.title or name.replace("_", " ").capitalize(),
         "key": key,
-        "help": _help(field.description or "", limits),
+        "help": field.description,
         "on_change": when_changed(key, keep),
         "width": 220,
     }
@@ -117,16 +109,17 @@ def _show_setting(name: str) -> None:
     elif get_origin(kind) is Literal:
         st.selectbox(
             options=get_args(kind),
-            format_func=lambda value: NAMES.get(value, str(value)),
+            format_func=lambda value: _option_label(name, value),
             **options,
         )
     elif kind is bool:
         st.toggle(**options)
     elif is_tuple:
         st.text_input(placeholder="none", **options)
-    else:
+    elif limits is not None:
         low, high = limits
         is_whole = kind is not float
+        options["help"] += f" Range: {low:,g} to {high:,.10g}."
         st.number_input(
             min_value=int(low) if is_whole else low,
             max_value=int(high) if is_whole else high,
@@ -155,19 +148,8 @@ def _parse_numbers(text: str) -> tuple[Any, ...]:
     )
 
 
-def _limits(name: str) -> tuple[float, float]:
-    bounds: dict[str, float] = {}
-    for constraint in RunConfig.model_fields[name].metadata:
-        for side in ("ge", "gt", "le"):
-            if hasattr(constraint, side):
-                bounds[side] = getattr(constraint, side)
-    return bounds.get("ge", bounds.get("gt", 0)), bounds.get("le", 0)
-
-
-def _help(description: str, limits: tuple[float, float]) -> str:
-    sentence = description[:1].upper() + description[1:] + "."
-    low, high = limits
-    return f"{sentence} {low:,g} to {high:,.10g}." if high else sentence
+def _option_label(name: str, value: Any) -> str:
+    return TABLES[name][value].label if name in TABLES else str(value).replace("_", " ")
 
 
 def _step(name: str, high: float, is_whole: bool) -> float:
@@ -219,6 +201,6 @@ def config_from(settings: dict[str, Any]) -> RunConfig:
     Raises:
         ConfigError: the settings do not go together, or one is out of range.
     """
-    if settings["latents"] == "gaussian":  # which refuse what was meant for categories
+    if not FAMILIES[settings["latents"]].has_categories:  # they refuse what is meant for categories
         settings = settings | {"cardinalities": ()}
     return RunConfig(**settings)

@@ -1,11 +1,11 @@
 """Naming a new run and starting it, or one of each family."""
 
 import threading
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from dvae_core.config import ModelConfig, RunConfig
+from dvae_core.config import FAMILIES, RunConfig
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.jobs import queue_training
 from dvae_core.runs.catalog import free_path, own_root
@@ -18,7 +18,6 @@ from ui.state import set_widget, when_changed
 from ui.train.form import FIRST_PRESET, config_from, draft, settings_of_preset
 from ui.train.view import watch_run
 
-FAMILIES: tuple[str, ...] = get_args(ModelConfig.model_fields["latents"].annotation)
 _NAME = "train-given-name"
 
 
@@ -49,13 +48,14 @@ def show_start() -> None:
             args=(key,),
         )
         st.button(
-            "Train both families",
+            "Train each family",
             icon=":material/compare:",
             key="train-start-both",
             on_click=_start_both,
             args=(key,),
-            help="Two runs of the same settings, one after the other: categorical and Gaussian "
-            "latents.",
+            help="Runs of the same settings, one after the other: "
+            + ", ".join(info.label for info in FAMILIES.values())
+            + ".",
         )
 
 
