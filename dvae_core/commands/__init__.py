@@ -4,6 +4,7 @@ The help needs all of these modules, and has to answer at once: what takes long 
 and whatever imports it) is imported within `run`.
 """
 
+from dvae_core.commands.app import App
 from dvae_core.commands.command import Command
 from dvae_core.commands.data import Datasets, Download, Import, Sheet
 from dvae_core.commands.evaluation import Evaluate, Select, Traverse
@@ -14,6 +15,7 @@ from dvae_core.commands.training import Estimate, Resume, Tensorboard, Train
 
 # In the order of the help.
 COMMANDS: dict[str, type[Command]] = {
+    "app": App,
     "train": Train,
     "resume": Resume,
     "estimate": Estimate,

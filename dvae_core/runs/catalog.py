@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dvae_core.errors import RunError
 from dvae_core.runs.run import RUN_ID, Run, check_run_id
+from dvae_core.system.shipped import app_folder
 
-SHIPPED_ROOT = Path(__file__).resolve().parents[2] / "checkpoints"
+SHIPPED_ROOT = app_folder() / "checkpoints"
 
 
 def free_path(folder: Path, run_id: str) -> Path:

@@ -42,6 +42,7 @@ from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError
 from dvae_core.evaluation.catalog import metrics_named
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
+from dvae_core.system.shipped import app_folder
 
 MAX_FILE_BYTES = 2**20
 MAX_RUNS = 100_000
@@ -116,13 +117,14 @@ def read_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
     """The runs that a file asks for, every config checked.
 
     Args:
-        path: a .toml or .json file.
+        path: a .toml or .json file; `sweeps/circles.toml` and its like are found from any folder.
         overrides: settings that are fixed instead of what the file says of them; `seeds` too.
 
     Raises:
         ConfigError: the file cannot be read, or asks for something unknown, impossible or twice.
     """
-    content = _read(path)
+    shipped = app_folder() / path
+    content = _read(shipped if shipped.is_file() and not path.exists() else path)
     try:
         file = _overridden(_SweepFile.model_validate(content), overrides or {})
         _check_keys(file)

@@ -22,6 +22,7 @@ from dvae_core.sweep.survey import EvaluationRequest
 from dvae_core.system.files import write_atomically
 from dvae_core.system.memory import keep_freed_memory
 from dvae_core.system.processes import ProcessIdentity
+from dvae_core.system.shipped import INSTALLED_APP
 from dvae_core.training.trainer import train
 
 # It goes apart from the other files, after those that it speaks of.
@@ -182,10 +183,10 @@ class RunWorker:
 
 @cache
 def code_hash() -> str:
-    """SHA-256 of this package's sources, by which two machines know that they run the same."""
+    """SHA-256 of the library's sources, by which two machines know that they run the same."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(set(root.rglob("*.py")) - set(INSTALLED_APP.rglob("*.py"))):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,75 @@
+"""The command `app`."""
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dvae_core.commands.command import Command
+from dvae_core.errors import ConfigError
+from dvae_core.system.processes import INTERRUPTED, interruptions
+from dvae_core.system.shipped import app_folder
+
+
+@dataclass(frozen=True)
+class App(Command):
+    """Open the app in the browser, from any folder; Ctrl+C ends it.
+
+    Attributes:
+        port: port of the address; by default 8501, or the next free one
+        runs: folder of your own runs; by default DVAE_RUNS, or the folder runs here
+        data: folder of data sets; by default DVAE_DATA, or the folder data here
+    """
+
+    port: int | None = None
+    runs: Path | None = None
+    data: Path | None = None
+
+    def run(self) -> int:
+        """Serve the app until it ends, and return an exit status: 130 after Ctrl+C."""
+        if find_spec("streamlit") is None:
+            raise ConfigError("streamlit is not installed: pip install 'streamlit>=1.61'")
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise ConfigError(f"--port is {self.port}, but a port is a number from 1 to 65535")
+        for flag, folder in (("--runs", self.runs), ("--data", self.data)):
+            if folder is not None and folder.exists() and not folder.is_dir():
+                raise ConfigError(f"{flag} is {folder}, which is a file: give a folder")
+        # -P: a file of the working directory must not take the place of a library.
+        command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_folder() / "app.py")]
+        return _serve([*command, *self._options()], self._environment())
+
+    def _options(self) -> Iterator[str]:
+        """The settings of config.toml as flags, because environment variables override the file."""
+        settings = tomllib.loads((app_folder() / ".streamlit" / "config.toml").read_text())
+        yield from _flags(settings)
+        if self.port is not None:
+            yield f"--server.port={self.port}"
+
+    def _environment(self) -> dict[str, str]:
+        folders = {"DVAE_RUNS": self.runs, "DVAE_DATA": self.data}
+        return os.environ | {name: str(folder) for name, folder in folders.items() if folder}
+
+
+def _flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:
+    """`--section.name=value` for each setting; one per value of a list."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flags(value, f"{section}{name}.")
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            yield f"--{section}{name}={one}"
+
+
+def _serve(command: list[str], environment: dict[str, str]) -> int:
+    with interruptions() as interrupted, subprocess.Popen(command, env=environment) as server:
+        while server.poll() is None and not interrupted:
+            time.sleep(0.1)
+        if interrupted:
+            server.terminate()
+    return INTERRUPTED if interrupted else server.returncode
