@@ -15,9 +15,11 @@ from dvae_core.data.listing import DatasetInfo
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
+from ui.state import set_widget, when_changed
 
 SHEET_IMAGES = 12
 MAX_FILES = 5_000
+_CHOSEN = "data-chosen"
 
 
 def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
@@ -47,8 +49,17 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         },
     )
     names = [info.name for info in infos]
-    chosen = st.selectbox("Look at", names, key="data-name", width=300)
-    return infos[names.index(chosen)]
+    chosen = st.session_state.get(_CHOSEN)
+    key = set_widget("data-name", chosen if chosen in names else names[0])
+    name = st.selectbox(
+        "Look at", names, key=key, on_change=when_changed(key, choose_dataset), width=300
+    )
+    return infos[names.index(name)]
+
+
+def choose_dataset(name: str) -> None:
+    """Look at another data set."""
+    st.session_state[_CHOSEN] = name
 
 
 def show_sheet(dataset: Dataset, seed: int) -> None:
@@ -153,7 +164,7 @@ def show_import() -> None:
 
 st.subheader("Data sets")
 if imported := st.session_state.pop("imported", None):
-    st.session_state["data-name"] = imported
+    choose_dataset(imported)
     st.success(f"{imported} is imported: training, Explore and Factors know it now.")
 with errors_shown():
     show_one(show_list(dataset_states()))

@@ -1,5 +1,7 @@
 """Slide a latent, see the image."""
 
+from functools import partial
+
 import streamlit as st
 import torch
 
@@ -133,11 +135,13 @@ with errors_shown():
             span = st.selectbox("Range of the tracks", model.latents.spans, key="span")
         profile = st_latent_profile(run, dataset, span)
         if len(profile.factor_names):
+            order_key = set_widget(f"{address}-order", exploration.order_by)
             factor = st.selectbox(
                 "Order latents by",
                 [None, *range(len(profile.factor_names))],
                 format_func=lambda f: "KL" if f is None else plain(profile.factor_names[f]),
-                key=f"{address}-order",
+                key=order_key,
+                on_change=when_changed(order_key, partial(setattr, exploration, "order_by")),
             )
         if model.latents.num_categories is not None:
             hard_key = set_widget(f"{address}-hard", exploration.hard)

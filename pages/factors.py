@@ -1,6 +1,7 @@
 """What each latent tells about each true factor, and what that is worth."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run, State
 from ui import state
 from ui.cached import st_information, st_load_dataset, st_load_model
+from ui.charts import CHART_CONFIG
 from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
@@ -24,7 +26,7 @@ from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_scores
 from ui.start_picker import resolve_start
-from ui.state import Exploration
+from ui.state import Exploration, set_widget, when_changed
 
 PROTOCOLS: dict[ProtocolName, str] = {
     "paper": "paper: 20 bins for every code",
@@ -32,11 +34,6 @@ PROTOCOLS: dict[ProtocolName, str] = {
 }
 UNITS = {"share": "share of entropy", "nats": "nats"}
 STRIP_IMAGES = 12
-PLOT_CONFIG = {
-    "displaylogo": False,
-    "toImageButtonOptions": {"format": "svg", "scale": 2},
-    "modeBarButtons": [["toImage"]],
-}
 
 
 def show_cell(
@@ -56,42 +53,34 @@ def show_cell(
         show_grid(sliding[None], f"latent {latent} slides over its range")
         show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
         if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
-            st.session_state[f"{exploration.address}-order"] = factor
+            exploration.order_by = factor
             st.switch_page(PAGES / "explore.py")
 
 
-def pick_from_chart() -> None:
-    """Remember a clicked cell: the chart forgets it when it is drawn anew."""
-    address = st.session_state["address"]
-    points = st.session_state[f"{address}-information"]["selection"]["points"]
-    if points:
-        latent, factor = points[0]["customdata"]
-        st.session_state[f"{address}-latent"] = int(latent)
-        st.session_state[f"{address}-factor"] = int(factor)
-
-
-def choose_cell(address: str, names: Sequence[str], order: list[int]) -> tuple[int, int] | None:
-    """The cell in hand, by click or by keyboard."""
+def choose_cell(
+    exploration: Exploration, names: Sequence[str], order: list[int]
+) -> tuple[int, int] | None:
+    """The chosen cell of the heat map, by click or by keyboard."""
+    fields = {
+        "latent": (order, lambda latent: f"latent {latent}"),
+        "factor": (range(len(names)), lambda factor: plain(names[factor])),
+    }
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        latent = st.selectbox(
-            "Latent",
-            order,
-            index=None,
-            format_func=lambda latent: f"latent {latent}",
-            placeholder="click a cell, or choose",
-            key=f"{address}-latent",
-            width=220,
-        )
-        factor = st.selectbox(
-            "Factor",
-            range(len(names)),
-            index=None,
-            format_func=lambda factor: plain(names[factor]),
-            placeholder="click a cell, or choose",
-            key=f"{address}-factor",
-            width=220,
-        )
-    return None if latent is None or factor is None else (latent, factor)
+        for field, (options, describe) in fields.items():
+            key = set_widget(f"{exploration.address}-{field}", getattr(exploration, field))
+            st.selectbox(
+                field.capitalize(),
+                options,
+                index=None,
+                format_func=describe,
+                placeholder="click a cell, or choose",
+                key=key,
+                on_change=when_changed(key, partial(setattr, exploration, field)),
+                width=220,
+            )
+    if exploration.latent is None or exploration.factor is None:
+        return None
+    return exploration.latent, exploration.factor
 
 
 def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.ndarray]:
@@ -114,7 +103,15 @@ def show_information(
     # Factors with a single value tell nothing and are left out.
     names = evaluation.columns("mutual_information", protocol)
     st.subheader("What each latent tells about each factor")
-    cell = choose_cell(exploration.address, names, order)
+    cell = choose_cell(exploration, names, order)
+    chart_key = f"{exploration.address}-information"
+
+    def pick() -> None:
+        # The chart forgets the clicked cell when it is drawn again.
+        points = st.session_state[chart_key]["selection"]["points"]
+        if points:
+            exploration.latent, exploration.factor = map(int, points[0]["customdata"])
+
     figure = information_heatmap(
         shares if unit == "share" else table,
         names,
@@ -125,10 +122,10 @@ def show_information(
     )
     st.plotly_chart(
         figure,
-        key=f"{exploration.address}-information",
-        on_select=pick_from_chart,
+        key=chart_key,
+        on_select=pick,
         selection_mode="points",
-        config=PLOT_CONFIG,
+        config=CHART_CONFIG,
     )
     st.caption(
         plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
@@ -146,7 +143,7 @@ def show_between(run: Run, protocol: ProtocolName) -> None:
     if len(between) > 1:
         st.subheader("What the latents tell about each other")
         order = diagonal_order(evaluation.matrix("mutual_information", protocol))
-        st.plotly_chart(latent_information_heatmap(between, order), config=PLOT_CONFIG)
+        st.plotly_chart(latent_information_heatmap(between, order), config=CHART_CONFIG)
 
 
 def show_exports(run: Run, protocol: ProtocolName) -> None:

@@ -34,6 +34,7 @@ st.subheader("A model from here")
 chosen = choose_run()
 if chosen is not None:
     address, run = chosen
+    state.write_link(state.current_exploration(address))
     with st.sidebar:
         show_summary(run)
     st.write("The run of the side bar, to serve elsewhere or to be imported again.")

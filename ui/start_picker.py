@@ -64,20 +64,27 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
         del kinds["data"]
     if model.encoder is None:
         del kinds["upload"]
-    if (
-        st.session_state.get(f"{key}-shown") != exploration.start
-    ):  # undo, a link, the browser's Back
-        kind_now = exploration.start.kind if exploration.start else "prior"
-        st.session_state[f"{key}-kind"] = kind_now if kind_now in kinds else next(iter(kinds))
-        st.session_state[f"{key}-shown"] = exploration.start
+    start = exploration.start or first_start(dataset)
+    shown = "data" if start.kind in ("factors", "image") else start.kind
+    # A person who asks for an upload gives no start yet: the control waits at the start before.
+    if "upload" in kinds and st.session_state.get(f"{key}-awaiting") == start:
+        shown = "upload"
+    kind_key = set_widget(f"{key}-kind", shown)
+
+    def take_kind(kind: str) -> None:
+        st.session_state[f"{key}-awaiting"] = start if kind == "upload" else None
+        if kind == "prior":
+            exploration.begin(Start("prior", (0,)))
+        elif kind == "data":
+            exploration.begin(first_start(dataset))
+
     kind = st.segmented_control(
         "Start from",
         list(kinds),
         format_func=kinds.__getitem__,
-        key=f"{key}-kind",
+        key=kind_key,
         required=True,
-        on_change=_change_kind,
-        args=(exploration, dataset, key),
+        on_change=when_changed(kind_key, take_kind),
     )
     if kind == "data" and dataset is not None:
         _choose_from_data(exploration, dataset, key)
@@ -113,15 +120,6 @@ def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
     if start.kind == "image" and not dataset.factor_sizes and start.numbers[0] < len(dataset):
         return dataset.images_at(torch.tensor(start.numbers), generator)[0]
     raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
-
-
-def _change_kind(exploration: Exploration, dataset: Dataset | None, key: str) -> None:
-    kind = st.session_state[f"{key}-kind"]
-    if kind == "prior":
-        exploration.begin(Start("prior", (0,)))
-    elif kind == "data":
-        exploration.begin(first_start(dataset))
-    # An upload begins when there is a file.
 
 
 def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> None:

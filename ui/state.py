@@ -62,7 +62,7 @@ class Start:
 
 @dataclass
 class Exploration:
-    """A run, a start and a code in hand.
+    """What a person looks at in a run: a start, a code, a latent, a factor.
 
     Attributes:
         address: of the run.
@@ -70,6 +70,9 @@ class Exploration:
         code: where the handles stand, (N,); None means at the start's own code.
         hard: whether the start's code is that of the most likely categories.
         history: earlier starts, codes and `hard`, the latest last.
+        order_by: the factor by which Explore orders the latents; None orders them by KL.
+        latent: chosen in the heat map of Factors.
+        factor: chosen there too, counted among the columns of the heat map.
     """
 
     address: str
@@ -77,6 +80,9 @@ class Exploration:
     code: Code | None = None
     hard: bool = False
     history: list[tuple[Start | None, Code | None, bool]] = field(default_factory=list)
+    order_by: int | None = None
+    latent: int | None = None
+    factor: int | None = None
 
     def move(self, code: Code | None) -> None:
         """Go to another code; `undo` comes back."""
@@ -108,39 +114,52 @@ def current_exploration(address: str) -> Exploration:
     return explorations.setdefault(address, Exploration(address))
 
 
+def enter_page(page: str) -> None:
+    """Begin a run of a page. Its widgets are its own, also where another page uses their names."""
+    if st.session_state.get("page") != page:
+        st.session_state["page"] = page
+        st.session_state["widgets"] = {}
+
+
 def set_widget(name: str, value: object) -> str:
     """Give a widget its value before it is drawn.
 
+    A widget that has its value keeps it: setting it again would overwrite what a person enters at
+    this moment. One that is new on this page is always set, because under its key Streamlit still
+    shows the value of the page before, which the new widget does not have.
+
     Returns:
-        The widget's key. One that has its value keeps it: setting it again would overwrite what a
-        person enters at this moment. One whose value was changed by another hand than its own gets
-        another key, and so is another widget: a browser that has not heard of the change goes on to
-        tell the old value beside whatever a person enters next, and it would be taken for a choice.
+        The widget's key. It changes where the value was changed by anything but the widget: a
+        browser that does not know of the change yet sends the old value with the next input, and
+        under the same key that would be taken for a choice.
     """
-    number, key = _widgets().get(name, (0, name))
+    widgets = _widgets()
+    if name not in widgets:
+        widgets[name] = name, 0
+        st.session_state[name] = value
+    key, replaced = widgets[name]
     if key in st.session_state and st.session_state[key] != value:
-        number += 1
-        key = f"{name}-{number}"
-    _widgets()[name] = number, key
+        key, replaced = f"{name}-{replaced + 1}", replaced + 1
+        widgets[name] = key, replaced
     if key not in st.session_state:
         st.session_state[key] = value
     return key
 
 
 def when_changed(key: str, take: Callable[[Any], None]) -> Callable[[], None]:
-    """What a widget of `set_widget` is to do on a change: `take` gets its value. What a browser
-    tells of a widget that was replaced meanwhile is ignored."""
+    """The `on_change` of a widget of `set_widget`: passes its value to `take`. Changes of a widget
+    that was replaced in the meantime are ignored."""
 
-    def hear() -> None:
-        if any(key == current for _, current in _widgets().values()):
+    def pass_on() -> None:
+        if any(key == current for current, _ in _widgets().values()):
             take(st.session_state[key])
 
-    return hear
+    return pass_on
 
 
-def _widgets() -> dict[str, tuple[int, str]]:
-    """How often each widget was replaced, and the key of the one that is drawn now."""
-    widgets: dict[str, tuple[int, str]] = st.session_state.setdefault("widgets", {})
+def _widgets() -> dict[str, tuple[str, int]]:
+    """Key of each widget of this page, and the number of times it was replaced, by name."""
+    widgets: dict[str, tuple[str, int]] = st.session_state.setdefault("widgets", {})
     return widgets
 
 

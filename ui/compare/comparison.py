@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import streamlit as st
 import torch
@@ -27,7 +28,7 @@ from ui.errors import plain
 from ui.latent_board import BoardEvent
 from ui.run_picker import describe
 from ui.start_picker import ResolvedStart, resolve_start
-from ui.state import Code, Exploration, Start
+from ui.state import Code, Exploration, Start, set_widget, when_changed
 
 SIDES = ("left", "right")
 MATCHES = {"quantile": "same quantile", "factor": "same value of the factor"}
@@ -158,15 +159,14 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
         )
         return None
     chosen = st.session_state.get("compared", first)
-    left = chosen[0] if chosen[0] in runs else first[0]
-    left = _select("Left", list(runs), left, "compare-left")
+    left = _select("Left", list(runs), chosen[0] if chosen[0] in runs else first[0])
     fitting = _partners(runs, left)
     if not fitting:
         st.info(plain(f"No other run sees images of the same shape as {describe(left)}."))
         return None
     preferred = [a for a in fitting if runs[a].record.latents != runs[left].record.latents]
     right = chosen[1] if chosen[1] in fitting else (preferred or fitting)[0]
-    right = _select("Right", fitting, right, "compare-right")
+    right = _select("Right", fitting, right)
     st.session_state["compared"] = (left, right)
     return (left, runs[left]), (right, runs[right])
 
@@ -228,7 +228,12 @@ def _partners(runs: Mapping[str, Run], address: str) -> list[str]:
     return [a for a, run in runs.items() if a != address and run.record.image_shape == shape]
 
 
-def _select(label: str, addresses: list[str], chosen: str, key: str) -> str:
-    if st.session_state.get(key) not in addresses:
-        st.session_state[key] = chosen
-    return st.sidebar.selectbox(label, addresses, format_func=describe, key=key)
+def _select(label: Literal["Left", "Right"], addresses: list[str], chosen: str) -> str:
+    def take(address: str) -> None:
+        left, right = st.session_state["compared"]
+        st.session_state["compared"] = (address, right) if label == "Left" else (left, address)
+
+    key = set_widget(f"compare-{label.lower()}", chosen)
+    return st.sidebar.selectbox(
+        label, addresses, format_func=describe, key=key, on_change=when_changed(key, take)
+    )

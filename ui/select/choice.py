@@ -1,9 +1,10 @@
 """What Select shows: the folder, the part of its runs, the score, and the link that says so."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from functools import partial
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -56,39 +57,44 @@ def choose_study() -> StudyChoice | None:
     if not folders:
         show_how_to_make_a_study("No runs yet")
         return None
-    if is_new and view.get("folder", "") not in folders:
-        named = view.get("folder", "")[:80]
+    largest = max(folders, key=lambda name: len(folders[name]))
+    if is_new and "folder" in view and view["folder"] not in folders:
         st.info(
-            plain(f"The link names the folder “{named}”, which is not here. This is another one."),
+            plain(
+                f"The link names the folder “{view['folder'][:80]}”, which does not exist here. "
+                f"Showing {largest} instead."
+            ),
             icon=":material/link_off:",
         )
-    largest = max(folders, key=lambda name: len(folders[name]))
     with st.sidebar:
-        _seed("folder", view, is_new, list(folders), largest)
         folder = st.selectbox(
             "Folder of runs",
             list(folders),
             format_func=lambda name: f"{name} ({len(folders[name])})",
-            key=_key("folder"),
+            **_one_of(list(folders), "folder", view, default=largest),
         )
-        _seed("protocol", view, is_new, get_args(ProtocolName), "paper")
+        protocols = get_args(ProtocolName)
         protocol: ProtocolName = st.radio(
-            "Protocol of the scores", get_args(ProtocolName), key=_key("protocol"), horizontal=True
+            "Protocol of the scores",
+            protocols,
+            horizontal=True,
+            **_one_of(protocols, "protocol", view),
         )
         whole = st_read_study(folders[folder], protocol)
-        only = _choose_part(whole, view, is_new)
-        study = whole.filtered(
-            {name: list(values.values()) for name, values in only.items() if values}
-        )
-        score = _choose_score(study, view, is_new)
-        gap = _choose_gap(study, view, is_new)
-        by = _choose_groups(whole, view, is_new)
-    _seed("view", view, is_new, list(VIEWS), "runs")
+        filters = _choose_filters(whole, view)
+        study = whole.filtered({name: values for name, values in filters.items() if values})
+        score = _choose_score(study, view)
+        gap = _choose_gap(study, view)
+        by = _choose_groups(whole, view)
     shown = st.segmented_control(
-        "Look at", list(VIEWS), format_func=VIEWS.__getitem__, key=_key("view"), required=True
+        "Look at",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        required=True,
+        **_one_of(list(VIEWS), "view", view),
     )
-    choice = StudyChoice(folder, study, shown or "runs", score, gap, by)
-    state.write_view(PAGE, _link(choice, {name: list(values) for name, values in only.items()}))
+    choice = StudyChoice(folder, study, shown, score, gap, by)
+    state.write_view(PAGE, _link(choice, filters))
     return choice
 
 
@@ -109,99 +115,111 @@ def score_label(name: str, protocol: str) -> str:
     return f"{MEANINGS[name].label} ({protocol})"
 
 
-def _choose_part(
-    study: Study, view: Mapping[str, str], is_new: bool
-) -> dict[str, dict[str, Setting]]:
-    """Values of the settings that runs are restricted to, by their text; none restricts nothing."""
-    wanted = _parse_part(view.get("only", ""))
-    part = {}
-    with st.expander("Only some runs", icon=":material/filter_alt:"):
+def _choose_filters(study: Study, view: Mapping[str, str]) -> dict[str, list[Setting]]:
+    """Values that each setting is restricted to; none restricts nothing."""
+    wanted = _parse_filters(view.get("only", ""))
+
+    def keep(name: str, texts: list[str]) -> None:
+        _keep("only", _filters_to_text({**wanted, name: texts}))
+
+    chosen: dict[str, list[Setting]] = {}
+    with st.expander("Filter runs", icon=":material/filter_alt:"):
         if not study.varying:
             st.caption("The runs differ in no setting.")
         for name in study.varying:
             found = {run.settings.get(name) for run in study.runs}
             values = {_text(value): value for value in sorted(found, key=sort_key)}
-            key = _key(f"only-{name}")
-            if is_new or key not in st.session_state:
-                st.session_state[key] = wanted.get(name, [])
-            st.session_state[key] = [text for text in st.session_state[key] if text in values]
-            chosen = st.multiselect(name, list(values), key=key, placeholder="all")
-            part[name] = {text: values[text] for text in chosen}
-    return part
+            texts = st.multiselect(
+                name,
+                list(values),
+                placeholder="all",
+                **_several_of(values, f"only-{name}", wanted.get(name, []), partial(keep, name)),
+            )
+            chosen[name] = [values[text] for text in texts]
+    return chosen
 
 
-def _choose_score(study: Study, view: Mapping[str, str], is_new: bool) -> str:
+def _choose_score(study: Study, view: Mapping[str, str]) -> str:
     if not study.score_names:
         return ""
-    _seed("score", view, is_new, study.score_names, study.score_names[0])
     return st.selectbox(
         "Score",
         study.score_names,
         format_func=lambda name: MEANINGS[name].label,
-        key=_key("score"),
+        **_one_of(study.score_names, "score", view),
     )
 
 
-def _choose_gap(study: Study, view: Mapping[str, str], is_new: bool) -> str:
+def _choose_gap(study: Study, view: Mapping[str, str]) -> str:
     if not study.gap_names:
         return ""
-    _seed("gap", view, is_new, study.gap_names, study.gap_names[0])
     return st.radio(
         "Straight-through gap of the",
         study.gap_names,
         format_func=GAP_LABELS.__getitem__,
-        key=_key("gap"),
         help="The whole loss contains the weighted terms of the objective, so it is compared "
         "between runs of equal weights only. The reconstruction compares across them.",
+        **_one_of(study.gap_names, "gap", view),
     )
 
 
-def _choose_groups(study: Study, view: Mapping[str, str], is_new: bool) -> tuple[str, ...]:
+def _choose_groups(study: Study, view: Mapping[str, str]) -> tuple[str, ...]:
     options = list(dict.fromkeys([*GROUP_BY, *study.varying]))
-    key = _key("by")
-    if is_new or key not in st.session_state:
-        st.session_state[key] = [
-            name for name in view.get("by", ",".join(GROUP_BY)).split(",") if name
-        ]
-    st.session_state[key] = [name for name in st.session_state[key] if name in options]
-    return tuple(
-        st.multiselect("Keep apart", options, key=key, help="Runs are grouped by these settings.")
+    wanted = view.get("by", ",".join(GROUP_BY)).split(",")
+    chosen = st.multiselect(
+        "Group by",
+        options,
+        help="Runs are grouped by these settings.",
+        **_several_of(options, "by", wanted, lambda names: _keep("by", ",".join(names))),
     )
+    return tuple(chosen)
 
 
-def _seed(
-    name: str, view: Mapping[str, str], is_new: bool, options: Sequence[str], default: str
-) -> None:
-    """Give a widget its value before it is drawn: the link's, else its own, else the default."""
-    key = _key(name)
-    if is_new or key not in st.session_state:
-        st.session_state[key] = view.get(name, default)
-    if st.session_state[key] not in options:
-        st.session_state[key] = default
+def _one_of(
+    options: Sequence[str], name: str, view: Mapping[str, str], default: str | None = None
+) -> dict[str, Any]:
+    """Key and callback of a widget that shows one value of the view, or the default."""
+    value = view.get(name)
+    if value not in options:
+        value = options[0] if default is None else default
+    return _widget(name, value, partial(_keep, name))
 
 
-def _key(name: str) -> str:
-    return f"select-{name}"
+def _several_of(
+    options: Collection[str], name: str, wanted: list[str], take: Callable[[list[str]], None]
+) -> dict[str, Any]:
+    """Key and callback of a widget that shows those of the wanted values that there are."""
+    return _widget(name, [value for value in wanted if value in options], take)
 
 
-def _link(choice: StudyChoice, only: Mapping[str, list[str]]) -> dict[str, str]:
+def _widget(name: str, value: object, take: Callable[[Any], None]) -> dict[str, Any]:
+    key = state.set_widget(f"select-{name}", value)
+    return {"key": key, "on_change": state.when_changed(key, take)}
+
+
+def _keep(name: str, text: str) -> None:
+    state.remember_view(PAGE, {**state.current_view(PAGE), name: text})
+
+
+def _link(choice: StudyChoice, filters: Mapping[str, list[Setting]]) -> dict[str, str]:
     link = {
         "folder": choice.folder,
         "view": choice.view,
         "protocol": choice.study.protocol,
         "by": ",".join(choice.by),
+        "score": choice.score,
+        "gap": choice.gap,
+        "only": _filters_to_text({name: map(_text, values) for name, values in filters.items()}),
     }
-    if choice.score:
-        link["score"] = choice.score
-    if choice.gap:
-        link["gap"] = choice.gap
-    if any(only.values()):
-        chosen = {name: texts for name, texts in only.items() if texts}
-        link["only"] = json.dumps(chosen, separators=(",", ":"))
-    return link
+    return {name: text for name, text in link.items() if text or name == "by"}
 
 
-def _parse_part(text: str) -> dict[str, list[str]]:
+def _filters_to_text(filters: Mapping[str, Iterable[str]]) -> str:
+    chosen = {name: texts for name, values in filters.items() if (texts := list(values))}
+    return json.dumps(chosen, separators=(",", ":")) if chosen else ""
+
+
+def _parse_filters(text: str) -> dict[str, list[str]]:
     try:
         only = json.loads(text[:4096])
     except (ValueError, RecursionError):

@@ -30,9 +30,8 @@ def show_settings(choice: StudyChoice) -> None:
         )
         st.code("python -m dvae_core sweep sweeps/categories.toml --engine local", language="bash")
         return
-    if st.session_state.get("select-setting") not in settings:
-        st.session_state["select-setting"] = DEFAULT if DEFAULT in settings else settings[0]
-    setting = st.selectbox("Setting", settings, key="select-setting", width=300)
+    first = settings.index(DEFAULT) if DEFAULT in settings else 0
+    setting = st.selectbox("Setting", settings, index=first, key="select-setting", width=300)
     scores = [choice.score]
     if st.toggle("Every other score too", key="select-every-trend"):
         scores += [name for name in choice.study.score_names if name != choice.score]

@@ -1,0 +1,204 @@
+"""The run boxes of all pages show the runs that the pages compute with."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import REPOSITORY
+
+pytestmark = pytest.mark.browser
+
+SHARED = ("Explore", "Factors", "Models")
+"""Pages that show the same run."""
+PAGES = (*SHARED, "Train", "Compare", "Method")
+PATHS = {page: "" if page == "Explore" else page.lower() for page in PAGES}
+# None of these is the first of its list, which a box that lost its value would show.
+OPENING, OTHER = "rooms-categorical-factor", "digits-categorical"
+TRAINED, PAIR = "rooms-categorical", ("circles-gaussian", "digits-categorical")
+SUMMARIES = {
+    "rooms-categorical-factor": "rooms 32x32 · objective factor",
+    "rooms-categorical": "rooms 64x64 · objective elbo",
+    "digits-categorical": "digits 32x32",
+    "circles-categorical": "categorical latents, N = 2",
+    "circles-gaussian": "gaussian latents, N = 2",
+    "sprites-gaussian": "gaussian latents, N = 10 · sprites",
+}
+
+
+@pytest.fixture(scope="module")
+def address(
+    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
+
+
+def sidebar(page: Page) -> Locator:
+    return page.get_by_test_id("stSidebar")
+
+
+def go(page: Page, name: str) -> None:
+    link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
+    link.click()
+    expect(link).to_have_attribute("aria-current", "page")
+
+
+def choose(page: Page, label: str, run: str) -> None:
+    sidebar(page).get_by_role("combobox", name=label, exact=True).click()
+    page.get_by_role("option", name=f"{run} (shipped)", exact=True).click()
+
+
+def expect_run(page: Page, run: str, label: str = "Run") -> None:
+    """The box shows the run, and so does what the page says below it."""
+    box = sidebar(page).get_by_role("combobox", name=label, exact=True)
+    expect(sidebar(page).get_by_text(SUMMARIES[run])).to_be_visible()
+    expect(box).to_have_count(1)  # for a moment the one before stands beside it
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    expect(box).to_have_value(f"{run} (shipped)")
+
+
+def expect_shared(page: Page, run: str) -> None:
+    """As `expect_run`, and the link names the run."""
+    expect(page).to_have_url(re.compile(f"run=checkpoints(/|%2F){run}(&|$)"))
+    expect_run(page, run)
+
+
+def expect_side(page: Page, label: str, run: str) -> None:
+    """The box of one side of Compare shows the run, and so does the heading of its board."""
+    heading = page.get_by_role("heading", name=f"{run} (shipped)", exact=True)
+    expect(heading).to_be_visible(timeout=180_000)  # the first time it encodes 10,000 images
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    box = sidebar(page).get_by_role("combobox", name=label, exact=True)
+    expect(box).to_have_value(f"{run} (shipped)")
+
+
+def expect_page(page: Page, name: str) -> None:
+    """A page shows its own choice, or the shared one, in its boxes and in what it computes."""
+    if name in SHARED:
+        expect_shared(page, OTHER)
+    elif name == "Train":
+        expect_run(page, TRAINED)
+        expect(page.get_by_role("heading", name=TRAINED, exact=True)).to_be_visible()
+    elif name == "Method":
+        expect_run(page, "circles-categorical", "Example run")
+    else:
+        expect_side(page, "Left", PAIR[0])
+        expect_side(page, "Right", PAIR[1])
+
+
+def back_to(page: Page, run: str) -> None:
+    """Go back until the link names a run; each page on the way shows the run of its own link."""
+    for _ in range(6):
+        page.go_back()
+        expect(page).to_have_url(re.compile("run="))
+        shown = parse_qs(urlparse(page.url).query)["run"][0].removeprefix("checkpoints/")
+        expect_shared(page, shown)
+        if shown == run:
+            return
+    pytest.fail(f"{page.url} is all that Back leads to, not {run}")
+
+
+def all_ordered_pairs(names: tuple[str, ...]) -> Iterator[str]:
+    """A walk that goes from each name to each other one exactly once."""
+    left = {name: [other for other in names if other != name] for name in names}
+    path, walk = [names[0]], []
+    while path:
+        if left[path[-1]]:
+            path.append(left[path[-1]].pop())
+        else:
+            walk.append(path.pop())
+    return reversed(walk)
+
+
+@pytest.mark.timeout(900)
+def test_every_box_shows_its_run_on_the_way_from_each_page_to_each_other(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/train?run=checkpoints/{TRAINED}")
+    expect_page(page, "Train")
+    go(page, "Compare")
+    choose(page, "Left", PAIR[0])
+    expect_side(page, "Left", PAIR[0])
+    choose(page, "Right", PAIR[1])
+    expect_page(page, "Compare")
+    go(page, "Explore")
+    choose(page, "Run", OTHER)
+    walk = list(all_ordered_pairs(PAGES))
+    assert len(walk) == len(PAGES) * (len(PAGES) - 1) + 1
+    for place, name in enumerate(walk):
+        if place:
+            go(page, name)
+        expect_page(page, name)
+
+
+@pytest.mark.parametrize("first", SHARED)
+def test_a_run_chosen_on_one_page_is_in_the_box_of_the_others(
+    page: Page, address: str, first: str
+) -> None:
+    page.goto(f"{address}/{PATHS[first]}")
+    expect_shared(page, OPENING)
+    for number, name in enumerate(other for other in SHARED if other != first):
+        go(page, name)
+        expect_shared(page, OPENING if number == 0 else OTHER)
+        choose(page, "Run", OTHER)
+        expect_shared(page, OTHER)
+        choose(page, "Run", "circles-categorical")  # the first of the list
+        expect_shared(page, "circles-categorical")
+        choose(page, "Run", OTHER)
+        expect_shared(page, OTHER)
+    go(page, first)
+    expect_shared(page, OTHER)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_links_back_forward_and_reload(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/{PATHS[name]}?run=checkpoints/sprites-gaussian")
+    expect_shared(page, "sprites-gaussian")
+    choose(page, "Run", OTHER)
+    expect_shared(page, OTHER)
+    following = SHARED[(SHARED.index(name) + 1) % len(SHARED)]
+    go(page, following)
+    expect_shared(page, OTHER)
+    choose(page, "Run", "circles-gaussian")
+    expect_shared(page, "circles-gaussian")
+    back_to(page, OTHER)
+    back_to(page, "sprites-gaussian")
+    while OTHER not in page.url:
+        page.go_forward()
+        expect(page).to_have_url(re.compile("run="))
+    expect_shared(page, OTHER)
+    page.reload()
+    expect_shared(page, OTHER)
+    go(page, following)
+    expect_shared(page, OTHER)
+
+
+def test_a_second_tab_has_a_choice_of_its_own(page: Page, address: str, browser: Browser) -> None:
+    page.goto(f"{address}/?run=checkpoints/{OTHER}")
+    expect_shared(page, OTHER)
+    other = page.context.new_page()
+    other.goto(f"{address}/factors")
+    expect_shared(other, OPENING)
+    choose(other, "Run", "circles-gaussian")
+    expect_shared(other, "circles-gaussian")
+    go(page, "Models")
+    expect_shared(page, OTHER)
+    go(other, "Explore")
+    expect_shared(other, "circles-gaussian")
+    go(page, "Factors")
+    expect_shared(page, OTHER)
+
+
+def test_the_kind_of_start_survives_another_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/?run=checkpoints/circles-gaussian&start=prior-3")
+    chosen = sidebar(page).locator("[data-testid=stButtonGroup] [aria-checked=true]")
+    expect(chosen).to_have_text("Prior")
+    go(page, "Factors")
+    expect_shared(page, "circles-gaussian")
+    go(page, "Explore")
+    expect_shared(page, "circles-gaussian")
+    expect(chosen).to_have_text("Prior")
+    expect(sidebar(page).get_by_text("Sample 3 of the prior")).to_be_visible()
