@@ -171,8 +171,8 @@ def _extract(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], fold
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         left = member.file_size  # what comes out is believed no more than what was said
-        with archive.open(member) as pack_files, open(target, "xb") as file:
-            while chunk := pack_files.read(_CHUNK_BYTES):
+        with archive.open(member) as packed, open(target, "xb") as file:
+            while chunk := packed.read(_CHUNK_BYTES):
                 left -= len(chunk)
                 if left < 0:
                     raise RunError(f"{_shown(name)} is larger than the archive says")

@@ -60,7 +60,7 @@ def test_a_run_is_measured_in_the_background(open_app: OpenApp, runs: dict[str, 
     finally:
         stop_job(run, "evaluate")
     app.run()
-    assert "MIG" in list(app.dataframe[0].value["score"])
+    assert "MIG ↑" in list(app.dataframe[0].value["score"])
 
 
 def test_a_killed_measuring_is_said_and_can_be_started_again(

@@ -82,7 +82,7 @@ def test_the_runs_of_a_node_that_is_killed_are_done_by_another_from_their_last_s
         return pack_files(run)
 
     monkeypatch.setattr("dvae_core.sweep.ray.PIECE_SECONDS", 0.2)
-    monkeypatch.setattr("dvae_core.sweep.ray.packed", noted)
+    monkeypatch.setattr("dvae_core.sweep.ray.pack_files", noted)
     options = {"seeds": 3, "latents": "gaussian", "steps": 800, "checkpoint_seconds": 0.2}
     output = tmp_path / "runs"
 

@@ -38,7 +38,9 @@ def let_steps_take(
         Training, "advance", lambda self: setattr(clock, "now", clock.now + next(steps))
     )
     monkeypatch.setattr(Training, "take_means", lambda self: {})
-    monkeypatch.setattr(estimate, "look_at", lambda *_: setattr(clock, "now", clock.now + snapshot))
+    monkeypatch.setattr(
+        estimate, "take_snapshot", lambda *_: setattr(clock, "now", clock.now + snapshot)
+    )
 
 
 def test_steps_are_timed_after_a_warm_up_and_reckoned_up(
