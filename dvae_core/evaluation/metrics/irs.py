@@ -19,7 +19,7 @@ def irs(codes: Codes, factors: Factors) -> float:
     is the mean over latents, weighted by m_n. Latents that do not vary are left out; 0 if that is
     all. A latent that is a function of one factor gives 1; the sum of two equal ones gives about
     0.5 (Suter et al. 2019, "Robustly disentangled causal mechanisms"; the quantile and the weights
-    are those of disentanglement_lib's `irs.py`). Written from this definition.
+    are those of disentanglement_lib's `irs.py`).
 
     Args:
         codes: (points, N).
