@@ -1,4 +1,4 @@
-"""dVAE Explorer: `streamlit run app.py`."""
+"""dVAE Explorer: `streamlit run app.py`, or `dvae app` from any folder."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 APP = ["app.py", "ui", "pages", "checkpoints", "sweeps", ".streamlit"]
 ABOUT = ["pyproject.toml", "requirements.txt", "README.md", "LICENSE", ".gitignore"]
 # What use leaves in a checkout: patterns, and files of two of them.
-LEFT = ["__pycache__/*", ".trash/*", "checkpoints/*/jobs/*", "checkpoints/.*.lock"]
+LEFT = ["__pycache__/*", ".trash/*", "checkpoints/*/jobs/*", ".*.lock"]
 LEFT_FILES = ["checkpoints/rooms-gaussian/jobs/evaluate.log", "checkpoints/.queue.lock"]
 START_SECONDS = 60
 
