@@ -10,10 +10,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+settings.load_profile("deterministic")
 
 # Files whose tests share what takes seconds to make.
 SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py")

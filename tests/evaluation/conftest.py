@@ -4,14 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from numpy.typing import NDArray
 
 REFERENCE = Path(__file__).parent / "reference"
-
-# The same examples in every run, however slow the machine is.
-settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
-settings.load_profile("deterministic")
 
 
 @pytest.fixture(scope="session")
