@@ -1,5 +1,6 @@
 """Compare with the shipped runs, in a real browser."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -126,9 +127,9 @@ def test_the_angle_raises_the_kl_of_a_uniform_grid_and_leaves_that_of_a_round_no
     for _ in range(20):
         slider.press("ArrowRight")
     expect(slider).to_have_value("20")
-    expect(kl(compare, "right")).not_to_have_text("0.000")
+    # Angles on the way are answered too; the last one costs more than 0.1 nats.
+    expect(kl(compare, "right")).to_have_text(re.compile(r"^(0\.[1-9]|[1-9])"))
     settled(compare)
-    assert float(kl(compare, "right").inner_text()) > 0.1
     assert normal > 0
     assert float(kl(compare, "left").inner_text()) == pytest.approx(normal, rel=0.01)
 

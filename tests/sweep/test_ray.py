@@ -174,7 +174,11 @@ def test_a_node_with_another_version_is_named_and_nothing_started(
 def test_a_node_without_the_package_is_named_and_nothing_started(
     cluster: Any, sweep_file: Path, tmp_path: Path
 ) -> None:
-    with another_node(cluster, env_vars={"PYTHONPATH": ""}):
+    # It hides the package that this environment may have installed.
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "dvae_core.py").write_text("raise ModuleNotFoundError('dvae_core')")
+    with another_node(cluster, env_vars={"PYTHONPATH": str(hidden)}):
         said = refused_from_elsewhere(cluster, sweep_file, tmp_path)
     assert "has no package dvae_core: install this version there" in said
 
