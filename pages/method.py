@@ -7,7 +7,7 @@ from torch import Tensor
 from dvae_core.config import FAMILIES
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
-from dvae_core.runs.catalog import all_runs
+from dvae_core.runs.catalog import usable_runs
 from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.method.latents import show_cardinalities, show_families, show_gap, show_noise
@@ -20,11 +20,8 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     """A categorical run for the parts that need one, and an image of its data."""
     runs = {
         address: run
-        for address, run in all_runs()
-        if run.has_model
-        and not run.problem()
-        and FAMILIES[run.record.latents].has_categories
-        and run.record.has_encoder
+        for address, run in usable_runs()
+        if FAMILIES[run.record.latents].has_categories and run.record.has_encoder
     }
     if not runs:
         st.sidebar.caption("No categorical run here: two parts do without their images.")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dvae_core.config import describe_category_counts
-from dvae_core.runs.catalog import all_runs
+from dvae_core.runs.catalog import all_runs, usable_runs
 from dvae_core.runs.run import Run
 from ui import state
 from ui.errors import plain
@@ -14,8 +14,7 @@ OPENING_RUN = "checkpoints/rooms-categorical-factor"
 
 def choose_run() -> tuple[str, Run] | None:
     """Let a person choose among all runs with a model; None, and a word, where there is none."""
-    found = [(address, run, run.problem()) for address, run in all_runs()]
-    runs = {address: run for address, run, problem in found if run.has_model and not problem}
+    runs = dict(usable_runs())
     for note in state.read_link(runs):
         st.info(plain(note), icon=":material/link_off:")
     if not runs:
@@ -34,7 +33,11 @@ def choose_run() -> tuple[str, Run] | None:
         help="Shipped runs and those of your own folder. Type to search.",
     )
     state.choose_run(chosen)
-    damaged = [f"{address}: {problem}" for address, _, problem in found if problem]
+    damaged = [
+        f"{address}: {problem}"
+        for address, run in all_runs()
+        if address not in runs and (problem := run.problem())
+    ]
     if damaged:
         with st.sidebar.expander(f"{len(damaged)} damaged", icon=":material/warning:"):
             for problem in damaged:

@@ -42,7 +42,9 @@ class App(Command):
                 raise ConfigError(f"{flag} is {folder}, which is a file: give a folder")
         # -P: a file of the working directory must not take the place of a library.
         command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_folder() / "app.py")]
-        return _serve([*command, *self._options()], self._environment())
+        status = _serve([*command, *self._options()], self._environment())
+        self.print_json({"status": status})
+        return status
 
     def _options(self) -> Iterator[str]:
         """The settings of config.toml as flags, because environment variables override the file."""

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -12,7 +10,10 @@ from dvae_core.config import explain
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.metrics import METRIC_NAMES
 
-if TYPE_CHECKING:  # so that results are read without torch
+if TYPE_CHECKING:  # so that the command line's help waits for neither torch nor numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dvae_core.runs.run import Run
 
 ProtocolName = Literal["paper", "native"]
@@ -86,12 +87,14 @@ class Evaluation(_Record):
         found = (t for t in self.tables if (t.name, t.protocol) == (name, protocol))
         return next(found, None)
 
-    def matrix(self, name: str, protocol: ProtocolName) -> NDArray[np.float64]:
+    def matrix(self, name: str, protocol: ProtocolName) -> "NDArray[np.float64]":
         """The values of a table.
 
         Raises:
             EvaluationError: it was not measured, or is not defined.
         """
+        import numpy as np
+
         table = self.table(name, protocol)
         if table is None:
             reasons = [s.reason for s in self.scores if s.metric == name and s.reason]

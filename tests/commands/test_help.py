@@ -8,7 +8,7 @@ import pytest
 from dvae_core.__main__ import main
 from dvae_core.commands import COMMANDS
 
-SLOW_TO_IMPORT = ("torch", "streamlit", "sklearn", "scipy", "pandas", "plotly", "onnx")
+SLOW_TO_IMPORT = ("torch", "numpy", "streamlit", "sklearn", "scipy", "pandas", "plotly", "onnx")
 
 
 def test_no_help_imports_a_library_that_takes_long() -> None:

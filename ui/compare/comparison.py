@@ -21,7 +21,7 @@ from dvae_core.config import FAMILIES
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.representation import Representation
 from dvae_core.models.vae import VAE
-from dvae_core.runs.catalog import all_runs
+from dvae_core.runs.catalog import usable_runs
 from dvae_core.runs.run import Run
 from ui.cached import st_encode_points, st_load_model
 from ui.errors import plain
@@ -137,11 +137,7 @@ class Comparison:
 
 def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
     """Let a person choose two runs in the side bar; None, and a word, where there are none."""
-    runs = {
-        address: run
-        for address, run in all_runs()
-        if run.has_model and not run.problem() and run.record.has_encoder
-    }
+    runs = {address: run for address, run in usable_runs() if run.record.has_encoder}
     first = _default(runs)
     if first is None:
         st.markdown("#### Nothing to compare yet")

@@ -10,7 +10,7 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.results import ProtocolName
 from dvae_core.figures.compare import family_boxes
-from dvae_core.runs.catalog import list_runs, run_roots
+from dvae_core.runs.catalog import usable_runs
 from dvae_core.runs.run import Run
 from dvae_core.selection.seeds import SeedScores
 from ui.cached import st_encode_points, st_load_model
@@ -23,20 +23,17 @@ MIN_SEEDS = 3
 
 def seed_folders(dataset: Dataset) -> dict[str, list[Run]]:
     """Folders that hold several runs of at least two families on a data set, by their name."""
-    found = {}
-    for name, root in run_roots().items():
-        runs = [
-            run
-            for run in list_runs(root)
-            if run.has_model
-            and not run.problem()
-            and run.record.dataset == dataset.name
-            and run.record.image_shape == dataset.image_shape
-        ]
+    folders: dict[str, list[Run]] = {}
+    for address, run in usable_runs():
+        record = run.record
+        if (record.dataset, record.image_shape) == (dataset.name, dataset.image_shape):
+            folders.setdefault(address.rpartition("/")[0], []).append(run)
+
+    def has_seeds(runs: list[Run]) -> bool:
         counts = Counter(run.record.latents for run in runs).values()
-        if sum(count >= MIN_SEEDS for count in counts) > 1:
-            found[name] = runs
-    return found
+        return sum(count >= MIN_SEEDS for count in counts) > 1
+
+    return {name: runs for name, runs in folders.items() if has_seeds(runs)}
 
 
 def choose_folder(folders: Mapping[str, Sequence[Run]]) -> str | None:
