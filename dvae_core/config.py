@@ -89,7 +89,7 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     "annealed": ObjectiveInfo(
         label="AnnealedVAE",
         explanation="Adds the distance of the KL from a capacity that grows during training. Take "
-        "it to let detail in step by step, or to fix how much information the latents carry.",
+        "it to let detail in step by step, or to hold the KL at a chosen value.",
         source="Burgess et al., 2018",
         loss=r"R + w\,\lvert\mathrm{KL} - c(t)\rvert",
         settings=("capacity_max", "capacity_weight", "capacity_steps"),
@@ -139,8 +139,8 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
     "categorical": FamilyInfo(
         label="Categorical",
         explanation="Each latent is a distribution over K ordered categories at fixed values from "
-        "−1 to 1. Take it for latents that align with the factors; it costs some reconstruction. "
-        "Typical: K = 64.",
+        "−1 to 1. Take it to see whether latents align with the factors; that depends on the data "
+        "and the settings. Typical: K = 64.",
         source="Friede et al., ECML PKDD 2023",
         has_categories=True,
         settings=(
@@ -155,8 +155,8 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
     "gaussian": FamilyInfo(
         label="Gaussian",
         explanation="Each latent is a normal distribution with its own mean and variance. Take it "
-        "as the baseline and for the best reconstruction; its prior favours no direction, so "
-        "latents often mix factors.",
+        "as the baseline; its prior is the same in every direction, so it does not keep a latent "
+        "to one factor.",
         source="Kingma & Welling, ICLR 2014",
         has_categories=False,
     ),
