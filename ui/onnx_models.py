@@ -18,6 +18,7 @@ from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
+from ui.expander import show_expander
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -124,7 +125,9 @@ def _choose_layout(latents: FamilyName) -> OnnxLayout:
 
 
 def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | None"]:
-    with st.expander("Categories other than an even grid from −1 to 1, or without an encoder"):
+    with show_expander(
+        "Categories other than an even grid from −1 to 1, or without an encoder", "import-values"
+    ):
         count = st.number_input(
             "Categories of a latent",
             2,

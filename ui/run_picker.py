@@ -7,6 +7,7 @@ from dvae_core.runs.catalog import all_runs, usable_runs
 from dvae_core.runs.run import Run
 from ui import state
 from ui.errors import plain
+from ui.expander import show_expander
 
 OPENING_RUN = "checkpoints/rooms-categorical-factor"
 """What a newcomer meets: the shipped run with most to slide."""
@@ -39,7 +40,10 @@ def choose_run() -> tuple[str, Run] | None:
         if address not in runs and (problem := run.problem())
     ]
     if damaged:
-        with st.sidebar.expander(f"{len(damaged)} damaged", icon=":material/warning:"):
+        with (
+            st.sidebar,
+            show_expander(f"{len(damaged)} damaged", "damaged-runs", ":material/warning:"),
+        ):
             for problem in damaged:
                 st.caption(plain(problem))
     return chosen, runs[chosen]

@@ -21,6 +21,7 @@ from ui.cached import COMPUTING, st_encode_images
 from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Comparison, Side
 from ui.errors import errors_shown, plain
+from ui.expander import show_expander
 from ui.images import show_image
 from ui.start_picker import ResolvedStart
 
@@ -93,7 +94,7 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
                 config=NO_TOOLBAR,
             )
     _show_curves(comparison, planes, masses, resolved, degrees)
-    with st.expander("What exactly is computed", icon=":material/functions:"):
+    with show_expander("What exactly is computed", "rotation-formula", ":material/functions:"):
         st.markdown(EXPLANATION)
 
 

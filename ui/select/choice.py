@@ -15,6 +15,7 @@ from dvae_core.selection.report import GAP_LABELS
 from dvae_core.selection.study import GROUP_BY, Setting, Study, sort_key
 from ui import state
 from ui.errors import plain
+from ui.expander import show_expander
 from ui.select.cached import st_read_study
 
 PAGE = "select"
@@ -123,7 +124,7 @@ def _choose_filters(study: Study, view: Mapping[str, str]) -> dict[str, list[Set
         _keep("only", _filters_to_text({**wanted, name: texts}))
 
     chosen: dict[str, list[Setting]] = {}
-    with st.expander("Filter runs", icon=":material/filter_alt:"):
+    with show_expander("Filter runs", "select-filter", ":material/filter_alt:"):
         if not study.varying:
             st.caption("The runs differ in no setting.")
         for name in study.varying:

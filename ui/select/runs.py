@@ -15,6 +15,7 @@ from dvae_core.selection.trends import summarize
 from ui import state
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
+from ui.expander import show_expander
 from ui.routing import PAGES
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
@@ -35,7 +36,9 @@ def show_runs(choice: StudyChoice) -> None:
     )
     st.caption("A click on a head sorts; the box at the left end of a row opens the run.")
     if reasons := choice.study.left_out:
-        with st.expander(f"{len(reasons)} not in the statistics", icon=":material/info:"):
+        with show_expander(
+            f"{len(reasons)} not in the statistics", "select-left-out", ":material/info:"
+        ):
             for run_id, reason in reasons.items():
                 st.caption(plain(f"{run_id}: {reason}"))
     show_downloads(choice)

@@ -12,6 +12,7 @@ from dvae_core.runs.run import Run, State
 from dvae_core.training.extension import extend_run
 from ui import state
 from ui.errors import errors_shown, plain
+from ui.expander import show_expander
 from ui.routing import PAGES
 from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
@@ -70,7 +71,7 @@ def show_actions(address: str, entry: RunOverview) -> None:
 
 def show_notes(run: Run) -> None:
     """A display name and notes, of one's own run."""
-    with st.expander("Name and notes", icon=":material/edit_note:"), errors_shown():
+    with show_expander("Name and notes", "train-notes", ":material/edit_note:"), errors_shown():
         notes = run.read_notes()
         with st.form(f"train-notes-{run.path}", border=False):
             name = st.text_input("Shown as", notes.name, max_chars=80, placeholder=run.id)
@@ -177,7 +178,7 @@ def _delete(run: Run) -> None:
 
 def show_import() -> None:
     """Upload a run that was downloaded here or elsewhere."""
-    with st.expander("Import a run", icon=":material/upload:"):
+    with show_expander("Import a run", "train-import", ":material/upload:"):
         st.caption("A zip file as Download makes it. It is checked before anything of it is kept.")
         # Another key makes another uploader, which holds no file.
         file = st.file_uploader(
@@ -196,7 +197,7 @@ def show_trash() -> None:
     deleted = deleted_runs(own_root())
     if not deleted:
         return
-    with st.expander(f"{len(deleted)} deleted", icon=":material/delete:"):
+    with show_expander(f"{len(deleted)} deleted", "train-deleted", ":material/delete:"):
         path = st.selectbox("Deleted run", deleted, format_func=deleted_id, key="train-trash")
         st.button(
             "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)

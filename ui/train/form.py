@@ -22,6 +22,7 @@ from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.runs.run import RunRecord
 from ui.errors import errors_shown
+from ui.expander import show_expander
 from ui.state import set_widget, when_changed
 
 # The order of the form. Settings of the objective and the family stand between these two, and all
@@ -62,7 +63,7 @@ def show_form() -> None:
     _show_row(size)
     _show_row(COURSE)
     shown = {*WHAT, *objective.settings, *size, *COURSE, *HIDDEN}
-    with st.expander("Advanced", icon=":material/settings:", key="train-advanced"):
+    with show_expander("Advanced", "train-advanced", ":material/settings:"):
         heeded = settings_of(settings["objective"], settings["latents"])
         advanced = [name for name in heeded if name not in shown]
         _show_row(advanced)
