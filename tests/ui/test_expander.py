@@ -14,8 +14,8 @@ def test_the_server_remembers_that_an_expander_is_open() -> None:
 
         from ui.expander import show_expander
 
-        shown = show_expander("Advanced", "advanced")
-        st.write(str(shown.open))
+        show_expander("Advanced", "advanced")
+        st.write(str(st.session_state["advanced"]))
 
     app = AppTest.from_function(script).run()
     assert app.markdown[0].value == "False"
