@@ -100,7 +100,7 @@ def report(name: str, machine: str, times: list[float], received: list[int]) -> 
 
 @contextmanager
 def training(path: Path) -> Iterator[None]:
-    """A training that goes on meanwhile, with the threads that the form of Train proposes."""
+    """A training that runs meanwhile, with the threads that the form of Train proposes."""
     config = RunConfig.from_preset("paper", threads=max(1, available_cores() - 1))
     run = Run.create(path, config, (1, 64, 64))
     queue_training(run)

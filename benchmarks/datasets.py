@@ -24,7 +24,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         measure(sys.argv[1])
         return
-    print("| data set | images a second | memory, MB |")
+    print("| data set | images per second | memory, MB |")
     print("|---|---|---|")
     for info in dataset_states():
         if info.state == "ready":

@@ -46,7 +46,7 @@ SHOTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, help="folder of runs of one's own")
+    parser.add_argument("--runs", type=Path, help="folder of your own runs")
     parser.add_argument("--only", help="which, by comma")
     asked = parser.parse_args()
     shots = dict(SHOTS)

@@ -173,7 +173,7 @@ def _both(evaluation: Evaluation, name: str, digits: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------------
-# The picture of a run: a row a latent, what it changes and what it tells about each factor.
+# The picture of a run: a row a latent, what it changes and its information about each factor.
 
 COLUMNS = 9
 FRAME = 64

@@ -39,10 +39,10 @@ with errors_shown():
             "Link the boards",
             value=True,
             key="linked",
-            help="Moving a latent moves its partner to the value that means the same.",
+            help="Moving a latent also moves its partner in the other model to the matching value.",
         )
         match = st.selectbox(
-            "Partners meet at the",
+            "Match linked latents by",
             list(MATCHES),
             format_func=MATCHES.__getitem__,
             key="match",
@@ -57,7 +57,8 @@ with errors_shown():
         st.warning(
             plain(
                 f"The runs were trained on different data: {left.dataset} and {right.dataset}. "
-                f"Both are shown images of {left.dataset} here; their scores are each of its own."
+                f"Here both encode images of {left.dataset}; the scores of each are for its own "
+                "data."
             )
         )
     show_boards(comparison, match if linked else None)
@@ -66,9 +67,9 @@ with errors_shown():
     if dataset.factor_sizes:
         st.subheader("The same grid in both latent spaces")
         st.write(
-            "All values of two factors, encoded. Each line keeps one factor and lets the other "
-            "run; the arrows are the directions of a fitted linear map. Point at the grid to see "
-            "the image there, in both."
+            "Every value of two factors, encoded. Along each line, one factor is fixed and the "
+            "other varies; the arrows show a fitted linear map. Hover over the grid to see the "
+            "image at that point in both models."
         )
         pair = choose_factors(dataset)
         if pair is not None:
@@ -76,13 +77,13 @@ with errors_shown():
             show_plane(comparison, grid)
             planes = [plane_latents(side.points, pair) for side in comparison.sides]
             if planes[0] is not None and planes[1] is not None:
-                st.subheader("Turn both latent spaces")
+                st.subheader("Rotate both latent spaces")
                 st.write(
-                    "A standard normal prior looks the same from every side; a grid has axes and a "
-                    "border. Turn both planes and watch the terms of the loss."
+                    "A standard normal prior is the same in every direction; a grid has axes "
+                    "and a border. Rotate both planes and watch the terms of the loss."
                 )
                 show_turning(comparison, (planes[0], planes[1]))
-        st.subheader("What each latent tells about each factor")
+        st.subheader("Which latent encodes which factor?")
         show_information(comparison)
 
     st.subheader("Several seeds")
@@ -93,7 +94,7 @@ with errors_shown():
         seeds = read_seed_scores(folders[folder], protocol)
         show_seeds(folder, seeds, dataset, grid, protocol)
 
-    st.subheader("Scores of both")
+    st.subheader("Scores of both models")
     sides = comparison.sides
     table = differences_table(
         (read_evaluation(sides[0].run), read_evaluation(sides[1].run)),
@@ -103,10 +104,10 @@ with errors_shown():
         seeds,
     )
     if table.empty:
-        st.caption("Neither run is measured yet under this protocol: Factors does it.")
+        st.caption("Neither run is evaluated under this protocol yet. Evaluate them on Factors.")
     else:
         show_differences(table)
         st.caption(
-            f"Protocol {protocol}. No run is called better by less than the spread of seeds: twice "
-            "the standard deviation of the difference between one run of each family."
+            f"Protocol {protocol}. A run counts as better only beyond the spread of seeds: "
+            "twice the standard deviation of the difference between one run of each family."
         )

@@ -23,7 +23,7 @@ _CHOSEN = "data-chosen"
 
 
 def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
-    """The table of all sets, and the one in hand."""
+    """The table of all data sets, and the chosen one."""
     st.dataframe(
         pd.DataFrame(
             {
@@ -38,7 +38,7 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
                     or "none"
                     for info in infos
                 ],
-                "where it comes from": [info.origin for info in infos],
+                "origin": [info.origin for info in infos],
             }
         ),
         hide_index=True,
@@ -68,7 +68,7 @@ def show_sheet(dataset: Dataset, seed: int) -> None:
     if not dataset.factor_sizes:
         images = to_pixels(dataset.sample_images(2 * SHEET_IMAGES, generator))
         rows = images.reshape(2, SHEET_IMAGES, *images.shape[1:])
-        show_grid(rows, "images drawn at random")
+        show_grid(rows, "random images")
         return
     factors = dataset.sample_factors(1, generator)[0]
     for factor, name in enumerate(dataset.factor_names):
@@ -89,8 +89,8 @@ def show_one(info: DatasetInfo) -> None:
         show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
         st.button("Another image", icon=":material/shuffle:", on_click=next_seed, key="data-next")
     if info.origin == "imported":
-        with st.popover("Remove this set", icon=":material/delete:"):
-            st.write("This deletes the imported copy. Runs that were trained on it stay.")
+        with st.popover("Remove this data set", icon=":material/delete:"):
+            st.write("This deletes the imported copy. Runs trained on it are kept.")
             st.button("Remove it", on_click=remove, args=(info.name,), key="data-remove")
 
 
@@ -110,8 +110,8 @@ def show_import() -> None:
     """Upload, look at what it would become, name it, import it."""
     st.subheader("Your own images")
     st.write(
-        "One .npz or .h5 file with `images` and, if you know them, `factors` and `factor_names`; "
-        "or many pictures, which then have no factors. Larger sets go by command line:"
+        "One .npz or .h5 file with `images` and, optionally, `factors` and `factor_names`; or "
+        "many picture files, which have no factors. Import larger data sets from the command line:"
     )
     st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language="bash")
     files = st.file_uploader(
@@ -123,12 +123,15 @@ def show_import() -> None:
     if not files:
         return
     if len(files) > MAX_FILES:
-        st.error(f"{len(files):,} files were given, but at most {MAX_FILES:,} go by browser.")
+        st.error(
+            f"{len(files):,} files were chosen, but the browser takes at most {MAX_FILES:,}: "
+            "use the command above."
+        )
         return
     size = st.segmented_control("Pixels", [32, 64], default=64, required=True, key="import-size")
     with tempfile.TemporaryDirectory() as folder:
         for number, file in enumerate(files):
-            # A name of ours: the browser's could be any path.
+            # A safe name: the browser's could be any path.
             suffix = Path(file.name).suffix.lower()
             (Path(folder) / f"{number:06}{suffix}").write_bytes(file.getbuffer())
         arrays = [
@@ -137,13 +140,13 @@ def show_import() -> None:
             if path.suffix in (".npz", ".h5", ".hdf5")
         ]
         if arrays and len(files) > 1:
-            st.error("Give one .npz or .h5 file alone, or pictures only.")
+            st.error("Choose either one .npz or .h5 file, or only pictures.")
             return
         source = arrays[0] if arrays else Path(folder)
         with errors_shown():
             plan = plan_import(source, size)
             st.write(f"{plan.kind}: {plan.num_images:,} images")
-            show_grid(plan.preview[None], "as they will be")
+            show_grid(plan.preview[None], "preview")
             for factor, count in zip(plan.factor_names, plan.factor_sizes, strict=True):
                 st.caption(f"factor {plain(factor)}: {count} values")
             for note in plan.notes:
@@ -165,7 +168,7 @@ def show_import() -> None:
 st.subheader("Data sets")
 if imported := st.session_state.pop("imported", None):
     choose_dataset(imported)
-    st.success(f"{imported} is imported: training, Explore and Factors know it now.")
+    st.success(f"{imported} was imported. You can now choose it on Train.")
 with errors_shown():
     show_one(show_list(dataset_states()))
 show_import()

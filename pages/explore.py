@@ -26,7 +26,7 @@ from ui.state import Exploration, set_widget, when_changed
 TOOLS = {
     "pair": "Two latents at once",
     "interpolation": "From one image to another",
-    "takeaways": "Take it with you",
+    "downloads": "Export",
 }
 
 
@@ -50,7 +50,7 @@ def board_and_tools(
         exploration.code = None
     low, high = model.latents.code_range
     if exploration.code is not None and not all(low <= value <= high for value in exploration.code):
-        st.info(f"The link's code leaves the range {low:g} to {high:g}: it was brought back in.")
+        st.info(f"The link's code leaves the range {low:g} to {high:g}and was clamped to it.")
         exploration.code = tuple(min(max(value, low), high) for value in exploration.code)
     view = BoardView(
         model=model,
@@ -93,16 +93,16 @@ def board_and_tools(
                 "Reconstruction loss",
                 f"{back.loss:.1f} nats",
                 help="Bernoulli cross entropy of the original under the image decoded from the "
-                "code in hand, summed over pixels and channels.",
+                "current code, summed over pixels and channels.",
             )
-    tool = st.segmented_control("More", list(TOOLS), format_func=TOOLS.__getitem__, key="tool")
+    tool = st.segmented_control("Tools", list(TOOLS), format_func=TOOLS.__getitem__, key="tool")
     if tool == "pair":
         show_pair(view, key=f"{exploration.address}-pair")
     elif tool == "interpolation":
         show_interpolation(
             view, exploration.hard, dataset, key=f"{exploration.address}-interpolation"
         )
-    elif tool == "takeaways":
+    elif tool == "downloads":
         show_downloads(view, resolved, run.id)
 
 
@@ -116,12 +116,14 @@ with errors_shown():
     model = st_load_model(run)
     dataset: Dataset | None = None
     if model.encoder is None:
-        st.info("This model is a decoder alone: its latents are slid from samples of the prior.")
+        st.info("This model has no encoder: traversals start from samples of the prior.")
     else:
         try:
             dataset = st_load_dataset(run.record.dataset, run.record.image_size)
         except DataError as error:
-            st.warning(plain(f"Samples of the prior and your own images only: {error}"))
+            st.warning(
+                plain(f"Only prior samples and your own images are available as a start: {error}")
+            )
 
     with st.sidebar:
         show_summary(run)

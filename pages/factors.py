@@ -1,4 +1,4 @@
-"""What each latent tells about each true factor, and what that is worth."""
+"""Which latent encodes which factor, and the scores that follow."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -39,7 +39,7 @@ STRIP_IMAGES = 12
 def show_cell(
     exploration: Exploration, model: VAE, dataset: Dataset, latent: int, name: str
 ) -> None:
-    """The traversal of a latent beside the true variation of a factor, from the start in hand."""
+    """The traversal of a latent beside the ground-truth variation of a factor, from the start."""
     resolved = resolve_start(exploration, model, dataset)
     values = model.latents.traversal_values(latent, STRIP_IMAGES)
     sliding = to_pixels(traverse_latent(model, resolved.code, latent, values))
@@ -50,9 +50,9 @@ def show_cell(
     varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
     with st.container(key="cell"):
         st.markdown(f"**latent {latent}** beside **{plain(name)}**")
-        show_grid(sliding[None], f"latent {latent} slides over its range")
-        show_grid(to_pixels(varying)[None], f"{plain(name)} truly varies")
-        if st.button(f"Slide latent {latent} in Explore", icon=":material/tune:"):
+        show_grid(sliding[None], f"traversal of latent {latent}")
+        show_grid(to_pixels(varying)[None], f"ground-truth variation of {plain(name)}")
+        if st.button(f"Open latent {latent} in Explore", icon=":material/tune:"):
             exploration.order_by = factor
             st.switch_page(PAGES / "explore.py")
 
@@ -73,7 +73,7 @@ def choose_cell(
                 options,
                 index=None,
                 format_func=describe,
-                placeholder="click a cell, or choose",
+                placeholder="click a cell or choose",
                 key=key,
                 on_change=when_changed(key, partial(setattr, exploration, field)),
                 width=220,
@@ -94,7 +94,7 @@ def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.
 def show_information(
     exploration: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
 ) -> None:
-    """The heat map, and the cell in hand below it."""
+    """The heat map, and the chosen cell below it."""
     evaluation = st_information(run, protocol)
     table = evaluation.matrix("mutual_information", protocol)
     entropy = evaluation.matrix("factor_entropy", protocol)
@@ -102,7 +102,7 @@ def show_information(
     order = diagonal_order(shares)
     # Factors with a single value tell nothing and are left out.
     names = evaluation.columns("mutual_information", protocol)
-    st.subheader("What each latent tells about each factor")
+    st.subheader("Which latent encodes which factor?")
     cell = choose_cell(exploration, names, order)
     chart_key = f"{exploration.address}-information"
 
@@ -129,7 +129,7 @@ def show_information(
     )
     st.caption(
         plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
-        + "A code without noise can tell more than its KL pays for, so look at both."
+        + "The mean code can carry more information than the KL suggests; compare both."
     )
     if cell is not None:
         latent, factor = cell
@@ -137,11 +137,11 @@ def show_information(
 
 
 def show_between(run: Run, protocol: ProtocolName) -> None:
-    """What the latents tell about each other."""
+    """Mutual information between latents."""
     evaluation = st_information(run, protocol)
     between = evaluation.matrix("latent_information", protocol)
     if len(between) > 1:
-        st.subheader("What the latents tell about each other")
+        st.subheader("Mutual information between latents")
         order = diagonal_order(evaluation.matrix("mutual_information", protocol))
         st.plotly_chart(latent_information_heatmap(between, order), config=CHART_CONFIG)
 
@@ -180,14 +180,15 @@ with st.sidebar:
     unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
 if not run.record.has_encoder:
     st.info(
-        "This model is a decoder alone: what its latents tell about factors needs an encoder. "
-        "Explore slides it.",
+        "This model has no encoder, so its latents cannot be compared with factors. Explore can "
+        "still traverse them.",
         icon=":material/label_off:",
     )
     st.stop()
 if run.state() is State.RUNNING:
     st.info(
-        f"In training: the numbers are of the state saved last, up to step {run.status().step:,}.",
+        f"This run is still training. The numbers describe its last saved state, at most step "
+        f"{run.status().step:,}.",
         icon=":material/hourglass:",
     )
 
@@ -200,8 +201,8 @@ if has_factors:
         show_information(exploration, run, dataset, protocol, unit)
 elif dataset is not None:
     st.info(
-        f"{plain(dataset.name)} has no factors, so there is nothing to set latents against. "
-        "What needs no labels is below.",
+        f"{plain(dataset.name)} has no ground-truth factors, so there is no heat map. Metrics "
+        "that need no labels are below.",
         icon=":material/label_off:",
     )
 
@@ -209,7 +210,7 @@ st.subheader("Scores")
 with errors_shown():
     scores = scores_table(read_evaluation(run), protocol)
     if scores.empty:
-        st.caption("Nothing is measured yet under this protocol.")
+        st.caption("Not evaluated yet under this protocol.")
     else:
         show_scores(scores)
     show_evaluation(run, protocol)

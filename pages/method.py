@@ -24,7 +24,7 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
         if FAMILIES[run.record.latents].has_categories and run.record.has_encoder
     }
     if not runs:
-        st.sidebar.caption("No categorical run here: two parts do without their images.")
+        st.sidebar.caption("No categorical run was found, so two sections show no images.")
         return None, None
     with st.sidebar:
         address = st.selectbox("Example run", list(runs), format_func=describe, key="example")
@@ -47,8 +47,8 @@ with st.container(width=880):
     st.title("The method", anchor=False)
     st.markdown(
         "What a variational autoencoder gains when its latents are **ordered categories on a "
-        "grid** instead of normal distributions. Ten minutes, for someone who knows VAEs. Every "
-        "control below runs the code that trains and measures the models of this project."
+        "grid** instead of normal distributions. A ten-minute introduction for readers who know "
+        "VAEs. Every control runs the code that trains and evaluates the models of this project."
     )
     show_families()
     show_noise()
@@ -63,6 +63,6 @@ with st.container(width=880):
         "Disentangled Discrete Representations*, ECML PKDD 2023, "
         "[arXiv:2307.14151](https://arxiv.org/abs/2307.14151); details as in the authors' "
         "reference implementation, repository david-friede/lddr. FactorVAE: Kim and Mnih, "
-        "*Disentangling by Factorising*, ICML 2018. The words and the pictures are ours."
+        "*Disentangling by Factorising*, ICML 2018."
     )
     st.page_link(PAGES / "compare.py", label="See it on two models", icon=":material/compare:")

@@ -8,18 +8,17 @@ from ui.onnx_models import show_export, show_import, show_imported
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
 
-st.subheader("A model of your own")
+st.subheader("Import a model")
 if made := st.session_state.get("model-imported"):
     address, notes = made
     show_imported(address, notes)
-    if st.button("Slide it in Explore", icon=":material/tune:", key="model-explore"):
+    if st.button("Open in Explore", icon=":material/tune:", key="model-explore"):
         state.choose_run(address)
         del st.session_state["model-imported"]
         st.switch_page(PAGES / "explore.py")
 st.write(
-    "A VAE that was trained elsewhere, in whatever framework, becomes a run like any other: export "
-    "its two networks as ONNX files. docs/models.md has the recipes, ten lines each. Larger files "
-    "go by command line:"
+    "A VAE from any framework becomes a run like any other: export its encoder and decoder as "
+    "ONNX files. docs/models.md has short recipes. Import larger files from the command line:"
 )
 st.code(
     "python -m dvae_core import-model --name mine --encoder encoder.onnx --decoder decoder.onnx "
@@ -30,13 +29,13 @@ st.code(
 with errors_shown():
     show_import()
 
-st.subheader("A model from here")
+st.subheader("Export a run")
 chosen = choose_run()
 if chosen is not None:
     address, run = chosen
     state.write_link(state.current_exploration(address))
     with st.sidebar:
         show_summary(run)
-    st.write("The run of the side bar, to serve elsewhere or to be imported again.")
+    st.write("Download the selected run as ONNX files, to use elsewhere or to import again.")
     with errors_shown():
         show_export(run)

@@ -32,4 +32,4 @@ with errors_shown():
             case "settings":
                 show_settings(choice)
     if counted < MIN_RUNS:
-        show_how_to_make_a_study("Too few measured runs to compare")
+        show_how_to_make_a_study("Too few evaluated runs to compare")

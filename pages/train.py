@@ -1,4 +1,4 @@
-"""Start a training, watch it learn, stop it, go on with it."""
+"""Start a training, watch it, stop it, resume it."""
 
 import streamlit as st
 
@@ -14,18 +14,18 @@ from ui.train.view import choose_compared, choose_view, choose_watched, is_shipp
 
 
 def show_empty() -> None:
-    """What to do where there is no run of one's own."""
+    """What to do where there is no own run."""
     st.markdown("#### No run of your own yet")
     st.write(
-        "A run is a trained model with its history. The first one learns where a disc is, on "
-        "pictures of 32 x 32 pixels. You can watch it here; it goes on when you close this page."
+        "A run is a trained model with its history. The first one learns the position of a disc "
+        "in images of 32 x 32 pixels. You can watch it here; it continues when you close this page."
     )
     show_first_start()
     st.button("Choose the settings first", icon=":material/settings:", on_click=plan_new)
 
 
 def show_run() -> None:
-    """The run in hand."""
+    """The watched run."""
     watched = choose_watched()
     if watched is None:
         return

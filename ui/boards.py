@@ -55,7 +55,7 @@ def show_board(
     label: str = "latents",
     test_id: str = "",
 ) -> None:
-    """Decode all frames of the current code and show the board; arguments as of `latent_board`.
+    """Decode all frames of the current code and show the board; arguments as in `latent_board`.
     Call it inside a fragment."""
     with COMPUTING:
         frames = [to_pixels(row) for row in traverse_all(view.model, view.code, view.values)]

@@ -58,7 +58,7 @@ def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentPro
     return _latent_profile(str(run.path), modified_at(run), dataset is not None, span)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Looking at what each latent carries …")
+@st.cache_resource(max_entries=32, show_spinner="Measuring each latent …")
 def _latent_profile(path: str, modified_at: int, has_dataset: bool, span: str) -> LatentProfile:
     record = Run(path).record
     dataset = st_load_dataset(record.dataset, record.image_size) if has_dataset else None
@@ -71,7 +71,7 @@ def st_information(run: Run, protocol: ProtocolName) -> Evaluation:
     return _information(str(run.path), modified_at(run) + measured, protocol)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Counting what each latent tells …")
+@st.cache_resource(max_entries=32, show_spinner="Computing mutual information …")
 def _information(path: str, modified_at: int, protocol: ProtocolName) -> Evaluation:
     run = Run(path)
     dataset = st_load_dataset(run.record.dataset, run.record.image_size)

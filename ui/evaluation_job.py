@@ -11,15 +11,15 @@ from ui.errors import errors_shown, plain
 
 COMMAND = "evaluate"
 SETS = {
-    "fast": "the quick ones (seconds)",
-    "all": "all, exact DCI included (minutes)",
+    "fast": "fast metrics (seconds)",
+    "all": "all metrics, including exact DCI (minutes)",
 }
 
 
 def show_evaluation(run: Run, protocol: ProtocolName) -> None:
     """Controls that start, watch and stop the measuring of a run."""
     if run.path.parent.resolve() == SHIPPED_ROOT.resolve():
-        st.caption("This run is shipped with its scores and is not changed.")
+        st.caption("Shipped runs come with their scores and cannot be changed.")
         return
     _watch(run, protocol)
 
@@ -35,11 +35,11 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
         done = {score.metric for score in read_evaluation(run).scores if score.protocol == protocol}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(
-                "Measure", list(SETS), format_func=SETS.__getitem__, width=300, key="measure-set"
+                "Metrics", list(SETS), format_func=SETS.__getitem__, width=300, key="measure-set"
             )
             missing = set(FAST_METRICS if chosen == "fast" else METRICS) - done
             st.button(
-                "Measure" if missing else "All measured",
+                "Evaluate" if missing else "All evaluated",
                 icon=":material/straighten:",
                 type="primary",
                 disabled=not missing,
@@ -62,18 +62,18 @@ def _running(run: Run) -> None:
             on_click=_stop,
             args=(run,),
             key="stop-measuring",
-            help="What is measured already is kept.",
+            help="Finished metrics are kept.",
         )
 
 
 def _ended(job: Job) -> None:
     if job.state in ("failed", "lost"):
         st.warning(
-            plain(f"The last measuring ended early: {job.message}. What was done is kept."),
+            plain(f"The last evaluation stopped early: {job.message}. Finished metrics are kept."),
             icon=":material/warning:",
         )
     elif job.state == "stopped":
-        st.caption("The last measuring was stopped. What was done is kept.")
+        st.caption("The last evaluation was stopped. Finished metrics are kept.")
 
 
 def _start(run: Run, protocol: ProtocolName, metrics: str) -> None:

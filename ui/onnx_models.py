@@ -43,7 +43,8 @@ def show_import() -> None:
             "Encoder (.onnx): images to the posterior",
             type="onnx",
             key=f"model-encoder-{generation}",
-            help="Without one the model can be slid from samples of the prior, but not measured.",
+            help="Without an encoder, the model can be traversed from samples of the prior but "
+            "not evaluated.",
         )
     with right:
         decoder = st.file_uploader(
@@ -59,7 +60,7 @@ def show_import() -> None:
     ready = [info.name for info in dataset_states() if info.state == "ready"]
     with st.form("model-form", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            dataset = st.selectbox("It was trained on", ready, key="model-dataset", width=220)
+            dataset = st.selectbox("Trained on", ready, key="model-dataset", width=220)
             name = st.text_input("Name", placeholder="mine", key="model-name", width=220)
             asked = st.form_submit_button(
                 "Import",
@@ -109,15 +110,15 @@ def _choose(label: str, options: dict[_Option, str], default: _Option, *, key: s
 
 
 def _choose_layout(latents: FamilyName) -> OnnxLayout:
-    encoder_input = _choose("The encoder takes images in", INPUTS, "image", key="model-input")
-    decoder_output = _choose("The decoder gives", OUTPUTS, "image", key="model-output")
+    encoder_input = _choose("Encoder input range", INPUTS, "image", key="model-input")
+    decoder_output = _choose("Decoder output", OUTPUTS, "image", key="model-output")
     interleaved = False
     if not FAMILIES[latents].has_categories:
         interleaved = st.checkbox(
-            "Means and log variances take turns",
+            "Encoder output interleaves mean and log-variance",
             key="model-interleaved",
             help="For an encoder with one output: mean, log variance, mean, log variance, … "
-            "instead of all means first. disentangling-vae has it so.",
+            "instead of all means first. disentangling-vae does this.",
         )
     return OnnxLayout(
         interleaved=interleaved, encoder_input=encoder_input, decoder_output=decoder_output
@@ -126,14 +127,15 @@ def _choose_layout(latents: FamilyName) -> OnnxLayout:
 
 def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | None"]:
     with show_expander(
-        "Categories other than an even grid from −1 to 1, or without an encoder", "import-values"
+        "Category values, if they are not an even grid from −1 to 1 or there is no encoder",
+        "import-values",
     ):
         count = st.number_input(
             "Categories of a latent",
             2,
             512,
             None,
-            placeholder="as the encoder says",
+            placeholder="from the encoder",
             key="model-categories",
             width=220,
         )
@@ -180,7 +182,7 @@ def show_imported(address: str, notes: tuple[str, ...]) -> None:
     """What the last import made."""
     _, _, name = address.partition("/")
     st.success(
-        plain(f"{name} is imported: Explore, Compare and Factors know it now."),
+        plain(f"{name} was imported. You can now choose it on Explore, Compare and Factors."),
         icon=":material/check:",
     )
     for note in notes:

@@ -31,7 +31,7 @@ def choose_run() -> tuple[str, Run] | None:
         format_func=describe,
         key=key,
         on_change=state.when_changed(key, state.choose_run),
-        help="Shipped runs and those of your own folder. Type to search.",
+        help="Shipped runs and your own. Type to search.",
     )
     state.choose_run(chosen)
     damaged = [
@@ -50,7 +50,7 @@ def choose_run() -> tuple[str, Run] | None:
 
 
 def describe(address: str) -> str:
-    """A run in a list: shipped ones say so, those of one's own go by their name alone."""
+    """A run in a list: a shipped run says so."""
     root, _, name = address.partition("/")
     return f"{name} (shipped)" if root == "checkpoints" else name
 
@@ -69,6 +69,8 @@ def show_summary(run: Run) -> None:
 
 def _show_how_to_get_a_run() -> None:
     st.markdown("#### No run yet")
-    st.write("A run is a trained model with its history. This one takes three minutes:")
+    st.write(
+        "A run is a trained model with its history. This command trains one in about three minutes:"
+    )
     st.code("python -m dvae_core train --preset quick --run-dir runs/first", language="bash")
     st.write("Then reload this page.")

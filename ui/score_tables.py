@@ -87,7 +87,7 @@ def differences_table(
                 f"{names[0]}": _shown(left),
                 f"{names[1]}": _shown(right),
                 "right − left": "" if difference is None else f"{difference:+.3f}",
-                "reading": _reading(difference, spread, meaning.better),
+                "verdict": _reading(difference, spread, meaning.better),
                 "spread of seeds": "not known" if spread is None else f"± {spread:.3f}",
                 "estimators": _estimators(left, right),
             }
@@ -120,7 +120,7 @@ def _reading(difference: float | None, spread: float | None, better: str) -> str
 
 def _shown(score: Score | None) -> str:
     if score is None:
-        return "not measured"
+        return "not evaluated"
     if score.value is None:
         return f"not defined: {score.reason}"
     return f"{score.value:.0f}" if score.name == "active_latents" else f"{score.value:.3f}"

@@ -42,7 +42,7 @@ def resolve_start(exploration: Exploration, model: VAE, dataset: Dataset | None)
         try:
             return _look_up(exploration, exploration.start, model, dataset)
         except DataError as error:
-            st.info(plain(f"That start is not here: {error}."), icon=":material/link_off:")
+            st.info(plain(f"This start is not available: {error}."), icon=":material/link_off:")
             exploration.start = exploration.code = None
     exploration.start = first_start(dataset)
     return _look_up(exploration, exploration.start, model, dataset)
@@ -186,9 +186,10 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
         )
         if has_instances:
             st.button(
-                "Another of these",
+                "Another instance",
                 key=f"{key}-instance",
-                help="Another image of the same factors: they do not decide everything here.",
+                help="Another image with the same factors. Images of this data set also vary by "
+                "chance.",
                 on_click=lambda: exploration.begin(
                     replace(resolved, instance=resolved.instance + 1)
                 ),
@@ -216,7 +217,7 @@ def _choose_from_prior(exploration: Exploration, key: str) -> None:
         if exploration.start and exploration.start.kind == "prior"
         else 0
     )
-    st.caption(f"Sample {seed} of the prior: a code without an image behind it.")
+    st.caption(f"Prior sample {seed}: a code with no original image.")
     st.button(
         "Another sample",
         icon=":material/casino:",

@@ -1,6 +1,6 @@
 """What a session remembers, and the link that restores it: the one place that touches the URL.
 
-`Exploration` is what a person has in hand on a page: a run, a start, a code. The URL says the same
+`Exploration` is what a person is looking at: a run, a start, a code. The URL says the same
 (`?run=checkpoints/circles-categorical&start=factors-3.17&code=0.25,-0.5`), so that a link shows
 another person the same image, and the browser's Back goes to the code before.
 """
@@ -109,7 +109,7 @@ class Exploration:
 
 
 def current_exploration(address: str) -> Exploration:
-    """What this session has in hand of a run."""
+    """This session's exploration of a run."""
     explorations = st.session_state.setdefault("explorations", {})
     return explorations.setdefault(address, Exploration(address))
 
@@ -214,7 +214,7 @@ def read_link(known: Collection[str]) -> list[str]:
 
 
 def write_link(exploration: Exploration) -> None:
-    """Make the URL say what is in hand. An uploaded image stays out: it is on no other machine."""
+    """Make the URL say what is shown. An uploaded image stays out: it is on no other machine."""
     link = {"run": exploration.address}
     if exploration.start is not None and exploration.start.kind != "upload":
         link["start"] = exploration.start.to_text()

@@ -78,8 +78,8 @@ def factor_grid(
 
 
 def best_latents(information: NDArray[np.float64], pair: tuple[int, int]) -> tuple[int, int] | None:
-    """The two latents that tell most about two factors together, in the order of the factors; None
-    where there is one latent only.
+    """The two latents with the most information about two factors, in their order; None for a
+    model with one latent.
 
     Args:
         information: (N, F), nats or shares of entropy.

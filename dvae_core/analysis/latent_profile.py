@@ -50,11 +50,12 @@ class LatentProfile:
         return np.argsort(-self.kl, kind="stable").tolist()
 
     def by_information(self, factor: int) -> list[int]:
-        """Latents, the one that tells most about a factor first."""
+        """Latents, the one with the most information about a factor first."""
         return np.argsort(-self.information[:, factor], kind="stable").tolist()
 
     def carries(self, latent: int) -> tuple[str, float | None]:
-        """The factor that a latent tells most about, and which share of it; ("", None) without
+        """The factor that a latent has the most information about, and the share of its "
+        "entropy; ("", None) without
         factors."""
         if not self.factor_names:
             return "", None

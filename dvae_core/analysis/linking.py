@@ -92,8 +92,8 @@ def link_by_factor(own: Codes, partner: Codes, factor: NDArray[np.integer]) -> L
 def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
     """Latents of two models that carry the same, no latent twice.
 
-    By the factor that each carries, where there are factors; else by what the latents tell about
-    each other, and the factor is None. Both are the assignment with the largest sum of mutual
+    By the factor that each carries, where there are factors; else by their mutual
+    information, and the factor is None. Both are the assignment with the largest sum of mutual
     information, 20 bins.
 
     Args:

@@ -131,7 +131,7 @@ class NormalMass:
     clipped: float = 0.0
 
     def turned(self, angle: float) -> "NormalMass":
-        """The distribution rotated about 0, angle as of `GridMass.turned`."""
+        """The distribution rotated about 0, angle as in `GridMass.turned`."""
         rotation = turn(np.eye(2), angle).T
         return NormalMass(rotation @ self.mean, rotation @ self.covariance @ rotation.T)
 

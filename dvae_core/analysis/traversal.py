@@ -57,7 +57,7 @@ def traversal_rows(
     model: VAE, span: str | None = None, codes: Tensor | None = None, count: int | None = None
 ) -> list[Tensor]:
     """Values that a traversal of each latent visits, N times (P_j,): fewer where a latent has fewer
-    categories. Arguments and errors as of `traversal_values` of the family."""
+    categories. Arguments and errors as in `traversal_values` of the family."""
     latents = model.latents
     return [
         latents.traversal_values(latent, count, span, codes)

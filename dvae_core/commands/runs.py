@@ -67,7 +67,7 @@ class Queue(Command):
 
 @dataclass(frozen=True)
 class Stop(Command):
-    """Stop a training, wherever it was started; it saves its state, and `resume` continues it."""
+    """Stop a training that was started anywhere; it saves its state, and `resume` continues it."""
 
     run_dir: RunFolder
 

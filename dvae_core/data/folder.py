@@ -33,7 +33,7 @@ def cached_array(
 ) -> NDArray[np.uint8]:
     """A uint8 array on disk, memory-mapped, made on the first call.
 
-    It lies in the folder `cache` of the data folder. A source that was replaced makes it anew.
+    It lies in the folder `cache` of the data folder. It is made again when its source is replaced.
 
     Args:
         name: of the data set.
@@ -65,7 +65,7 @@ def cached_array(
 
 
 def check_space(folder: Path, needed_bytes: int) -> None:
-    """Raise `DataError` unless the disk of an existing folder has so many bytes free."""
+    """Raise `DataError` unless the disk of an existing folder has that many bytes free."""
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise DataError(
@@ -100,7 +100,7 @@ def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
         return None
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):  # cut off or overwritten by someone: made anew
+    except (OSError, ValueError):  # cut off or overwritten by someone: made again
         return None
     return array if array.shape == shape and array.dtype == np.uint8 else None
 

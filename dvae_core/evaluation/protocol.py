@@ -38,7 +38,7 @@ class EvaluationProgress:
         metric: being measured.
         index: metrics done before it.
         count: metrics in all.
-        fraction: of this metric, in [0, 1]; starts anew where it encodes before it computes.
+        fraction: of this metric, in [0, 1]; starts again at 0 where it encodes before it computes.
     """
 
     metric: Metric

@@ -206,7 +206,7 @@ def code_source(
     kind: CodeKind = "mean",
     progress: Progress = no_progress,
 ) -> CodeSource:
-    """Whichever source encodes fewer images for `num_draws` draws; arguments as of each."""
+    """The source that encodes fewer images for `num_draws` draws; arguments as in each."""
     # Codes are looked up by their place in the full grid, of which little may exist.
     grid = prod(dataset.factor_sizes)
     if dataset.is_noisy or len(dataset) > num_draws or grid > max(MAX_SPARSITY * len(dataset), 1):

@@ -33,12 +33,12 @@ class Curve:
 
 
 def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit: str) -> go.Figure:
-    """Curves over the angle of a rotation, the angle in hand marked.
+    """Curves over the angle of a rotation, the current angle marked.
 
     Args:
         degrees: (A,).
         curves: (A,) each.
-        current: the angle in hand, degrees.
+        current: the current angle, degrees.
         unit: what the curves are, and in what.
     """
     figure = go.Figure(

@@ -22,7 +22,7 @@ def information_heatmap(
     bars: Mapping[str, NDArray[np.float64]] | None = None,
     marked: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """Heat map of what each latent tells about each factor, with bars for each latent beside it.
+    """Heat map of the information of latents about factors, with bars for each latent beside it.
 
     Above the cells lies a layer of invisible markers whose `customdata` is (latent, factor): a heat
     map itself reports no clicks.

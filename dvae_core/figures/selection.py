@@ -93,7 +93,7 @@ def gap_scatter(
                     "size": 10,
                     "opacity": 0.8,
                 },
-                # Else a click dims all others until the page is drawn anew.
+                # Otherwise a click dims all others until the page is drawn again.
                 unselected={"marker": {"opacity": 0.8}},
                 hovertemplate="%{customdata[0]}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
             )

@@ -1,4 +1,4 @@
-"""Work that goes on when the browser is closed: processes of their own, found again by their run.
+"""Work that continues when the browser is closed: processes of their own, found again by their run.
 
 `job` starts, finds and stops one command of this package that works on one run. `queue` lines
 trainings up, so that not more of them run at a time than the machine is meant to bear.

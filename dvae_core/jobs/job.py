@@ -8,7 +8,7 @@ another tab, a restarted server, a shell. Each file has one writer:
     <command>.log              what it printed
 
 A training says how far it is in status.json too, where trainings from a shell say it. An
-evaluation and a training of one run go on side by side.
+evaluation and a training of one run may run side by side.
 """
 
 import contextlib

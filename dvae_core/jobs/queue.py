@@ -6,7 +6,7 @@ is gone, so the queue moves with no browser open. Where a trainer was killed, th
 looks (`advance_queue`) does it.
 
 A run waits when the queue says so and its status says so; a run that was only made is started by
-nobody. Trainings from a shell and those of a sweep go on beside the queue and are not counted:
+nobody. Trainings from a shell and those of a sweep run beside the queue and are not counted:
 whoever starts them has said when.
 """
 
@@ -150,7 +150,8 @@ def stop_training(run: Run, grace_seconds: float = GRACE_SECONDS) -> None:
     if not process.wait(grace_seconds):
         if process != job_process(run, TRAINING):
             raise RunError(
-                f"{run.id} is trained by process {process.pid}, which was asked and goes on: stop "
+                f"{run.id} is trained by process {process.pid}, which was asked to stop and has "
+                "not: stop "
                 f"it where it was started"
             )
         process.end(grace_seconds)
@@ -209,7 +210,7 @@ def _check_can_train(run: Run, waits: bool) -> None:
     state = run.state()
     if state is State.FINISHED:
         raise RunError(
-            f"{run.id} is finished at step {run.status().step:,}: to go on, give it more steps"
+            f"{run.id} is finished at step {run.status().step:,}: extend it to train further"
         )
     if state is State.RUNNING:
         raise RunError(f"{run.id} is being trained already: wait for it, or stop it")

@@ -1,4 +1,4 @@
-"""A VAE of ours as ONNX files: plain operators, any batch."""
+"""A VAE as ONNX files: standard operators, any batch size."""
 
 import logging
 import tempfile

@@ -66,7 +66,7 @@ def _as_array(batch: Tensor) -> Floats:
 def open_model(
     folder: Path, config: ModelConfig, image_shape: tuple[int, int, int], imported: ImportedModel
 ) -> VAE:
-    """The model of an imported run, in eval mode; its files are checked anew.
+    """The model of an imported run, in eval mode; its files are checked again.
 
     Args:
         folder: with decoder.onnx and, where the run has one, encoder.onnx.
@@ -91,13 +91,13 @@ def open_model(
     shapes = (checked.num_latents, checked.image_shape)
     if found != recorded or shapes != (config.num_latents, image_shape):
         raise ModelError(
-            f"{folder}: the ONNX files are not those that were imported: import them anew"
+            f"{folder}: the ONNX files are not those that were imported: import them again"
         )
     return build_imported(checked, config, imported)
 
 
 def build_imported(checked: CheckedModel, config: ModelConfig, imported: ImportedModel) -> VAE:
-    """The VAE of checked files, in eval mode; arguments as of `open_model`."""
+    """The VAE of checked files, in eval mode; arguments as in `open_model`."""
     encoder = None
     if checked.encoder is not None:
         encoder = OnnxEncoder(checked.encoder, imported.encoder_input, imported.interleaved)

@@ -34,7 +34,7 @@ class Session:
         options.enable_cpu_mem_arena = False  # gives memory back between two boards
         options.log_severity_level = 4
         options.add_session_config_entry("session.load_model_format", "ONNX")
-        # Else its threads go on computing nothing for a while after each run.
+        # Without this, its threads keep spinning for a while after each run.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(

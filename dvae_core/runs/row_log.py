@@ -1,6 +1,6 @@
 """Rows of numbers in a file that grows: one JSON object a line, each with its step, ascending.
 
-A training appends; when it goes on from an earlier state it cuts the file back first. So a reader
+A training appends; when it continues from an earlier state it cuts the file back first. So a reader
 that comes again must notice when what it has read is there no more.
 """
 
@@ -55,7 +55,7 @@ class RowLog:
             if not is_row:
                 raise RunError(
                     f"{self.path} holds a line that is no row of numbers with a step: it was "
-                    f"damaged; delete it to go on without its curves"
+                    f"damaged; delete it to continue without its curves"
                 )
 
     def truncate(self, last_step: int) -> None:
@@ -106,7 +106,7 @@ class RowTail:
         self._last_line = b""
 
     def update(self) -> bool:
-        """Read on, or anew where the log was cut back since.
+        """Read what is new, or everything where the log was cut back since.
 
         Returns:
             Whether `rows` changed.

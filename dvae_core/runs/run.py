@@ -188,7 +188,7 @@ class Run:
         return read_record(self.path / "config.json", RunRecord)
 
     def replace_record(self, record: RunRecord) -> None:
-        """Replace config.json. Other objects of the same run go on with what they have read."""
+        """Replace config.json. Other objects of the same run keep what they have read."""
         write_record(self.path / "config.json", record)
         self.__dict__.pop("record", None)
 

@@ -79,7 +79,7 @@ def read_snapshot(
         RunError: it is missing, damaged, or of another run.
     """
     if not path.is_file():
-        raise RunError(f"{path} is missing: snapshots are thinned out as a training goes on")
+        raise RunError(f"{path} is missing: snapshots are thinned out during a training")
     if path.stat().st_size > MAX_BYTES:
         raise RunError(f"{path} has more than {MAX_BYTES // 2**20} MB: it is no snapshot")
     try:

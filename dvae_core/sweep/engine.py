@@ -36,10 +36,10 @@ class Work(Protocol):
         """What is to be done."""
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it goes on. Does not wait."""
+        """How it ended, or None while it runs. Does not wait."""
 
     def stop(self) -> None:
-        """Have it save its state and end; returns when it has."""
+        """Stop it after it saved its state; returns when it has ended."""
 
 
 class Engine(Protocol):
@@ -76,7 +76,7 @@ def run_tasks(
     on_progress: Callable[[SweepProgress], None] = lambda progress: None,
     should_stop: ShouldStop = never,
 ) -> list[Outcome]:
-    """Do all tasks. One that fails is noted, and the rest goes on.
+    """Do all tasks. A task that fails is noted, and the others continue.
 
     Args:
         tasks: what is missing.

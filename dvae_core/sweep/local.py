@@ -1,4 +1,4 @@
-"""Sweeps on this machine: each run is a background job, and as many go on as there is room for."""
+"""Sweeps on this machine: each run is a background job, and as many run as there is room for."""
 
 import os
 from collections import deque
@@ -99,7 +99,7 @@ class LocalWork:
         self._begin_next()
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it goes on."""
+        """How it ended, or None while it runs."""
         command, _ = self._commands[0]
         reason = self._training_end() if command == "resume" else self._evaluation_end()
         if reason is None:
@@ -125,7 +125,7 @@ class LocalWork:
             start_job(self._run, command, arguments, self._environment)
 
     def _training_end(self) -> str | None:
-        """Why the training ended too early, "" where it is finished, None while it goes on."""
+        """Why the training ended too early, "" where it is finished, None while it runs."""
         job = find_job(self._run, "resume")
         if job is not None and job.state == "running":
             return None

@@ -48,7 +48,7 @@ MAX_FILE_BYTES = 2**20
 MAX_RUNS = 100_000
 MAX_NAME = 64
 # Many runs side by side fill a machine better than one run with all its cores, and a number that
-# does not follow the machine lets a sweep go on elsewhere. Snapshots of many runs fill disks.
+# does not follow the machine lets a sweep continue elsewhere. Snapshots of many runs fill disks.
 SWEEP_DEFAULTS = {"threads": 1, "snapshot_every": 0}
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
@@ -183,7 +183,7 @@ def _unique_keys(path: Path, pairs: list[tuple[str, Any]]) -> Settings:
 
 
 def _overridden(file: _SweepFile, overrides: Mapping[str, Any]) -> _SweepFile:
-    """The file with settings fixed, wherever it had them."""
+    """The file with settings fixed, whatever it had."""
 
     def without(settings: Mapping[str, Any]) -> Settings:
         return {key: value for key, value in settings.items() if key not in overrides}

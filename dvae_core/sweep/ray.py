@@ -1,8 +1,8 @@
 """Sweeps on a Ray cluster. Nothing but this process writes the folder of runs.
 
 A run is an actor on some node, which trains in a folder of its own and hands out its files piece by
-piece. When the node is lost, another actor goes on from the last piece that arrived; what the lost
-one may still do is never asked for, so that each run arrives once.
+piece. When the node is lost, another actor continues from the last piece that arrived; what the
+lost one may still do is never asked for, so that each run arrives once.
 """
 
 import contextlib
@@ -95,7 +95,7 @@ class RemoteWork:
             self._held = held.pop_all()
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it goes on. Writes what has arrived."""
+        """How it ended, or None while it runs. Writes what has arrived."""
         ready, _ = ray.wait([self._next_piece], timeout=0)
         if not ready:
             return None
@@ -145,7 +145,7 @@ class RemoteWork:
 
     def _begin_again(self, error: Exception) -> Outcome | None:
         self._losses += 1
-        ray.kill(self._actor)  # what only seemed lost must not go on
+        ray.kill(self._actor)  # what only seemed lost must not continue
         if self._losses == MAX_LOSSES:
             return self._end(f"its node was lost {MAX_LOSSES} times in a row: {last_line(error)}")
         self._begin()

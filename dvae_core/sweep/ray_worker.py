@@ -56,7 +56,7 @@ def files_to_send(run: Run) -> list[str]:
 
 
 def pack_files(run: Run) -> dict[str, bytes]:
-    """All files that a worker needs to go on with a run."""
+    """All files that a worker needs to continue a run."""
     return {path: (run.path / path).read_bytes() for path in [_STATUS, *files_to_send(run)]}
 
 
@@ -99,9 +99,9 @@ class RunWorker:
         Args:
             run_id: names the folder.
             files: of the run, from wherever it was before; status.json too.
-            trains: whether the training goes on.
+            trains: whether the training continues.
             evaluations: what to measure after it.
-            piece_seconds: how long `next_piece` waits while the work goes on.
+            piece_seconds: how long `next_piece` waits while the work continues.
             expected_code: the `code_hash` of who asks for the work.
 
         Raises:

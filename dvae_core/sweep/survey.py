@@ -122,7 +122,7 @@ def _known(dataset: str) -> DatasetInfo:
 
 def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
     if problem := run.problem():
-        raise RunError(f"{problem}; move {run.path} away, so that the sweep makes it anew")
+        raise RunError(f"{problem}; move {run.path} away, so that the sweep trains it again")
     for name in RunConfig.model_fields:
         there, asked = getattr(run.record, name), getattr(planned.config, name)
         if there != asked:

@@ -5,7 +5,7 @@ from dvae_core.runs.run import Run, RunRecord, State
 
 
 def extend_run(run: Run, more_steps: int) -> RunRecord:
-    """Let a run end `more_steps` later; the next `train` goes on to there.
+    """Let a run end `more_steps` later; the next `train` continues to there.
 
     Noise scale and capacity keep the schedules that they had, so that they stay at their ends. A
     training of steps = 20 extended by 20 ends with the same bits as one of steps = 40,
@@ -21,7 +21,7 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
     Raises:
         ConfigError: `more_steps` is below 1, or leads past the greatest number of steps.
         RunError: another process trains the run, it is damaged, or it is finished and has no saved
-            state to go on from, as those that are shipped.
+            state to continue from, like the shipped runs.
     """
     if more_steps < 1:
         raise ConfigError(f"more_steps is {more_steps}, but a run is extended by at least 1 step")
@@ -34,7 +34,8 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
         record, status = run.record, run.status()
         if status.state is State.FINISHED and not run.has_trainer_state:
             raise RunError(
-                f"{run.path} has no trainer.safetensors, so its training cannot go on: duplicate "
+                f"{run.path} has no trainer.safetensors, so its training cannot continue: "
+                "duplicate "
                 f"it and train the copy from the start"
             )
         extended = RunRecord.model_validate(

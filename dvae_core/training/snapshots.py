@@ -40,7 +40,7 @@ def scheduled_steps(every: int, last_step: int) -> list[int]:
     """Steps from 0 to `last_step` at which a training is looked at: `every` steps, and from
     100 * `every` steps on each time a hundredth of what went before. None where `every` is 0.
 
-    The steps do not depend on where the training ends, so that an extended one goes on with them.
+    The steps do not depend on where the training ends, so that an extended one continues them.
     """
     steps = []
     step = 0
@@ -64,7 +64,7 @@ class SnapshotTaker:
     """Takes the snapshots of one training.
 
     Where the training stands at a step of the schedule when it begins, that snapshot is taken
-    anew: it may have died before it was.
+    again: it may have died before it was.
     """
 
     def __init__(self, run: Run, model: VAE, objective: Objective, dataset: Dataset) -> None:

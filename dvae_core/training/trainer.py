@@ -204,7 +204,7 @@ class Training:
         return means
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that decides how the training goes on."""
+        """Everything that determines how the training continues."""
         tensors = {
             "step": torch.tensor(self.step),
             "seconds": torch.tensor(self.seconds),
@@ -410,7 +410,7 @@ def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:
 
 @contextmanager
 def thread_count(count: int) -> Iterator[None]:
-    """Compute with so many processor threads, and as before afterwards."""
+    """Compute with this number of processor threads, then restore the former number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

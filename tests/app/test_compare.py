@@ -81,7 +81,7 @@ def test_partners_can_meet_by_quantile_and_by_factor(
     app = open_app(PAGE)
     app.sidebar.selectbox(key="match").set_value(match).run()
     assert not app.exception
-    assert "Partners, left ↔ right" in notes(app)
+    assert "Linked latents, left ↔ right" in notes(app)
 
 
 def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(

@@ -45,7 +45,7 @@ def test_choosing_latent_and_factor_opens_the_cell(open_app: OpenApp, runs: dict
 def test_a_run_is_measured_in_the_background(open_app: OpenApp, runs: dict[str, Run]) -> None:
     run = runs["runs/smooth"]
     app = open_app(PAGE, run="runs/smooth")
-    assert "Nothing is measured yet" in notes(app)
+    assert "Not evaluated yet" in notes(app)
     app.button(key="measure").click().run()
     try:
         assert not app.exception

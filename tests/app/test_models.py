@@ -107,7 +107,7 @@ def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
     app = open_app(run="runs/alone")
     assert not app.exception
     assert not app.error
-    assert "decoder alone" in said(app)
+    assert "no encoder" in said(app)
     assert app.query_params["start"] == "prior-0"
     assert not app.metric  # nothing to reconstruct
     factors = open_app("pages/factors.py", run="runs/alone")

@@ -138,7 +138,7 @@ def test_courses_are_shown_over_steps_and_over_seconds(open_app: OpenApp, study:
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["runs"]) == [4]
-    assert list(table["median at the end"]) == [13.5]
+    assert list(table["final median"]) == [13.5]
     assert "seconds until" in " ".join(table.columns)
 
 

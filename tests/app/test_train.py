@@ -214,11 +214,11 @@ def test_a_second_click_does_not_start_a_second_run(open_app: OpenApp, own_folde
         assert not app.exception
     (run,) = list_runs(own_folders / "runs")
     assert run.id == "circles-categorical-elbo-0"
-    assert "there is a run circles-categorical-elbo-0 already" in said(tabs[1])
+    assert "a run named circles-categorical-elbo-0 already exists" in said(tabs[1])
     wait_for(run, State.FINISHED)
     app = tabs[0].run()
     assert "finished · step 3 of 3" in progress(app)
-    assert "images a second · cpu" in progress(app)
+    assert "images per second · cpu" in progress(app)
 
 
 def test_both_families_are_one_click(open_app: OpenApp, own_folders: Path) -> None:
@@ -410,7 +410,7 @@ def test_a_part_of_the_curves_can_be_looked_at(open_app: OpenApp, run: Run) -> N
 def test_a_link_to_a_run_that_is_gone_is_said(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/never")
     assert not app.exception
-    assert "“runs/never” is not here" in said(app)
+    assert "“runs/never” was not found" in said(app)
     assert "mine" in said(app)
 
 

@@ -119,7 +119,7 @@ def test_undo_takes_both_back(compare: Page) -> None:
 def test_the_angle_raises_the_kl_of_a_uniform_grid_and_leaves_that_of_a_round_normal(
     compare: Page,
 ) -> None:
-    compare.get_by_role("radio", name="Made").click()
+    compare.get_by_role("radio", name="Synthetic").click()
     expect(kl(compare, "right")).to_have_text("0.000")
     normal = float(kl(compare, "left").inner_text())
     slider = compare.locator(".st-key-angle").get_by_role("slider")

@@ -76,7 +76,7 @@ def test_ones_own_model_is_uploaded_and_slid(
 ) -> None:
     files = exported(tmp_path)
     page.goto(f"{address}/models")
-    expect(page.get_by_role("heading", name="A model of your own")).to_be_visible()
+    expect(page.get_by_role("heading", name="Import a model")).to_be_visible()
     for place, path in enumerate(files.values()):
         page.locator("input[type=file]").nth(place).set_input_files(path)
         expect(page.get_by_text(path.name, exact=True)).to_be_visible()
@@ -86,7 +86,7 @@ def test_ones_own_model_is_uploaded_and_slid(
     expect(page.get_by_text("halves is imported")).to_be_visible(timeout=60_000)
     assert Run(runs / "halves").record.num_latents == 2
 
-    page.get_by_role("button", name="Slide it in Explore").click()
+    page.get_by_role("button", name="Open in Explore").click()
     expect(page.get_by_test_id("stSidebar").get_by_text("imported from")).to_be_visible()
     settled(page)
     before = code(page)

@@ -1,4 +1,4 @@
-"""Runs of ours as ONNX, and back."""
+"""Runs exported as ONNX and imported again."""
 
 import json
 import shlex

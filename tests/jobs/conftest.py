@@ -1,4 +1,4 @@
-"""Runs of one's own, and processes that end in any case."""
+"""Own runs, and processes that end in any case."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -211,7 +211,9 @@ def test_what_no_job_started_is_asked_and_never_killed(make_run: MakeRun) -> Non
     with subprocess.Popen(["sleep", "300"]) as process:
         identity = ProcessIdentity.of(process.pid)
         run.write_status(Status(state=State.RUNNING, steps=12, process=identity))
-        with pytest.raises(RunError, match="asked and goes on: stop it where it was started"):
+        with pytest.raises(
+            RunError, match="asked to stop and has not: stop it where it was started"
+        ):
             stop_training(run, grace_seconds=0.1)
         assert process.poll() is None
         process.kill()
@@ -298,7 +300,7 @@ def test_a_run_that_cannot_be_started_fails_and_the_next_one_starts(
 
 
 def test_a_finished_run_is_not_queued(root: Path, tiny_run: Run) -> None:
-    with pytest.raises(RunError, match="finished at step 12: to go on, give it more steps"):
+    with pytest.raises(RunError, match="finished at step 12: extend it to train further"):
         queue_training(tiny_run)
 
 

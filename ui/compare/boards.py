@@ -40,7 +40,7 @@ def aligned_order(comparison: Comparison, index: int, profile: LatentProfile) ->
 @st.fragment
 @errors_shown()
 def show_boards(comparison: Comparison, match: str | None) -> None:
-    """Both boards, and what comes back from both codes in hand."""
+    """Both boards, and the reconstructions from both current codes."""
     both = comparison.begin()
     for index, (column, side, resolved) in enumerate(
         zip(st.columns(2, gap="medium"), comparison.sides, both, strict=True)
@@ -96,9 +96,11 @@ def describe_pairs(comparison: Comparison) -> str:
     """Which latent is whose partner."""
     said = []
     for (left, right), factor in comparison.pairs:
-        name = comparison.dataset.factor_names[factor] if factor is not None else "what they tell"
+        name = (
+            comparison.dataset.factor_names[factor] if factor is not None else "mutual information"
+        )
         said.append(f"{plain(name)}: {left} ↔ {right}")
-    return "Partners, left ↔ right, by " + " · ".join(said)
+    return "Linked latents, left ↔ right: " + " · ".join(said)
 
 
 def show_information(comparison: Comparison) -> None:
@@ -128,4 +130,4 @@ def show_information(comparison: Comparison) -> None:
                 key=f"information-{SIDES[index]}",
                 config=NO_TOOLBAR,
             )
-    st.caption("paper protocol: 20 bins for every code, 10,000 points. Framed: the pairing.")
+    st.caption("Protocol paper: 20 bins for every code, 10,000 images. Frames mark linked latents.")

@@ -1,4 +1,4 @@
-"""Two runs in hand: choosing them, one start for both, and the link between their latents."""
+"""Two runs: choosing them, one start for both, and the link between their latents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from ui.start_picker import ResolvedStart, resolve_start
 from ui.state import Code, Exploration, Start, set_widget, when_changed
 
 SIDES = ("left", "right")
-MATCHES = {"quantile": "same quantile", "factor": "same value of the factor"}
+MATCHES = {"quantile": "quantile", "factor": "factor value"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Side:
         run: itself.
         model: its model.
         points: its codes for images that both have seen.
-        there: start and code in hand.
+        exploration: its start and code.
     """
 
     address: str
@@ -142,8 +142,8 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
     if first is None:
         st.markdown("#### Nothing to compare yet")
         st.write(
-            "Two runs on images of the same shape are needed. These make a pair, three minutes "
-            "each:"
+            "This page needs two runs on images of the same shape. These commands train a pair, "
+            "about three minutes each:"
         )
         st.code(
             "\n".join(
@@ -158,7 +158,7 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
     left = _select("Left", list(runs), chosen[0] if chosen[0] in runs else first[0])
     fitting = _partners(runs, left)
     if not fitting:
-        st.info(plain(f"No other run sees images of the same shape as {describe(left)}."))
+        st.info(plain(f"No other run was trained on images of the same shape as {describe(left)}."))
         return None
     preferred = [a for a in fitting if runs[a].record.latents != runs[left].record.latents]
     right = chosen[1] if chosen[1] in fitting else (preferred or fitting)[0]

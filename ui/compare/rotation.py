@@ -29,8 +29,8 @@ DEGREES = np.linspace(0.0, 90.0, 46)
 Planes = tuple[tuple[int, int], tuple[int, int]]
 MASSES = {
     "aggregate": "All images",
-    "image": "The image in hand",
-    "made": "Made",
+    "image": "Current image",
+    "made": "Synthetic",
 }
 SECOND_COLOR = "#e07b39"  # where both runs are of one family
 
@@ -48,7 +48,7 @@ KL of their own: the ripples. The dashed curve is without them: there each cell'
 over its area before it is turned, and what remains is the cost of the border and of dependence.
 
 *Dependence* is the part of the KL that two independent latents cannot have: an encoder of this
-family cannot say it, whatever its training. The *reconstruction* is of the image in hand, from the
+family cannot say it, whatever its training. The *reconstruction* is of the current image, from the
 expectation of its turned mass, once through a decoder that turns back first, as one trained under
 the rotation would, and once through the decoder as it is.
 """
@@ -72,8 +72,8 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
             default="aggregate",
             key="turned-mass",
             required=True,
-            help="Made: a uniform mass on the grid, and a normal off the centre whose two "
-            "variances are equal.",
+            help="Synthetic: a uniform mass on the grid, and an off-centre normal with two "
+            "equal variances.",
         )
     resolved = comparison.begin()
     masses = [
@@ -144,8 +144,8 @@ def _show_images(model: VAE, resolved: ResolvedStart, plane: tuple[int, int], de
         )
     with st.container(horizontal=True, gap="medium"):
         show_image(to_pixels(resolved.image), "original", 96)
-        show_image(back, "decoder turns back", 96)
-        show_image(as_it_is, "decoder as it is", 96)
+        show_image(back, "decoder rotated back", 96)
+        show_image(as_it_is, "decoder unchanged", 96)
 
 
 def _show_curves(

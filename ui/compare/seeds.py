@@ -40,8 +40,8 @@ def choose_folder(folders: Mapping[str, Sequence[Run]]) -> str | None:
     """One of the folders with seeds; None, and a word on how to get one, where there is none."""
     if not folders:
         st.caption(
-            "No folder here holds three or more runs of each family on this data set, so nothing "
-            "is known of the spread between seeds."
+            "No folder holds three or more runs of each family on this data set, so the spread "
+            "between seeds is unknown."
         )
         return None
     names = list(folders)

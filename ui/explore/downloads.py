@@ -38,12 +38,12 @@ def show_downloads(view: BoardView, resolved: ResolvedStart, run_id: str) -> Non
         _download("Animation", "gif", name, lambda: to_gif(_enlarged(to_pixels(row(GIF_FRAMES)))))
     with st.container(horizontal=True):
         _download("All traversals", "png", f"{run_id}-traversals", lambda: to_png(sheet))
-        _download("All, moving", "gif", f"{run_id}-traversals", lambda: to_gif(_all_moving(view)))
+        _download("All, animated", "gif", f"{run_id}-traversals", lambda: to_gif(_all_moving(view)))
         _download("Codes", "csv", f"{run_id}-codes", lambda: _codes_as_csv(view).encode())
         _download("Codes and values", "npz", f"{run_id}-codes", lambda: _codes_as_npz(view))
     st.caption(
-        "The address of this page restores run, start and code in another browser; an uploaded "
-        "image is not part of it."
+        "The address of this page restores run, start and code in another browser, but not an "
+        "uploaded image."
     )
     st.image(to_png(sheet), output_format="PNG")
 

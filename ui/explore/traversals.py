@@ -20,7 +20,7 @@ WALK_IMAGES = 12
 
 
 def show_pair(view: BoardView, key: str) -> None:
-    """A grid of images over two latents, the others kept at the code in hand."""
+    """A grid of images over two latents, the others kept at the current code."""
     if len(view.order) < 2:
         st.info("A grid needs two latents, and this model has one.")
         return
@@ -37,17 +37,15 @@ def show_pair(view: BoardView, key: str) -> None:
 
 
 def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key: str) -> None:
-    """From the code in hand to that of another image: all latents together, then one by one.
+    """From the current code to that of another image: all latents together, then one by one.
 
     With `hard` the way ends at the other image's most likely categories; in between all codes are
     soft.
     """
     if dataset is None:
-        st.info("The other image comes from the data set, which cannot be read here.")
+        st.info("The second image comes from the data set, which is not available here.")
         return
-    seed = st.number_input(
-        "The other image, drawn by this number", 0, 9999, 1, key=f"{key}-seed", width=300
-    )
+    seed = st.number_input("Second image (random seed)", 0, 9999, 1, key=f"{key}-seed", width=300)
     other = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(int(seed)))[0]
     posterior = encode_image(view.model, other)
     end = (posterior.mode_code() if hard else posterior.mean_code())[0]
@@ -59,7 +57,7 @@ def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key
         by_latent[None],
         "active latents one after the other: " + ", ".join(map(str, moving)),
     )
-    show_grid(to_pixels(other)[None, None], "the other image")
+    show_grid(to_pixels(other)[None, None], "second image")
 
 
 def _choose_latent(label: str, view: BoardView, place: int, key: str) -> int:

@@ -48,8 +48,8 @@ class BoardRow:
             the shape counts: a peak fills the track, a flat posterior a quarter of it.
         aggregate: heights of the aggregate posterior at `values`, or empty.
         continuous: True for a Gaussian latent: densities instead of bars, no category numbers.
-        carries: the factor that this latent tells most about, or "".
-        information: how much it tells about that factor, as a share in [0, 1], or None.
+        carries: the factor that this latent has the most information about, or "".
+        information: that information as a share of the factor's entropy, in [0, 1], or None.
         active: False folds the row away with the other inactive ones.
     """
 
@@ -74,7 +74,7 @@ class BoardFrames:
         packed: base64 of one zlib stream, see `encode_frames`.
         shape: (N, K, C, H, W) of the frames.
         state_id: names the state (model and code) that the frames belong to. The browser unpacks
-            frames anew only when it changes.
+            frames again only when it changes.
     """
 
     packed: str
@@ -158,8 +158,8 @@ def latent_board(
     """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
 
     The board shows what `rows` and `frames` say: a page changes the code (undo, reset, a linked
-    board) by passing other values. What arrives while a handle is in hand waits until it is let
-    go, and is dropped when letting go asked for something newer.
+    board) by passing other values. What arrives during a drag waits until its end, and
+    is dropped if the release asked for something newer.
 
     Args:
         rows: one for each of the N latents, in the order to show.
@@ -206,7 +206,7 @@ def board_data(
 
     The browser drops what was rendered before the server knew of its latest release: `exchange`
     holds the sequence of the last release `answered`, and names the `session` of the server, which
-    tells the browser when one starts to count anew.
+    tells the browser when one starts to count again.
 
     Raises:
         ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.

@@ -4,7 +4,7 @@
 //   hand       the move in progress: a pointer that drags, or keys not yet quiet
 //   code       what the handles show, by the model's own latent index
 //   committed  the code that the server knows of, or was told last
-//   waiting    data that arrived while a handle was in hand, or that is still being unpacked
+//   waiting    data that arrived during a drag, or that is still being unpacked
 //
 // All text from the server is set as text, never as markup.
 
@@ -118,7 +118,7 @@ class Board {
     this.settle();
   }
 
-  // Show what waits, unless a handle is in hand: it stays under the finger, on the frames it has.
+  // Show what waits, except during a drag: the handle stays under the finger, on the frames it has.
   async settle() {
     const data = this.waiting;
     if (!data || this.hand) return;

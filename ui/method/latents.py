@@ -23,11 +23,12 @@ def show_families() -> None:
     """One latent of each family, and samples of it."""
     st.subheader("1 · Two families of latents, one decoder")
     st.markdown(
-        "A VAE's encoder answers an image with a distribution over codes, its decoder reads a code "
-        "of $N$ scalars. Only the distribution differs here. A **Gaussian** latent has a mean and "
-        "a variance of its own. A **categorical** one has $K$ ordered categories, each with a "
-        "fixed place on a line, and the encoder says a logit for each. The decoder never sees a "
-        "one-hot vector: it reads a place on that line."
+        "A VAE's encoder maps an image to a distribution over codes; its decoder maps a code of "
+        "$N$ scalars to an image. The families differ only in that distribution. A **Gaussian** "
+        "latent has a mean and "
+        "a variance of its own. A **categorical** one has $K$ ordered categories, each at a "
+        "fixed position on a line, and the encoder outputs a logit for each. The decoder never "
+        "sees a one-hot vector: it reads a position on that line."
     )
     st.latex(
         r"\begin{gathered}z_i = \mu_i + \sigma_i\,\epsilon \qquad\text{or}\qquad "
@@ -35,8 +36,8 @@ def show_families() -> None:
         r"\quad v = \mathrm{linspace}(-1, 1, K)\end{gathered}"
     )
     with st.container(horizontal=True):
-        centre = st.slider("Where the encoder points", -1.0, 1.0, 0.3, 0.05, key="centre")
-        width = st.slider("How unsure it is", 0.03, 0.8, 0.2, 0.01, key="width")
+        centre = st.slider("Posterior mean", -1.0, 1.0, 0.3, 0.05, key="centre")
+        width = st.slider("Posterior width", 0.03, 0.8, 0.2, 0.01, key="width")
     posteriors: dict[str, Posterior] = {
         "Gaussian": GaussianPosterior(
             torch.tensor([[centre]]), torch.tensor([[2 * np.log(width)]], dtype=torch.float32)
@@ -54,11 +55,12 @@ def show_families() -> None:
                 config=NO_TOOLBAR,
             )
             with st.container(horizontal=True):
-                st.metric("Code, noise-free", f"{posterior.mean_code().item():.3f}")
+                st.metric("Noise-free code", f"{posterior.mean_code().item():.3f}")
                 st.metric("KL from the prior", f"{posterior.kl().item():.3f} nats")
     st.markdown(
-        "**The prior** is a standard normal for the one, uniform over the categories for the "
-        "other. The KL from a uniform has a ceiling: no latent can say more than $\\ln K$ nats."
+        "**The prior** of a Gaussian latent is a standard normal; that of a categorical latent "
+        "is uniform over its categories. The KL from the uniform is at most $\\ln K$ nats per "
+        "latent."
     )
     st.latex(
         r"\begin{gathered}\mathrm{KL}(q_i \,\|\, \mathrm{uniform}) ="
@@ -71,11 +73,12 @@ def show_noise() -> None:
     """The noise scale at work."""
     st.subheader("2 · A noise scale instead of a temperature")
     st.markdown(
-        "Gumbel noise on the logits makes a sample. The usual recipe divides by a temperature that "
-        "falls in training, so that samples harden. Here the temperature stays 1, and the "
-        "**noise** is scaled instead: small at first, so that the decoder meets nearly the "
-        "expected code; large in the end, so that only well separated logits get through. The "
-        "schedule of the reference implementation is half a cosine over the $T$ steps of a run."
+        "A sample adds Gumbel noise to the logits. The usual method divides by a temperature "
+        "that falls during training, so that samples become harder. Here the temperature stays "
+        "at 1, and the **noise** is scaled instead: small at first, so that the decoder reads "
+        "nearly the expected code; large at the end, so that only well-separated logits get "
+        "through. The reference implementation raises the scale along half a cosine over the "
+        "$T$ steps of a run."
     )
     st.latex(
         r"\begin{gathered}z_i = \sum_k \mathrm{softmax}(\ell_i + s\,g_i)_k\, v_k,\quad "
@@ -122,12 +125,12 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
     """
     st.subheader("3 · The code between two categories, and the gap")
     st.markdown(
-        "When a latent cannot decide between two places, the expected code is a **third** place "
-        "between them, which neither posterior meant. A decoder that is used to it pays when the "
-        "most likely category is decoded instead. That price is the **straight-through gap**: the "
+        "When the posterior of a latent has two peaks, the expected code is a **third** "
+        "position between them. A decoder trained on such codes does worse when it reads the "
+        "most likely category instead. This cost is the **straight-through gap**: the "
         "loss with the most likely categories minus the loss with the expected code, noise-free, "
-        "on the same images. It needs no labels. Where every latent holds one thing and says it "
-        "clearly, the gap is small; how well it picks good models is a question that the paper "
+        "on the same images. It needs no labels. Where every latent encodes one thing clearly, "
+        "the gap is small. How well the gap picks good models is a question that the paper "
         "leaves open."
     )
     st.latex(
@@ -135,9 +138,9 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
         r" - \mathcal{L}(\textstyle\sum_k q_{ik} v_k)"
     )
     with st.container(horizontal=True):
-        low = st.slider("One place", -1.0, 1.0, -0.6, 0.05, key="gap-low")
-        high = st.slider("Another place", -1.0, 1.0, 0.7, 0.05, key="gap-high")
-        share = st.slider("Share of the second", 0.0, 1.0, 0.45, 0.05, key="gap-share")
+        low = st.slider("First peak", -1.0, 1.0, -0.6, 0.05, key="gap-low")
+        high = st.slider("Second peak", -1.0, 1.0, 0.7, 0.05, key="gap-high")
+        share = st.slider("Weight of the second peak", 0.0, 1.0, 0.45, 0.05, key="gap-share")
     num_categories = model.latents.category_counts[0] if model is not None else NUM_CATEGORIES
     posterior = peaks(((low, 1 - share), (high, share)), 0.1, num_categories=num_categories)
     st.plotly_chart(
@@ -154,7 +157,7 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
         st.metric("Expected code", f"{soft:.3f}")
         st.metric("Value of the most likely category", f"{hard:.3f}")
     if model is None or image is None:
-        st.caption("With a categorical run at hand, the images of both codes stand here.")
+        st.caption("With a categorical run, this section also shows the images of both codes.")
         return
     with torch.inference_mode(), COMPUTING:
         codes = model.encode(image[None]).mean_code().repeat(2, 1)  # (1, N) -> (2, N)
@@ -167,8 +170,8 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
         show_image(between, "expected code", 96)
         show_image(likely, "most likely category", 96)
     st.caption(
-        f"Latent 0 of the run takes both codes. If the most likely category is right, the code "
-        f"between costs {(losses[0] - losses[1]).item():.1f} nats more."
+        f"Both codes are set on latent 0 of the run. If the most likely category is correct, "
+        f"the expected code costs {(losses[0] - losses[1]).item():.1f} nats more."
     )
 
 
@@ -177,15 +180,16 @@ def show_cardinalities() -> None:
     """A latent with as many categories as its factor has values."""
     st.subheader("7 · Known cardinalities")
     st.markdown(
-        "Labels are dear, but how many values a factor has is often known: four shapes, fifteen "
-        "angles. Then latent $j$ can be given just $K_j$ places, by masking the logits past them. "
-        "The idea is the paper's; its reference code holds none of it, so **this reading is "
-        "ours** (`train --known-cardinalities`): mask to $-\\infty$, places "
+        "Labels are expensive, but the number of values of a factor is often known: four "
+        "shapes, fifteen angles. Latent $j$ can then have exactly $K_j$ categories: the logits "
+        "of the others are masked. The idea is the paper's; its reference code does not include "
+        "it, so **this is our interpretation** (`train --known-cardinalities`): logits masked "
+        "to $-\\infty$, positions "
         "$\\mathrm{linspace}(-1, 1, K_j)$, KL from the uniform over the $K_j$ that are left."
     )
     with st.container(horizontal=True):
         count = st.slider("Values of the factor, K_j", 2, NUM_CATEGORIES, 4, key="cardinality")
-        width = st.slider("How unsure", 0.05, 0.8, 0.25, 0.01, key="cardinality-width")
+        width = st.slider("Posterior width", 0.05, 0.8, 0.25, 0.01, key="cardinality-width")
     posterior = peaks(((0.3, 1.0),), width, num_categories=count)
     st.plotly_chart(
         distribution_bars(

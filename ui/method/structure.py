@@ -34,19 +34,19 @@ def show_circle_and_grid() -> None:
     """The two priors of two latents, turned."""
     st.subheader("4 · The circle and the grid")
     st.markdown(
-        "Two standard normals together look the same from every side. So a decoder can turn a "
-        "whole Gaussian latent space, and the prior does not mind: nothing asks the axes to "
-        "carry the factors. A uniform grid has sides and corners. Turned by any angle but a "
-        "quarter turn, its mass leaves the border, and what is left no longer is uniform, nor a "
-        "product of two latents: that costs KL. This is what pulls a categorical model to the "
-        "axes. It is a pull and no guarantee: a training can still end in a poor optimum."
+        "A standard normal over two latents is the same in every direction. A Gaussian latent "
+        "space can therefore be rotated at no cost in the KL from the prior: nothing makes the "
+        "factors align with the axes. A uniform grid has edges and corners. Rotated by anything "
+        "but a quarter turn, part of its mass leaves the border, and the rest is neither "
+        "uniform nor a product of two latents, which costs KL. This favours axes that align "
+        "with the factors, but does not guarantee them: training can still end in a poor optimum."
     )
     st.latex(
         r"\begin{gathered}\mathrm{KL}\big(R_\theta\,q \,\|\, \mathcal{N}(0, I)\big) = "
         r"\mathrm{KL}\big(q \,\|\, \mathcal{N}(0, I)\big)\\ \text{for every angle }\theta"
         r"\end{gathered}"
     )
-    degrees = st.slider("Turn both by", 0, 90, 20, format="%d°", key="method-angle")
+    degrees = st.slider("Rotate both by", 0, 90, 20, format="%d°", key="method-angle")
     masses: dict[str, JointMass] = {
         "gaussian": NormalMass(np.zeros(2), np.eye(2)),
         "categorical": uniform_grid(NUM_CATEGORIES),
@@ -74,10 +74,10 @@ def show_circle_and_grid() -> None:
         angle_curves(DEGREES, curves, degrees, "KL, nats"), key="prior-curves", config=NO_TOOLBAR
     )
     st.caption(
-        "Computed: every cell's mass moved to the cell nearest to where the rotation takes it, "
-        "clipped at the border. Whole cells leave holes and heaps, which cost KL of their own; "
-        "dashed, each cell's mass is spread over its area first, and the border's cost remains. "
-        "Compare does the same with the codes of real models."
+        "Each cell's mass moves to the cell nearest its rotated position, clipped at the "
+        "border. Moving whole cells leaves gaps and pile-ups, which cost KL of their own; for "
+        "the dashed curve, each cell's mass is first spread over its area, so that only the "
+        "cost of the border remains. Compare does the same with the codes of real models."
     )
 
 
@@ -89,15 +89,16 @@ def show_neighbourhoods(model: VAE | None, image: Tensor | None) -> None:
         model: of either family, or None.
         image: (C, H, W), whose other latents are kept.
     """
-    st.subheader("5 · Ordered categories make neighbours")
+    st.subheader("5 · Ordered categories have neighbours")
     st.markdown(
-        "Categories as such have no order: the third is no nearer to the second than to the "
-        "ninth. Their places on a line give them one. A soft code slides from a category over its "
-        "neighbours, so the decoder is trained on all that lies between, and neighbours come to "
-        "mean similar images. On a run, with the other latents as at an image of its data:"
+        "Plain categories have no order: the third is no nearer to the second than to the "
+        "ninth. Positions on a line give them one. A soft code averages neighbouring "
+        "categories, so the decoder is trained on the positions between them, and neighbours "
+        "come to decode to similar images. Measured on a run, with the other latents fixed at "
+        "an image of its data:"
     )
     if model is None or image is None:
-        st.caption("With a run at hand, the distances stand here.")
+        st.caption("With a categorical run, this section shows the distances.")
         return
     latent = st.segmented_control(
         "Latent",
@@ -128,10 +129,10 @@ def show_factor() -> None:
     """Total correlation of two latents that follow each other."""
     st.subheader("6 · FactorDVAE: asking for independence")
     st.markdown(
-        "Axes that no rotation confuses still may say the same thing twice. FactorDVAE adds the "
+        "Axis-aligned latents can still encode the same thing twice. FactorDVAE adds the "
         "**total correlation** of the aggregate posterior $q(z)$, over all images, to the loss: "
-        "how far it is from the product of its marginals. A discriminator $D$ estimates it, by "
-        "telling codes from codes whose columns were shuffled each on its own within the batch."
+        "its KL from the product of its marginals. A discriminator $D$ estimates it by telling "
+        "codes from codes whose latents were shuffled independently within the batch."
     )
     st.latex(
         r"\begin{gathered}\mathcal{L} = \mathbb{E}\,[-\ln p(x\,|\,z)]"
@@ -140,9 +141,7 @@ def show_factor() -> None:
         r"\mathrm{KL} \approx \mathbb{E}\,[D_0(z) - D_1(z)]\end{gathered}"
     )
     with st.container(horizontal=True):
-        follows = st.slider(
-            "How much one latent follows the other", 0.0, 1.0, 0.6, 0.05, key="follows"
-        )
+        follows = st.slider("Dependence of the two latents", 0.0, 1.0, 0.6, 0.05, key="follows")
         gamma = st.slider("γ", 0, 100, 30, 10, key="gamma")
     joint = grid_mass_following(follows)
     masses = {"joint, q(z)": joint, "shuffled, product of the marginals": joint.apart()}
@@ -156,8 +155,10 @@ def show_factor() -> None:
             )
     with st.container(horizontal=True):
         st.metric("Total correlation", f"{joint.dependence():.3f} nats")
-        st.metric("Its part of the loss", f"{gamma * joint.dependence():.1f} nats")
-    st.caption("Exact here, by summing over the grid; of ten latents only an estimate is in reach.")
+        st.metric("Its contribution to the loss", f"{gamma * joint.dependence():.1f} nats")
+    st.caption(
+        "Exact here, as a sum over the grid. With ten latents, only an estimate is feasible."
+    )
 
 
 def grid_mass_following(share: float) -> GridMass:

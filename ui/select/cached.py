@@ -45,6 +45,6 @@ def st_training_curves(run: Run) -> dict[str, TrainingCurve]:
     return _courses(str(run.path), sum(stamps))
 
 
-@st.cache_resource(max_entries=1024, show_spinner="Reading the courses …")
+@st.cache_resource(max_entries=1024, show_spinner="Reading training curves …")
 def _courses(path: str, modified_at: int) -> dict[str, TrainingCurve]:
     return read_training_curves(Run(path))

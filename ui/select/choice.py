@@ -22,9 +22,9 @@ PAGE = "select"
 NAMES = ("folder", "view", "protocol", "score", "gap", "by", "only")
 VIEWS = {
     "runs": "All runs",
-    "gap": "Does the gap select?",
-    "settings": "What a setting changes",
-    "course": "How they converge",
+    "gap": "Does the gap predict the scores?",
+    "settings": "Effect of a setting",
+    "course": "Convergence",
 }
 SWEEP_COMMAND = "python -m dvae_core sweep sweeps/circles.toml --engine local"
 MIN_RUNS = 3
@@ -32,13 +32,13 @@ MIN_RUNS = 3
 
 @dataclass(frozen=True)
 class StudyChoice:
-    """What is in hand on the page.
+    """What a person has chosen on the page.
 
     Attributes:
         folder: name of the folder of runs; with a run's name, that run's address.
         study: the chosen runs in it.
         view: which part of the page, one of `VIEWS`.
-        score: the score in hand; "" where no run has any.
+        score: the chosen score; "" where no run has any.
         gap: which gap; "" where no run has one.
         by: settings that are kept apart.
     """
@@ -103,11 +103,11 @@ def show_how_to_make_a_study(title: str) -> None:
     """Which commands make a folder of many runs."""
     st.markdown(f"#### {title}")
     st.write(
-        "This page sets many runs of one folder side by side. A sweep makes them, from a file that "
-        "says what varies, and measures them too:"
+        "This page compares the runs of one folder. A sweep trains and evaluates them, from a "
+        "file that lists what varies:"
     )
     st.code(SWEEP_COMMAND, language="bash")
-    st.write("Runs of your own, in a folder below `runs`, are measured by")
+    st.write("To evaluate a run of your own in a folder below `runs`:")
     st.code("python -m dvae_core evaluate runs/FOLDER/RUN --protocol paper", language="bash")
 
 
@@ -158,8 +158,8 @@ def _choose_gap(study: Study, view: Mapping[str, str]) -> str:
         "Straight-through gap of the",
         study.gap_names,
         format_func=GAP_LABELS.__getitem__,
-        help="The whole loss contains the weighted terms of the objective, so it is compared "
-        "between runs of equal weights only. The reconstruction compares across them.",
+        help="The total loss includes the weighted terms of the objective, so it is comparable "
+        "only between runs of equal weights. The reconstruction loss is comparable across weights.",
         **_one_of(study.gap_names, "gap", view),
     )
 

@@ -22,8 +22,8 @@ def show_training_curves(choice: StudyChoice) -> None:
     found = [name for name in COURSES if any(name in of_run for of_run in curves.values())]
     if not found:
         st.info(
-            "No finished run here wrote down how its training went. Runs that are trained on this "
-            "machine do; shipped ones may have left it out.",
+            "No finished run here has a training history. Runs trained on this machine keep "
+            "one; shipped runs may not.",
             icon=":material/info:",
         )
         return
@@ -36,8 +36,8 @@ def show_training_curves(choice: StudyChoice) -> None:
         )
     if "mig" not in found:
         st.caption(
-            "Scores in the course of training are measured with the snapshots, which these runs "
-            "were told not to take: `snapshot_every` above 0 takes them."
+            "Scores during training are measured with each snapshot. These runs took none: set "
+            "`snapshot_every` above 0."
         )
     bands: dict[str, Band] = {}
     for group, runs in group_runs(choice.study.finished, choice.by).items():
@@ -46,7 +46,7 @@ def show_training_curves(choice: StudyChoice) -> None:
         if common is not None:
             bands[group] = common
     if not bands:
-        st.info("The runs of no group have a step or second in common.")
+        st.info("No group has runs that share a training step or second.")
         return
     lines = [
         Line(group, common.at, common.median, common.low, common.high)
@@ -56,10 +56,10 @@ def show_training_curves(choice: StudyChoice) -> None:
     st.plotly_chart(figure, key="select-courses", config=CHART_CONFIG)
     st.dataframe(_table(bands, against), hide_index=True, height="content")
     st.caption(
-        "Median and range over the finished runs of each group, as far as all of them have come; "
-        "between two points a run is taken to go straight. Scores in the course of training are "
-        "of few points and rougher than those of an evaluation; reconstruction and KL are of "
-        "training batches. Seconds hold for the machine and what else it was doing."
+        "Median and range over the finished runs of each group, up to the point that all of "
+        "them reached, interpolated linearly. Scores during training use few points and are "
+        "rougher than those of an evaluation; reconstruction and KL are averages over training "
+        "batches. Seconds depend on the machine and its load."
     )
 
 
@@ -80,10 +80,10 @@ def _table(bands: dict[str, Band], against: str) -> pd.DataFrame:
             {
                 "group": group,
                 "runs": common.count,
-                "median at the end": common.median[-1],
-                "least at the end": common.low[-1],
-                "greatest at the end": common.high[-1],
-                f"{against} until nine tenths of the median's way": reaches(common),
+                "final median": common.median[-1],
+                "final minimum": common.low[-1],
+                "final maximum": common.high[-1],
+                f"{against} to 90 % of the median's change": reaches(common),
             }
             for group, common in bands.items()
         ]

@@ -29,16 +29,17 @@ def show_gap(choice: StudyChoice) -> None:
     """The whole view; a word where no run has a gap."""
     if not choice.gap:
         st.info(
-            "No run here has a straight-through gap. Gaussian latents have none; categorical runs "
-            "are measured by `python -m dvae_core evaluate RUN --metrics straight_through_gap`.",
+            "No run here has a straight-through gap. Gaussian latents have none; for "
+            "categorical runs, use `python -m dvae_core evaluate RUN --metrics "
+            "straight_through_gap`.",
             icon=":material/info:",
         )
         return
     st.markdown(
-        "The straight-through gap is the change of the loss when the most likely categories are "
-        "decoded. It needs no labels, and smaller is read as more disentangled. Whether that "
-        "holds for these runs is what this view shows: where the gap selects well, a score of "
-        "which more is better falls with it, and rho is near −1."
+        "The straight-through gap is the change in loss when the decoder reads the most likely "
+        "categories instead of the expected code. It needs no labels, and a smaller gap is "
+        "taken as more disentangled. This view tests that on these runs: where the gap predicts "
+        "well, higher-is-better scores fall as the gap grows (ρ near −1)."
     )
     _show_scatter(choice)
     _show_correlations(choice)
@@ -52,7 +53,7 @@ def _show_scatter(choice: StudyChoice) -> None:
     show_opening(choice)
     _draw_scatter(choice, choice.score, legend=True)
     show_ways(choice)
-    if st.toggle("Against every other score too", key="select-every"):
+    if st.toggle("Show every other score", key="select-every"):
         others = [name for name in choice.study.score_names if name != choice.score]
         columns = st.columns(3)
         for index, name in enumerate(others):
@@ -98,7 +99,7 @@ def _show_correlations(choice: StudyChoice) -> None:
     )
     st.caption(
         plain(sheet.caption)
-        + " Each interval alone misses in about one of twenty cases, so that among many some will."
+        + " Each interval misses the true value in about 1 of 20 cases, so some of many will."
     )
 
 
@@ -114,7 +115,7 @@ def _show_picks(choice: StudyChoice) -> None:
         height="content",
         column_config=dict.fromkeys(numbers, THREE_DECIMALS),
     )
-    st.caption(plain(sheet.caption) + " In the scatter the picked run stands in a ring.")
+    st.caption(plain(sheet.caption) + " A ring marks the picked run in the scatter plot.")
     groups = {
         name: table
         for name, runs in gap_groups(*_asked(choice)).items()
@@ -122,21 +123,19 @@ def _show_picks(choice: StudyChoice) -> None:
     }
     if not groups:
         return
-    st.markdown("**Choosing one of so many runs, on average over all choices of them**")
+    st.markdown("**Expected score of the run chosen among n runs**")
     group = next(iter(groups))
     if len(groups) > 1:
         group = st.selectbox("Group", list(groups), key="select-group", width=480)
     table = groups[group]
     expected = expected_picks(table[:, 0], table[:, 1], MEANINGS[choice.score].better)
-    line = Line(
-        "by the least gap", expected.sizes, expected.by_gap, expected.by_gap, expected.by_gap
-    )
+    line = Line("smallest gap", expected.sizes, expected.by_gap, expected.by_gap, expected.by_gap)
     figure = band_lines(
         [line],
         "runs to choose from",
         score_label(choice.score, choice.study.protocol),
         dashed={
-            "by the score itself, which needs labels": (expected.sizes, expected.by_score),
+            "best score (needs labels)": (expected.sizes, expected.by_score),
             "at random": (expected.sizes, expected.random),
         },
     )
@@ -153,11 +152,11 @@ def _show_parallel(choice: StudyChoice) -> None:
         if name != choice.score and all(run.score(name, study.protocol) is not None for run in runs)
     ]
     others = st.multiselect(
-        "Further axes",
+        "More axes",
         everywhere,
         format_func=lambda name: MEANINGS[name].label,
         key="select-axes",
-        placeholder="scores that all of these runs have",
+        placeholder="scores that all these runs have",
     )
     axes = [
         Axis(name, [_axis_value(run.settings[name]) for run in runs])
@@ -172,8 +171,8 @@ def _show_parallel(choice: StudyChoice) -> None:
     st.plotly_chart(figure, key="select-parallel", config=CHART_CONFIG)
     st.caption(
         f"One line for each of the {len(runs)} runs that have the gap and "
-        f"{MEANINGS[choice.score].label}. Drag along an axis to choose a range, drag its name to "
-        f"move it."
+        f"{MEANINGS[choice.score].label}. Drag along an axis to select a range; drag its name "
+        "to move it."
     )
 
 
@@ -198,7 +197,7 @@ def _gap_label(choice: StudyChoice) -> str:
 
 
 def _take_click(key: str) -> None:
-    """Remember a clicked point: the chart forgets it when it is drawn anew."""
+    """Remember a clicked point: the chart forgets it when it is drawn again."""
     points = st.session_state[key]["selection"]["points"]
     if points:
         ask_for_run(str(points[0]["customdata"][0]))

@@ -34,7 +34,7 @@ def show_runs(choice: StudyChoice) -> None:
         on_select=lambda: _open_row(choice.study.runs),
         selection_mode="single-row",
     )
-    st.caption("A click on a head sorts; the box at the left end of a row opens the run.")
+    st.caption("Click a column header to sort. The box at the left of a row opens the run.")
     if reasons := choice.study.left_out:
         with show_expander(
             f"{len(reasons)} not in the statistics", "select-left-out", ":material/info:"
@@ -45,7 +45,7 @@ def show_runs(choice: StudyChoice) -> None:
 
 
 def show_groups(choice: StudyChoice) -> None:
-    """The score in hand by groups: median and range, and every run as a point."""
+    """The chosen score by groups: median and range, and every run as a point."""
     study, label = choice.study, score_label(choice.score, choice.study.protocol)
     st.subheader(f"{MEANINGS[choice.score].label} by groups")
     groups = {
@@ -58,7 +58,7 @@ def show_groups(choice: StudyChoice) -> None:
         summary = summarize(table[:, 0].tolist())
         rows.append((name, summary.count, summary.median, summary.low, summary.high))
     st.dataframe(
-        pd.DataFrame(rows, columns=["group", "runs", f"median {label}", "least", "greatest"]),
+        pd.DataFrame(rows, columns=["group", "runs", f"median {label}", "minimum", "maximum"]),
         hide_index=True,
         height="content",
     )
@@ -70,7 +70,7 @@ def show_groups(choice: StudyChoice) -> None:
 
 
 def show_ways(choice: StudyChoice) -> None:
-    """How the score in hand was measured, since unlike ways must not be mistaken for one."""
+    """How the chosen score was measured, so that nobody compares scores of different estimators."""
     ways = choice.study.ways_measured(choice.score)
     st.caption(plain(f"{MEANINGS[choice.score].label} measured on: {'; '.join(ways)}."))
 
@@ -100,7 +100,7 @@ def show_opening(choice: StudyChoice) -> None:
             "Run to open",
             list(runs),
             index=None,
-            placeholder="click a point, or choose",
+            placeholder="click a point or choose",
             key="select-run",
             width=300,
         )

@@ -20,12 +20,12 @@ LOGARITHMIC_FROM = 8  # times the least value
 
 
 def show_settings(choice: StudyChoice) -> None:
-    """A chart for each number that may depend on the setting in hand."""
+    """A chart for each number that may depend on the chosen setting."""
     settings = numeric_settings(choice.study)
     if not settings:
         st.info(
-            "The runs differ in no setting that is a number, such as num_categories or gamma. "
-            "A sweep varies them:",
+            "These runs differ in no numeric setting, such as num_categories or gamma. A sweep "
+            "varies them:",
             icon=":material/info:",
         )
         st.code("python -m dvae_core sweep sweeps/categories.toml --engine local", language="bash")
@@ -33,7 +33,7 @@ def show_settings(choice: StudyChoice) -> None:
     first = settings.index(DEFAULT) if DEFAULT in settings else 0
     setting = st.selectbox("Setting", settings, index=first, key="select-setting", width=300)
     scores = [choice.score]
-    if st.toggle("Every other score too", key="select-every-trend"):
+    if st.toggle("Show every other score", key="select-every-trend"):
         scores += [name for name in choice.study.score_names if name != choice.score]
     columns = st.columns(2)
     drawn = 0
@@ -46,8 +46,8 @@ def show_settings(choice: StudyChoice) -> None:
                 st.plotly_chart(figure, key=f"select-trend-{label}", config=CHART_CONFIG)
             drawn += 1
     st.caption(
-        f"Median and range over the runs at each value of {setting}, seeds and whatever is not "
-        "kept apart pooled. Seconds for a step hold for the machine and what else it was doing."
+        f"Median and range over the runs at each value of {setting}, pooled over seeds and over "
+        "settings that are not grouped. Seconds per step depend on the machine and its load."
     )
     show_ways(choice)
 

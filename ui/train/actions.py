@@ -1,4 +1,4 @@
-"""What can be done with a run: stop, go on, copy, name, take away, delete."""
+"""What can be done with a run: stop, resume, duplicate, name, download, delete."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _DELETED = "train-deleted"
 
 
 def show_actions(address: str, entry: RunOverview) -> None:
-    """Buttons for what the run in hand allows."""
+    """Buttons for what the watched run allows."""
     run = entry.run
     own, whole = not is_shipped(address), entry.state is not State.DAMAGED
     trained_here = whole and run.record.imported is None
@@ -35,7 +35,7 @@ def show_actions(address: str, entry: RunOverview) -> None:
                 key="train-stop",
                 on_click=_stop,
                 args=(run,),
-                help="What is learnt is saved; the training can go on later.",
+                help="The progress is saved, so you can resume later.",
             )
         if own and entry.state in RESUMABLE:
             st.button(
@@ -70,7 +70,7 @@ def show_actions(address: str, entry: RunOverview) -> None:
 
 
 def show_notes(run: Run) -> None:
-    """A display name and notes, of one's own run."""
+    """A display name and notes for an own run."""
     with show_expander("Name and notes", "train-notes", ":material/edit_note:"), errors_shown():
         notes = run.read_notes()
         with st.form(f"train-notes-{run.path}", border=False):
@@ -112,10 +112,10 @@ def _show_extension(run: Run) -> None:
             value=run.record.steps,
             step=1000,
             key=f"train-more-{run.path}",
-            help="The noise scale stays where it ended, and the config records the extension.",
+            help="The noise scale stays at its final value; the config records the extension.",
         )
         st.button(
-            "Extend and go on",
+            "Extend and resume",
             icon=":material/play_arrow:",
             key="train-extend",
             on_click=_extend,
@@ -132,7 +132,7 @@ def _show_download(run: Run) -> None:
         icon=":material/download:",
         on_click="ignore",
         key="train-download",
-        help="The run as a zip file, with what resuming needs.",
+        help="The run as a zip file, including what resuming needs.",
     )
 
 
@@ -144,12 +144,12 @@ def _show_deletion(entry: RunOverview) -> None:
         disabled=entry.state is State.RUNNING,
         on_click=_delete,
         args=(entry.run,),
-        help="Can be undone. A run in training has to be stopped first.",
+        help="You can undo this. Stop a running training first.",
     )
 
 
 def _stop(run: Run) -> None:
-    with errors_shown(), st.spinner("Saving what is learnt …"):
+    with errors_shown(), st.spinner("Saving …"):
         stop_training(run)
 
 
@@ -179,7 +179,7 @@ def _delete(run: Run) -> None:
 def show_import() -> None:
     """Upload a run that was downloaded here or elsewhere."""
     with show_expander("Import a run", "train-import", ":material/upload:"):
-        st.caption("A zip file as Download makes it. It is checked before anything of it is kept.")
+        st.caption("A zip file made by Download. It is checked before it is imported.")
         # Another key makes another uploader, which holds no file.
         file = st.file_uploader(
             "Zip file", type="zip", key=f"train-upload-{st.session_state.get('train-imports', 0)}"
@@ -197,7 +197,7 @@ def show_trash() -> None:
     deleted = deleted_runs(own_root())
     if not deleted:
         return
-    with show_expander(f"{len(deleted)} deleted", "train-deleted", ":material/delete:"):
+    with show_expander(f"{len(deleted)} deleted runs", "train-deleted", ":material/delete:"):
         path = st.selectbox("Deleted run", deleted, format_func=deleted_id, key="train-trash")
         st.button(
             "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)

@@ -1,4 +1,4 @@
-"""Curves of the run in hand and of those it is compared with, drawn anew only where they grew."""
+"""Curves of the watched run and of those it is compared with, drawn again only where they grew."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def show_curves(runs: Mapping[str, Run], tails: Sequence[LogTails]) -> None:
         if any(name in row for row in tails[0].rows(quantity)[-1:]) and _has(first, name)
     ]
     if not shown:
-        st.caption("There are no numbers yet: the first come after a few steps.")
+        st.caption("No values yet: the first appear after a few steps.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="train-smoothing", width=240)
@@ -126,7 +126,7 @@ def _choose_span(run: Run) -> tuple[float, float]:
         (0, steps),
         key=f"train-span-{run.path}-{steps}",
         width=320,
-        help="The part of the training that the curves show. At the right end they go on growing.",
+        help="The range of steps that the curves show. At the right end they follow the training.",
     )
     return first, math.inf if last == steps else last
 

@@ -38,17 +38,17 @@ PRESET_LABELS = {"quick": "quick (minutes)", "paper": "paper settings (days on a
 
 
 def show_form() -> None:
-    """All settings that matter for the family and the objective in hand."""
+    """All settings that matter for the chosen family and objective."""
     settings = draft()
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
     key = set_widget("train-preset", preset)
     st.segmented_control(
-        "Begin with",
+        "Preset",
         list(PRESETS),
         format_func=PRESET_LABELS.__getitem__,
         key=key,
         on_change=when_changed(key, _begin_with_preset),
-        help="Sets everything below. Change what you like afterwards.",
+        help="Sets all fields below. You can change them afterwards.",
     )
     family, objective = FAMILIES[settings["latents"]], OBJECTIVES[settings["objective"]]
     size = [
@@ -69,11 +69,11 @@ def show_form() -> None:
         _show_row(advanced)
         if "cardinalities" in advanced:
             st.button(
-                "Take the cardinalities from the data set",
+                "Use the cardinalities of the data set",
                 icon=":material/format_list_numbered:",
                 key="train-take-cardinalities",
                 on_click=_take_cardinalities,
-                help="Latent j then has as many categories as factor j has values.",
+                help="Gives latent j as many categories as factor j has values.",
             )
 
 
@@ -84,7 +84,7 @@ def _show_row(names: Iterable[str]) -> None:
 
 
 def _show_setting(name: str) -> None:
-    """The widget that the type of a setting asks for, at the value in hand."""
+    """The widget that the type of a setting asks for, at its current value."""
     field = RunConfig.model_fields[name]
     value = draft()[name]
     kind = field.annotation

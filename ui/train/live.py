@@ -1,4 +1,4 @@
-"""The run in hand: how far it is, its curves and pictures, refreshed while it trains."""
+"""The watched run: its progress, its curves and pictures, refreshed while it trains."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ def _show(address: str, run: Run, state: State, compared: dict[str, Run]) -> Non
         tails = read_on(list(runs.values()))
         _show_progress(entry, tails[0].metrics.rows[-1:])
         if run.record.imported is not None:
-            st.caption("This model was trained elsewhere: there is no course to show.")
+            st.caption("Imported model: no training history.")
             return
         show_curves(runs, tails)
         show_snapshots(address, run, tails[0].scores.rows)
@@ -50,7 +50,7 @@ def _show_progress(entry: RunOverview, last: list[Row]) -> None:
 
 
 def _last_words(run: Run, row: Row) -> list[str]:
-    words = [f"{row['images_per_second']:,.0f} images a second"]
+    words = [f"{row['images_per_second']:,.0f} images per second"]
     if device := run.status().device:
         words.append(device)
     if "memory_mb" in row:

@@ -27,7 +27,7 @@ ACTIVE = (State.RUNNING, State.QUEUED)
 
 
 def show_runs() -> bool:
-    """The table of one's own runs, refreshed while one of them trains or waits.
+    """The table of own runs, refreshed while one of them trains or waits.
 
     Returns:
         Whether there is any run.
@@ -64,7 +64,7 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
             column_config={
                 "run": st.column_config.TextColumn(pinned=True),
                 "progress": st.column_config.ProgressColumn(format="percent", width="small"),
-                "images a second": st.column_config.TextColumn(alignment="right"),
+                "images per second": st.column_config.TextColumn(alignment="right"),
             },
             key=_table_key(name),
             on_select=lambda: _watch_row(name, entries),
@@ -86,8 +86,8 @@ def _row(entry: RunOverview) -> dict[str, object]:
         "progress": entry.fraction,
         "step": f"{entry.step:,} of {entry.steps:,}" if entry.steps else "",
         "time left": "" if left is None else duration_in_words(left),
-        "images a second": rate,
-        "remark": entry.message,
+        "images per second": rate,
+        "note": entry.message,
     }
 
 
@@ -122,6 +122,6 @@ def _show_queue(root: Path) -> None:
             max_value=16,
             key=key,
             on_change=when_changed(key, keep),
-            help="Others wait, and start as soon as there is room, whether or not this page is "
-            "open. Several at once share the cores of this machine.",
+            help="Other trainings wait and start as soon as there is room, even when this page "
+            "is closed. Trainings that run at once share the cores of this machine.",
         )

@@ -1,4 +1,4 @@
-"""What the run in hand made of a few images, now or at an earlier step."""
+"""Snapshots of the watched run: reconstructions, traversals and heat map at a step."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -41,22 +41,22 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
     with left:
         st.image(
             _reconstructions(str(run.path), step, modified_at),
-            "Above images of the data set, below what the model makes of them.",
+            "Top: images of the data set. Bottom: their reconstructions.",
             width="stretch",
         )
         st.image(
             _traversals(str(run.path), step, modified_at),
-            "The busiest latents slide over their range, from the first image.",
+            "Traversals of the latents with the highest KL, from the first image.",
             width="stretch",
         )
     with right:
         figure = _heatmap(str(run.path), step, modified_at)
         if figure is None:
-            st.caption("The data set has no factors, so there is nothing to set latents against.")
+            st.caption("The data set has no factors, so there is no heat map.")
         else:
             st.plotly_chart(figure, key="train-information", config=CHART_CONFIG)
             st.caption(
-                "What each latent tells about each factor, 2,048 points, 20 bins. "
+                "Mutual information between latents and factors, 2,048 points, 20 bins. "
                 + (f"MIG {mig:.3f}." if mig is not None else "")
             )
 
@@ -75,12 +75,12 @@ def _choose_step(address: str, steps: list[int]) -> int:
         st.session_state[chosen] = None if value == steps[-1] else value
 
     return st.select_slider(
-        "Look back",
+        "Snapshot",
         steps,
         format_func=lambda step: f"step {step:,}",
         key=key,
         on_change=when_changed(key, keep),
-        help="At the right end the newest is shown, and followed as the training goes on.",
+        help="At the right end, the page follows the newest snapshot.",
     )
 
 

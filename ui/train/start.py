@@ -35,7 +35,7 @@ def show_start() -> None:
         on_change=when_changed(key, _keep_name),
         max_chars=64,
         width=460,
-        help="Its folder is called so. 1 to 64 of a-z, 0-9, _ and -.",
+        help="Also the name of its folder. 1 to 64 characters: a-z, 0-9, _ and -.",
     )
     st.caption(f":material/schedule: {plain(in_words(await_estimate(config)))}")
     with st.container(horizontal=True):
@@ -53,7 +53,7 @@ def show_start() -> None:
             key="train-start-both",
             on_click=_start_both,
             args=(key,),
-            help="Runs of the same settings, one after the other: "
+            help="One run of each family with these settings, one after the other: "
             + ", ".join(info.label for info in FAMILIES.values())
             + ".",
         )
@@ -77,7 +77,7 @@ def show_first_start() -> None:
 
 
 def _free_name(config: RunConfig) -> str:
-    """A name that tells the settings apart and that no run of one's own has."""
+    """A name that describes the settings and that no own run has."""
     plain_name = f"{config.dataset}-{config.latents}-{config.objective}-{config.seed}"
     return free_path(own_root(), plain_name[:64]).name
 
@@ -117,7 +117,7 @@ def _start(configs: dict[str, RunConfig]) -> None:
     for run_id, config in configs.items():
         check_run_id(run_id)  # it came from the browser
         if (own_root() / run_id).exists():
-            raise RunError(f"there is a run {run_id} already: give this one another name")
+            raise RunError(f"a run named {run_id} already exists: choose another name")
         choose_device(config.device, config.compiled)
     shapes = {
         run_id: st_load_dataset(config.dataset, config.image_size).image_shape
@@ -190,7 +190,7 @@ def st_estimates() -> Estimates:
 
 def await_estimate(config: RunConfig) -> Estimate | str | None:
     """What is known of the time that a config takes: as `Estimates.ask`. While it is not known the
-    page looks again each second, and is drawn anew when it is."""
+    page looks again each second, and is drawn again when it is."""
     answer = st_estimates().ask(config)
     if answer is None:
         st.fragment(run_every=1.0)(_look_again)(config)
@@ -201,7 +201,7 @@ def in_words(answer: Estimate | str | None) -> str:
     """An answer of `Estimates` in one line."""
     if answer is None or isinstance(answer, str):
         return answer or "Timing some steps on this machine …"
-    return f"Takes {answer.in_words()}; {answer.images_per_second:,.0f} images a second."
+    return f"Takes {answer.in_words()}; {answer.images_per_second:,.0f} images per second."
 
 
 def _look_again(config: RunConfig) -> None:

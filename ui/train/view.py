@@ -1,4 +1,4 @@
-"""What Train has in hand: the runs or the form, which run, and the link that says so."""
+"""What Train shows: the runs or the form, which run, and the link that says so."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -39,13 +39,13 @@ def choose_view() -> Literal["runs", "new"]:
 
 
 def choose_watched() -> tuple[str, Run] | None:
-    """The run in hand, of those there are, its address beside it; None where there is none."""
+    """The watched run with its address; None where there is none."""
     runs = dict(all_runs())
     view = _view()
     address = view.get("run")
     if address is not None and address not in runs:
         st.info(
-            plain(f"The run “{address[:80]}” is not here: it was deleted, or never was."),
+            plain(f"The run “{address[:80]}” was not found. It may have been deleted."),
             icon=":material/link_off:",
         )
     if address not in runs:
@@ -59,7 +59,7 @@ def choose_watched() -> tuple[str, Run] | None:
         placeholder="choose one",
         key=key,
         on_change=state.when_changed(key, watch),
-        help="Your own runs and those that are shipped. Type to search.",
+        help="Your own runs and the shipped ones. Type to search.",
     )
     if address is None:
         state.write_view(PAGE, {})
@@ -69,7 +69,7 @@ def choose_watched() -> tuple[str, Run] | None:
 
 
 def choose_compared(address: str) -> dict[str, Run]:
-    """Other runs whose curves are laid over those of the run in hand, by address."""
+    """Other runs whose curves are drawn with those of the watched run, by address."""
     runs = {other: run for other, run in all_runs() if other != address}
     wanted = [other for other in _view().get("with", "").split(",") if other in runs]
     key = state.set_widget("train-with", wanted[:MAX_COMPARED])
@@ -96,7 +96,7 @@ def watch(address: str) -> None:
 
 
 def watch_run(run: Run) -> None:
-    """Look at a run that has just come, wherever it lies."""
+    """Watch a run that has just been made or imported."""
     path = run.path.resolve()
     watch(next(address for address, known in all_runs() if known.path.resolve() == path))
 

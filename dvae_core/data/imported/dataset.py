@@ -125,7 +125,7 @@ def import_images(
     """Import images under a name, which `load_dataset` then takes like any other.
 
     Args:
-        source: as of `plan_import`.
+        source: as in `plan_import`.
         name: of lower case letters, digits, "-" and "_".
         image_size: pixels that images are scaled to, 32 or 64.
         progress: told of images.
@@ -174,7 +174,7 @@ def remove_imported(name: str) -> None:
 
 
 def load_imported(name: str, image_size: int, device: torch.device | str) -> Dataset:
-    """An imported set; arguments as of `load_dataset`.
+    """An imported set; arguments as in `load_dataset`.
 
     Raises:
         DataError: there is no such set, its file is damaged, or its images are smaller.

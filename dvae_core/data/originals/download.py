@@ -115,7 +115,7 @@ def download(name: str, progress: Progress = no_progress) -> tuple[Path, ...]:
 
     Args:
         name: of the set; `color_dsprites` fetches what `dsprites` does.
-        progress: told of bytes, anew for each file.
+        progress: is called with bytes, starting again for each file.
 
     Returns:
         Where the files are now.
@@ -173,7 +173,9 @@ class _ResumingDownloader:
                     reason = str(interruption)
                     if interruption.is_hopeless or (attempt == 0 and interruption.is_unreachable):
                         break
-            kept = f"; the {file.tell():,} bytes that came are kept, and the same command goes on "
+            kept = (
+                f"; the {file.tell():,} bytes that came are kept, and the same command continues "
+            )
             raise DataError(
                 f"{self._file.name} cannot be fetched from {url}: {reason}"
                 + (f"{kept}from there" if file.tell() else "")

@@ -76,7 +76,7 @@ class Dsprites(GridDataset):
 class ColorDsprites(Dsprites):
     """`Dsprites` times a colour: float32 (B, 3, H, W).
 
-    Each of red, green and blue is uniform in [0.5, 1), drawn anew for every image: noise that no
+    Each of red, green and blue is uniform in [0.5, 1), drawn again for every image: noise that no
     factor names. Hence a generator is required, and `DataError` is raised without one.
 
     Source: Locatello et al. (2019), `ColorDSprites` in google-research/disentanglement_lib.

@@ -70,7 +70,7 @@ class Mpi3D(GridDataset):
 
 
 class Mpi3DToy(Mpi3D):
-    """The simple rendering, in either release; arguments as of `Mpi3D`.
+    """The simple rendering, in either release; arguments as in `Mpi3D`.
 
     The first release, which Friede et al. (2023) use, has 4 colours and 4 shapes.
     """
@@ -82,14 +82,14 @@ class Mpi3DToy(Mpi3D):
 
 
 class Mpi3DRealistic(Mpi3D):
-    """The realistic rendering; arguments as of `Mpi3D`."""
+    """The realistic rendering; arguments as in `Mpi3D`."""
 
     name = "mpi3d_realistic"
     files = PublishedFiles("mpi3d_realistic", (("mpi3d_realistic.npz",),))
 
 
 class Mpi3DReal(Mpi3D):
-    """The photographs; arguments as of `Mpi3D`."""
+    """The photographs; arguments as in `Mpi3D`."""
 
     name = "mpi3d_real"
     files = PublishedFiles("mpi3d_real", (("mpi3d_real.npz",),))

@@ -52,7 +52,7 @@ class Shapes3D(GridDataset):
         super().__init__(ByteImages(pixels, image_size, device), device)
 
     def typical_factors(self) -> tuple[int, ...]:
-        return 1, 6, 0, 5, 0, 4  # as of rooms: the middle of all hues would be one colour
+        return 1, 6, 0, 5, 0, 4  # as in rooms: the middle of all hues would be one colour
 
     def _blocks(self, path: Path) -> Iterator[NDArray[np.uint8]]:
         with Reader(_READER_BYTES) as reader:

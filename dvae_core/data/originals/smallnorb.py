@@ -37,7 +37,7 @@ class SmallNorb(TableDataset):
     """The published images of the first camera, 96 pixels shrunk to 64: float32 (B, 1, H, W).
 
     Training and testing part are taken together. Which of the ten toys of its category is seen is
-    no factor: it is drawn anew for every image.
+    no factor: it is drawn again for every image.
 
     Args:
         image_size: 64 or 32 pixels; the latter are averages of 2x2.
@@ -181,7 +181,7 @@ class NorbMatrix:
             yield np.frombuffer(data, self.dtype).reshape(shape)
         with _told_of(self._path):
             if self._file.read(1):  # also checks gzip's sum
-                raise DataError(f"{self._path} goes on past the end of its matrix")
+                raise DataError(f"{self._path} continues past the end of its matrix")
 
     def _integers(self, count: int) -> list[int]:
         return np.frombuffer(self._read(4 * count), "<i4").tolist()

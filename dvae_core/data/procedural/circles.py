@@ -60,7 +60,7 @@ class ContinuousCircles(_Disc):
     """The disc at any x and y between the same ends.
 
     A factor is the number of the bin, of 32 equally wide ones, in which a real-valued coordinate
-    lies; where within the bin is drawn anew for every image. So a disc of uniformly drawn factors
+    lies; where within the bin is drawn again for every image. So a disc of uniformly drawn factors
     has a uniform position in the continuum, and whatever counts factor values counts bins. Without
     a generator the disc lies in the middle of its bins.
     """

@@ -1,4 +1,4 @@
-"""3D Shapes drawn anew: one object in a coloured room, ray cast in torch, without a file."""
+"""3D Shapes redrawn: one object in a coloured room, ray cast in torch, without a file."""
 
 import colorsys
 import math

@@ -1,4 +1,4 @@
-"""dSprites drawn anew: the same five factors, any combination of them, without a file."""
+"""dSprites redrawn: the same five factors, any combination of them, without a file."""
 
 import math
 
@@ -105,7 +105,7 @@ class Sprites(Dataset):
 class ColorSprites(Sprites):
     """`Sprites` times a colour, as in C-dSprites: float32 (B, 3, H, W).
 
-    Each of red, green and blue is uniform in [0.5, 1), drawn anew for every image: noise that no
+    Each of red, green and blue is uniform in [0.5, 1), drawn again for every image: noise that no
     factor names. Hence a generator is required, and `DataError` is raised without one.
 
     Source: Locatello et al. (2019), `ColorDSprites` in google-research/disentanglement_lib.

@@ -145,7 +145,7 @@ class NpzFile:
             raise DataError(f"{name} is cut off")
         self._reading = (name, file, stop)
         if stop == self.arrays[name].total_bytes and file.read(1):  # also checks the sum
-            raise DataError(f"{name} goes on past its end")
+            raise DataError(f"{name} continues past its end")
         return data
 
     def _open_data(self, name: str) -> IO[bytes]:

@@ -24,11 +24,11 @@ class InfoMEC:
     """The three scores of Hsu et al., at most 1 each.
 
     Attributes:
-        infom: modularity, how much each active latent tells of one factor alone; None where there
-            is one factor or no active latent.
+        infom: modularity, the share of each active latent's information that is about a single
+            factor; None where there is one factor or no active latent.
         infoe: explicitness, how much of each factor a linear classifier reads off the codes.
-        infoc: compactness, how much each factor is told by one active latent alone; None where
-            fewer than two latents are active.
+        infoc: compactness, the share of each factor's information that a single active latent
+            holds; None where fewer than two latents are active.
         active: (N,), whether the codes of a latent vary enough to count.
         undefined: why a score is None, by its name.
     """

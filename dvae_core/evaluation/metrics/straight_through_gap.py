@@ -79,7 +79,7 @@ def gap_of_model(
     num_batches: int = NUM_BATCHES,
     progress: Progress = no_progress,
 ) -> tuple[float, float]:
-    """The `straight_through_gap` of a model in hand: of the whole loss, and of the reconstruction
+    """The `straight_through_gap` of a model: of the whole loss, and of the reconstruction
     alone. Without an objective the two are the same.
 
     Arguments and errors as there.
