@@ -54,9 +54,8 @@ class LatentProfile:
         return np.argsort(-self.information[:, factor], kind="stable").tolist()
 
     def carries(self, latent: int) -> tuple[str, float | None]:
-        """The factor that a latent has the most information about, and the share of its "
-        "entropy; ("", None) without
-        factors."""
+        """The factor that a latent has the most information about, and that information as a share
+        of the factor's entropy; ("", None) without factors."""
         if not self.factor_names:
             return "", None
         factor = int(self.information[latent].argmax())
