@@ -2,31 +2,137 @@
 
 import streamlit as st
 
-from dvae_core.analysis.axis_angles import FactorGrid
+from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
-from dvae_core.selection.seeds import SeedScores, read_seed_scores
+from dvae_core.selection.seeds import read_seed_scores
 from ui.cached import st_load_dataset
 from ui.compare.boards import show_boards, show_information
 from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
-from ui.compare.planes import choose_factors, grid_around, plane_latents, plane_panel, show_panels
+from ui.compare.planes import choose_factors, grid_around, plane_panel, show_panels, verdict
 from ui.compare.rotation import show_turning
 from ui.compare.seeds import choose_folder, seed_folders, show_seeds
 from ui.errors import errors_shown, plain
+from ui.link import current_view, set_view
+from ui.run_picker import choose_protocol
 from ui.score_tables import differences_table, show_differences
 from ui.start_picker import choose_start
+from ui.titles import show_title
+from ui.widgets import when_changed, widget_key
 
-PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "native")
+PARTS = {
+    "scores": "Scores",
+    "seeds": "Several seeds",
+    "rotation": "Rotate both latent spaces",
+    "information": "Which latent encodes which factor?",
+}
 
 
-def show_plane(comparison: Comparison, grid: FactorGrid) -> None:
-    """The grid of two factors in both latent planes."""
-    panels = [
-        plane_panel(side.name, side.model, side.points, comparison.dataset, grid)
-        for side in comparison.sides
-    ]
+def show_argument(comparison: Comparison) -> tuple[FactorGrid, list[FactorPlane]] | None:
+    """The grid of two factors in both latent planes, and a sentence on what it shows."""
+    st.subheader("The same images in both latent spaces", anchor=False)
+    pair = choose_factors(comparison.dataset)
+    if pair is None:
+        return None
+    grid = grid_around(comparison.dataset, comparison.sides[0].exploration.start, pair)
+    panels, planes = zip(
+        *(
+            plane_panel(side.name, side.model, side.points, comparison.dataset, grid)
+            for side in comparison.sides
+        ),
+        strict=True,
+    )
+    names = [side.name for side in comparison.sides]
+    st.markdown(
+        f"**{plain(verdict(names, planes))}** Every value of two factors, encoded: along each "
+        "line, "
+        "one factor is fixed and the other varies. The arrows show a fitted linear map. Hover over "
+        "a grid to see the image at that point in both."
+    )
     show_panels(panels, comparison.dataset, grid, key="planes")
+    return grid, list(planes)
 
 
+def show_part(comparison: Comparison, part: str, protocol: ProtocolName, shown: object) -> None:
+    """One of the parts below the boards."""
+    grid, planes = shown if isinstance(shown, tuple) else (None, [])
+    match part:
+        case "rotation" if planes:
+            st.write(
+                "A standard normal prior is the same in every direction; a grid has axes and a "
+                "border. Rotate both planes and watch the terms of the loss."
+            )
+            show_turning(comparison, (planes[0].latents, planes[1].latents))
+        case "information" if comparison.dataset.factor_sizes:
+            show_information(comparison)
+        case "seeds":
+            show_all_seeds(comparison, protocol, grid)
+        case "scores":
+            show_scores(comparison, protocol)
+        case _:
+            st.caption("This part needs a data set with two factors, and two latents in each run.")
+
+
+def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorGrid | None) -> None:
+    """Runs of both families over seeds, from a folder that has them."""
+    folders = seed_folders(comparison.dataset)
+    folder = choose_folder(folders)
+    if folder is not None:
+        seeds = read_seed_scores(folders[folder], protocol)
+        show_seeds(folder, seeds, comparison.dataset, grid, protocol)
+
+
+def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
+    """The scores of both runs, and whether their difference exceeds that of seeds."""
+    folders = seed_folders(comparison.dataset)
+    folder = choose_folder(folders)
+    seeds = None if folder is None else read_seed_scores(folders[folder], protocol)
+    left, right = comparison.sides
+    table = differences_table(
+        (read_evaluation(left.run), read_evaluation(right.run)),
+        (left.name, right.name),
+        (left.run.record.latents, right.run.record.latents),
+        protocol,
+        seeds,
+    )
+    if table.empty:
+        st.caption("Neither run is evaluated under this protocol yet. Evaluate them on Factors.")
+        return
+    show_differences(table)
+    st.caption(
+        f"Protocol {protocol}. "
+        + (
+            "One run of each family: without several seeds, a difference says nothing about the "
+            "families."
+            if seeds is None
+            else "A run counts as better only beyond the spread of seeds: twice the standard "
+            "deviation of the difference between one run of each family."
+        )
+    )
+
+
+def choose_part() -> str:
+    """Which part to show below the boards; the link says it."""
+    wanted = current_view().get("part", "")
+    part = wanted if wanted in PARTS else "scores"
+    key = widget_key("compare-part", part)
+    chosen = st.segmented_control(
+        "Details",
+        list(PARTS),
+        format_func=PARTS.__getitem__,
+        default=part,
+        key=key,
+        required=True,
+        on_change=when_changed(key, lambda part: set_view(part=part)),
+    )
+    return chosen or "scores"
+
+
+show_title(
+    "Compare",
+    "Two runs on the same images: does each latent axis follow one factor, or has the model "
+    "rotated "
+    "its axes?",
+)
 chosen = choose_sides()
 if chosen is None:
     st.stop()
@@ -34,25 +140,34 @@ with errors_shown():
     left, right = (run.record for _, run in chosen)
     dataset = st_load_dataset(left.dataset, left.image_size)
     comparison = open_comparison(*chosen, dataset)
+    comparison.begin()  # settles a start that the left data set does not have
     with st.sidebar:
-        linked = st.toggle(
-            "Link the boards",
-            value=True,
-            key="linked",
-            help="Moving a latent also moves its partner in the other model to the matching value.",
-        )
-        match = st.selectbox(
-            "Match linked latents by",
-            list(MATCHES),
-            format_func=MATCHES.__getitem__,
-            key="match",
-            disabled=not linked,
-        )
-        comparison.begin()  # settles a start that the left data set does not have
         choose_start(
             comparison.sides[0].exploration, comparison.sides[0].model, dataset, key="compare-start"
         )
-        protocol = st.radio("Protocol of the scores", PROTOCOLS, key="compare-protocol")
+        view = current_view()
+        is_linked = view.get("linked") != "no"
+        key = widget_key("linked", is_linked)
+        linked = st.toggle(
+            "Link the boards",
+            is_linked,
+            key=key,
+            on_change=when_changed(key, lambda on: set_view(linked="" if on else "no")),
+            help="Moving a latent also moves its partner in the other model to the matching value.",
+        )
+        wanted = view.get("match", "")
+        wanted = wanted if wanted in MATCHES else "quantile"
+        key = widget_key("match", wanted)
+        match = st.selectbox(
+            "Match linked latents by",
+            list(MATCHES),
+            list(MATCHES).index(wanted),
+            format_func=MATCHES.__getitem__,
+            key=key,
+            on_change=when_changed(key, lambda match: set_view(match=match)),
+            disabled=not linked,
+        )
+        protocol = choose_protocol()
     if left.dataset != right.dataset:
         st.warning(
             plain(
@@ -61,53 +176,9 @@ with errors_shown():
                 "data."
             )
         )
-    show_boards(comparison, match if linked else None)
-
-    grid: FactorGrid | None = None
+    shown = None
     if dataset.factor_sizes:
-        st.subheader("The same grid in both latent spaces")
-        st.write(
-            "Every value of two factors, encoded. Along each line, one factor is fixed and the "
-            "other varies; the arrows show a fitted linear map. Hover over the grid to see the "
-            "image at that point in both models."
-        )
-        pair = choose_factors(dataset)
-        if pair is not None:
-            grid = grid_around(dataset, comparison.sides[0].exploration.start, pair)
-            show_plane(comparison, grid)
-            planes = [plane_latents(side.points, pair) for side in comparison.sides]
-            if planes[0] is not None and planes[1] is not None:
-                st.subheader("Rotate both latent spaces")
-                st.write(
-                    "A standard normal prior is the same in every direction; a grid has axes "
-                    "and a border. Rotate both planes and watch the terms of the loss."
-                )
-                show_turning(comparison, (planes[0], planes[1]))
-        st.subheader("Which latent encodes which factor?")
-        show_information(comparison)
-
-    st.subheader("Several seeds")
-    folders = seed_folders(dataset)
-    folder = choose_folder(folders)
-    seeds: SeedScores | None = None
-    if folder is not None:
-        seeds = read_seed_scores(folders[folder], protocol)
-        show_seeds(folder, seeds, dataset, grid, protocol)
-
-    st.subheader("Scores of both models")
-    sides = comparison.sides
-    table = differences_table(
-        (read_evaluation(sides[0].run), read_evaluation(sides[1].run)),
-        (sides[0].name, sides[1].name),
-        (left.latents, right.latents),
-        protocol,
-        seeds,
-    )
-    if table.empty:
-        st.caption("Neither run is evaluated under this protocol yet. Evaluate them on Factors.")
-    else:
-        show_differences(table)
-        st.caption(
-            f"Protocol {protocol}. A run counts as better only beyond the spread of seeds: "
-            "twice the standard deviation of the difference between one run of each family."
-        )
+        with errors_shown():
+            shown = show_argument(comparison)
+    show_boards(comparison, match if linked else None)
+    show_part(comparison, choose_part(), protocol, shown)

@@ -15,7 +15,8 @@ from dvae_core.data.listing import DatasetInfo
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
-from ui.state import set_widget, when_changed
+from ui.titles import show_title
+from ui.widgets import when_changed, widget_key
 
 SHEET_IMAGES = 12
 MAX_FILES = 5_000
@@ -50,9 +51,15 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
     )
     names = [info.name for info in infos]
     chosen = st.session_state.get(_CHOSEN)
-    key = set_widget("data-name", chosen if chosen in names else names[0])
+    chosen = chosen if chosen in names else names[0]
+    key = widget_key("data-name", chosen)
     name = st.selectbox(
-        "Look at", names, key=key, on_change=when_changed(key, choose_dataset), width=300
+        "Data set",
+        names,
+        names.index(chosen),
+        key=key,
+        on_change=when_changed(key, choose_dataset),
+        width=300,
     )
     return infos[names.index(name)]
 
@@ -165,7 +172,9 @@ def show_import() -> None:
                     st.rerun()
 
 
-st.subheader("Data sets")
+show_title(
+    "Data", "The data sets that models train on, with their true factors, and an import of yours."
+)
 if imported := st.session_state.pop("imported", None):
     choose_dataset(imported)
     st.success(f"{imported} was imported. You can now choose it on Train.")

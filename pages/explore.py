@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 import torch
+from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.reconstruction import reconstruct
@@ -12,22 +13,41 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
-from ui import state
-from ui.boards import BoardView, show_board
+from ui.boards import BoardView, show_board, show_legend
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.explore.downloads import show_downloads
 from ui.explore.traversals import show_interpolation, show_pair
 from ui.images import show_image
+from ui.link import current_view, set_view, write_link
 from ui.run_picker import choose_run, show_summary
-from ui.start_picker import choose_start, resolve_start
-from ui.state import Exploration, set_widget, when_changed
+from ui.selection import Exploration, current_selection, redo, undo
+from ui.start_picker import ResolvedStart, choose_start, resolve_start
+from ui.titles import show_title
+from ui.widgets import when_changed, widget_key
 
 TOOLS = {
     "pair": "Two latents at once",
     "interpolation": "From one image to another",
     "downloads": "Export",
 }
+
+
+def checked_code(exploration: Exploration, model: VAE, resolved: ResolvedStart) -> Tensor:
+    """The code of an exploration, (N,). One that a link brought and the model does not have is put
+    right, with a note."""
+    code = exploration.code
+    if code is not None and len(code) != len(resolved.code):
+        st.info(
+            f"The link's code has {len(code)} values, but this model has "
+            f"{len(resolved.code)} latents: the handles stand at the start."
+        )
+        exploration.code = code = None
+    low, high = model.latents.code_range
+    if code is not None and not all(low <= value <= high for value in code):
+        st.info(f"The link's code leaves the range {low:g} to {high:g} and was clamped to it.")
+        exploration.code = code = tuple(min(max(value, low), high) for value in code)
+    return resolved.code if code is None else torch.tensor(code)
 
 
 @st.fragment
@@ -42,60 +62,72 @@ def board_and_tools(
 ) -> None:
     """What a released handle changes; the side bar is left alone."""
     resolved = resolve_start(exploration, model, dataset)
-    if exploration.code is not None and len(exploration.code) != len(resolved.code):
-        st.info(
-            f"The link's code has {len(exploration.code)} values, but this model has "
-            f"{len(resolved.code)} latents: the handles stand at the start."
-        )
-        exploration.code = None
-    low, high = model.latents.code_range
-    if exploration.code is not None and not all(low <= value <= high for value in exploration.code):
-        st.info(f"The link's code leaves the range {low:g} to {high:g}and was clamped to it.")
-        exploration.code = tuple(min(max(value, low), high) for value in exploration.code)
     view = BoardView(
         model=model,
         profile=profile,
         order=order,
         start_code=resolved.code,
-        code=resolved.code if exploration.code is None else torch.tensor(exploration.code),
+        code=checked_code(exploration, model, resolved),
         posterior=resolved.posterior,
+        chosen=exploration.latent,
     )
     show_board(
         view,
         key=f"board-{exploration.address}",
         on_release=lambda event: exploration.move(event.code),
     )
-    state.write_link(exploration)
     with st.container(horizontal=True, key="steps"):
-        undone = st.button(
-            "Undo",
-            icon=":material/undo:",
-            shortcut="mod+z",
-            disabled=not exploration.history,
-            on_click=exploration.undo,
-            key="undo",
-        )
+        changed = [
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                shortcut="mod+z",
+                disabled=not exploration.last_move,
+                on_click=undo,
+                args=([exploration],),
+                key="undo",
+            ),
+            st.button(
+                "Redo",
+                icon=":material/redo:",
+                shortcut="mod+shift+z",
+                disabled=not exploration.next_move,
+                on_click=redo,
+                args=([exploration],),
+                key="redo",
+            ),
+        ]
         st.button(
             "Back to the start",
             icon=":material/restart_alt:",
             disabled=exploration.code is None,
             on_click=lambda: exploration.move(None),
         )
-    if undone:
+    if any(changed):
         st.rerun()  # the side bar shows the start, which may have changed
     if resolved.image is not None:
-        back = reconstruct(model, resolved.image, view.code)
+        own = reconstruct(model, resolved.image, resolved.code)
         with st.container(horizontal=True, gap="medium", key="start-images"):
-            show_image(to_pixels(resolved.image), "original")
-            show_image(to_pixels(back.image), "decoded")
-            show_image(to_pixels((1 + back.difference) / 2), "decoded − original")
+            show_image(to_pixels(resolved.image), "start image")
+            show_image(to_pixels(own.image), "its reconstruction")
+            show_image(to_pixels((1 + own.difference) / 2), "reconstruction − start")
             st.metric(
-                "Reconstruction loss",
-                f"{back.loss:.1f} nats",
-                help="Bernoulli cross entropy of the original under the image decoded from the "
-                "current code, summed over pixels and channels.",
+                "Reconstruction loss of the start",
+                f"{own.loss:.1f} nats",
+                help="Bernoulli cross entropy of the start image under its own reconstruction, "
+                "summed over pixels and channels. Sliding a latent does not change it.",
             )
-    tool = st.segmented_control("Tools", list(TOOLS), format_func=TOOLS.__getitem__, key="tool")
+    wanted = current_view().get("tool")
+    wanted = wanted if wanted in TOOLS else None
+    key = widget_key("tool", wanted)
+    tool = st.segmented_control(
+        "Tools",
+        list(TOOLS),
+        format_func=TOOLS.__getitem__,
+        default=wanted,
+        key=key,
+        on_change=when_changed(key, lambda tool: set_view(tool=tool or "")),
+    )
     if tool == "pair":
         show_pair(view, key=f"{exploration.address}-pair")
     elif tool == "interpolation":
@@ -104,13 +136,32 @@ def board_and_tools(
         )
     elif tool == "downloads":
         show_downloads(view, resolved, run.id)
+    write_link(in_fragment=True)
 
 
+def snap(exploration: Exploration, model: VAE, dataset: Dataset | None, hard: bool) -> None:
+    """Change what the start's code is; latents that a person moved stay where they are."""
+    before = resolve_start(exploration, model, dataset).code
+    exploration.snap(hard, exploration.code)
+    if exploration.code is not None:
+        moved, after = (
+            torch.tensor(exploration.code),
+            resolve_start(exploration, model, dataset).code,
+        )
+        exploration.code = tuple(torch.where(moved == before, after, moved).tolist())
+
+
+show_title(
+    "Explore",
+    "Drag a latent: the image follows. Each latent is one number of the code that the decoder "
+    "turns "
+    "into an image.",
+)
 chosen = choose_run()
 if chosen is None:
     st.stop()
 address, run = chosen
-exploration = state.current_exploration(address)
+exploration = current_selection().exploration(address)
 
 with errors_shown():
     model = st_load_model(run)
@@ -124,36 +175,44 @@ with errors_shown():
             st.warning(
                 plain(f"Only prior samples and your own images are available as a start: {error}")
             )
+    resolve_start(exploration, model, dataset)  # settles a start that is not available here
 
     with st.sidebar:
         show_summary(run)
-        resolve_start(
-            exploration, model, dataset
-        )  # settles a start that a link asked for and is not here
         choose_start(exploration, model, dataset, key=f"{address}-start")
-        st.subheader("Board", divider=False)
+        st.subheader("Latents", divider=False)
         span, factor = model.latents.spans[0], None
         if len(model.latents.spans) > 1:
             span = st.selectbox("Range of the tracks", model.latents.spans, key="span")
         profile = st_latent_profile(run, dataset, span)
-        if len(profile.factor_names):
-            order_key = set_widget(f"{address}-order", exploration.order_by)
-            factor = st.selectbox(
+        names = profile.factor_names
+        if len(names):
+            order_by = exploration.order_by if exploration.order_by in names else None
+            order_key = widget_key(f"{address}-order", order_by)
+            order_by = st.selectbox(
                 "Order latents by",
-                [None, *range(len(profile.factor_names))],
-                format_func=lambda f: "KL" if f is None else plain(profile.factor_names[f]),
+                [None, *names],
+                [None, *names].index(order_by),
+                format_func=lambda name: (
+                    "mean KL" if name is None else f"information: {plain(name)}"
+                ),
                 key=order_key,
                 on_change=when_changed(order_key, partial(setattr, exploration, "order_by")),
+                help="Mean KL: over images of the data set; each row shows the KL of the start "
+                "image. Information: about that factor.",
             )
+            factor = None if order_by is None else names.index(order_by)
         if model.latents.num_categories is not None:
-            hard_key = set_widget(f"{address}-hard", exploration.hard)
+            hard_key = widget_key(f"{address}-hard", exploration.hard)
             st.toggle(
                 "Snap to the most likely category",
+                exploration.hard,
                 key=hard_key,
-                on_change=when_changed(hard_key, exploration.begin_hard),
+                on_change=when_changed(hard_key, partial(snap, exploration, model, dataset)),
                 help="Off: the start's code is the expectation of each latent's posterior, which "
                 "may lie between two categories. On: the value of its most likely category.",
             )
 
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
+    show_legend(profile)
     board_and_tools(exploration, run, model, dataset, profile, in_order)

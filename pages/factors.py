@@ -1,7 +1,8 @@
 """Which latent encodes which factor, and the scores that follow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,27 +12,25 @@ import torch
 from dvae_core.analysis.linking import diagonal_order
 from dvae_core.analysis.traversal import to_pixels, traverse_latent
 from dvae_core.data.dataset import Dataset, factor_variation
+from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
 from dvae_core.figures.information import information_heatmap, latent_information_heatmap
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run, State
-from ui import state
 from ui.cached import st_information, st_load_dataset, st_load_model
 from ui.charts import CHART_CONFIG
 from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
 from ui.routing import PAGES
-from ui.run_picker import choose_run, show_summary
+from ui.run_picker import choose_protocol, choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_scores
+from ui.selection import Exploration, current_selection
 from ui.start_picker import resolve_start
-from ui.state import Exploration, set_widget, when_changed
+from ui.titles import show_title
+from ui.widgets import when_changed, widget_key
 
-PROTOCOLS: dict[ProtocolName, str] = {
-    "paper": "paper: 20 bins for every code",
-    "native": "native: categories as they are",
-}
 UNITS = {"share": "share of entropy", "nats": "nats"}
 STRIP_IMAGES = 12
 
@@ -41,46 +40,50 @@ def show_cell(
 ) -> None:
     """The traversal of a latent beside the ground-truth variation of a factor, from the start."""
     resolved = resolve_start(exploration, model, dataset)
-    values = model.latents.traversal_values(latent, STRIP_IMAGES)
-    sliding = to_pixels(traverse_latent(model, resolved.code, latent, values))
     factors = torch.tensor(exploration.start.numbers if exploration.start else ())
     if exploration.start is None or exploration.start.kind != "factors":
         factors = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
     factor = dataset.factor_names.index(name)
     varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
+    # As many images of one as of the other, so that the strips are equally long.
+    values = model.latents.traversal_values(latent, len(varying))
+    sliding = to_pixels(traverse_latent(model, resolved.code, latent, values))
     with st.container(key="cell"):
         st.markdown(f"**latent {latent}** beside **{plain(name)}**")
         show_grid(sliding[None], f"traversal of latent {latent}")
         show_grid(to_pixels(varying)[None], f"ground-truth variation of {plain(name)}")
         if st.button(f"Open latent {latent} in Explore", icon=":material/tune:"):
-            exploration.order_by = factor
+            exploration.order_by = name
             st.switch_page(PAGES / "explore.py")
 
 
 def choose_cell(
     exploration: Exploration, names: Sequence[str], order: list[int]
-) -> tuple[int, int] | None:
-    """The chosen cell of the heat map, by click or by keyboard."""
-    fields = {
+) -> tuple[int, str] | None:
+    """The chosen latent and factor, by a click on the heat map or by keyboard; None without one."""
+    fields: dict[str, tuple[Sequence[object], Callable[[Any], str]]] = {
         "latent": (order, lambda latent: f"latent {latent}"),
-        "factor": (range(len(names)), lambda factor: plain(names[factor])),
+        "factor": (names, plain),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for field, (options, describe) in fields.items():
-            key = set_widget(f"{exploration.address}-{field}", getattr(exploration, field))
+            chosen = getattr(exploration, field)
+            chosen = chosen if chosen in options else None
+            key = widget_key(f"{exploration.address}-{field}", chosen)
             st.selectbox(
                 field.capitalize(),
                 options,
-                index=None,
+                index=None if chosen is None else options.index(chosen),
                 format_func=describe,
                 placeholder="click a cell or choose",
                 key=key,
                 on_change=when_changed(key, partial(setattr, exploration, field)),
                 width=220,
             )
-    if exploration.latent is None or exploration.factor is None:
+    latent, factor = exploration.latent, exploration.factor
+    if latent is None or factor is None or latent not in order or factor not in names:
         return None
-    return exploration.latent, exploration.factor
+    return latent, factor
 
 
 def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.ndarray]:
@@ -94,46 +97,49 @@ def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.
 def show_information(
     exploration: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
 ) -> None:
-    """The heat map, and the chosen cell below it."""
+    """The heat map, and the chosen cell beside it."""
     evaluation = st_information(run, protocol)
-    table = evaluation.matrix("mutual_information", protocol)
-    entropy = evaluation.matrix("factor_entropy", protocol)
-    shares = table / np.maximum(entropy, 1e-9)
+    shares = evaluation.information_shares(protocol)
     order = diagonal_order(shares)
-    # Factors with a single value tell nothing and are left out.
+    # Factors with a single value have no entropy and are left out.
     names = evaluation.columns("mutual_information", protocol)
-    st.subheader("Which latent encodes which factor?")
-    cell = choose_cell(exploration, names, order)
+    score = evaluation.score("mig", protocol)
+    title = "Which latent encodes which factor?"
+    if score is not None and score.value is not None:
+        title += f" MIG {score.value:.3f}"
+    st.subheader(title, anchor=False, help=MEANINGS["mig"].meaning)
+    left, right = st.columns([3, 2], gap="medium")
     chart_key = f"{exploration.address}-information"
 
     def pick() -> None:
         # The chart forgets the clicked cell when it is drawn again.
         points = st.session_state[chart_key]["selection"]["points"]
         if points:
-            exploration.latent, exploration.factor = map(int, points[0]["customdata"])
+            latent, factor = map(int, points[0]["customdata"])
+            exploration.latent, exploration.factor = latent, names[factor]
 
-    figure = information_heatmap(
-        shares if unit == "share" else table,
-        names,
-        order,
-        unit=UNITS[unit],
-        bars=latent_bars(evaluation, protocol),
-        marked=cell,
-    )
-    st.plotly_chart(
-        figure,
-        key=chart_key,
-        on_select=pick,
-        selection_mode="points",
-        config=CHART_CONFIG,
-    )
-    st.caption(
-        plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
-        + "The mean code can carry more information than the KL suggests; compare both."
-    )
-    if cell is not None:
-        latent, factor = cell
-        show_cell(exploration, st_load_model(run), dataset, latent, names[factor])
+    with right:
+        cell = choose_cell(exploration, names, order)
+        if cell is None:
+            st.caption("Click a cell to see what the latent and the factor change.")
+        else:
+            show_cell(exploration, st_load_model(run), dataset, *cell)
+    with left:
+        figure = information_heatmap(
+            shares if unit == "share" else evaluation.matrix("mutual_information", protocol),
+            names,
+            order,
+            unit=UNITS[unit],
+            bars=latent_bars(evaluation, protocol),
+            marked=None if cell is None else (cell[0], names.index(cell[1])),
+        )
+        st.plotly_chart(
+            figure, key=chart_key, on_select=pick, selection_mode="points", config=CHART_CONFIG
+        )
+        st.caption(
+            plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
+            + "The mean code can carry more information than the KL suggests; compare both."
+        )
 
 
 def show_between(run: Run, protocol: ProtocolName) -> None:
@@ -168,15 +174,19 @@ def show_exports(run: Run, protocol: ProtocolName) -> None:
     st.caption("The camera above each chart saves it as SVG.")
 
 
+show_title(
+    "Factors",
+    "How well the latents match the true factors of the data: their mutual information, and the "
+    "scores that follow from it.",
+)
 chosen = choose_run()
 if chosen is None:
     st.stop()
 address, run = chosen
-exploration = state.current_exploration(address)
-state.write_link(exploration)
+exploration = current_selection().exploration(address)
 with st.sidebar:
     show_summary(run)
-    protocol = st.radio("Protocol", PROTOCOLS, format_func=PROTOCOLS.__getitem__)
+    protocol = choose_protocol()
     unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
 if not run.record.has_encoder:
     st.info(

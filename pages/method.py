@@ -13,7 +13,9 @@ from ui.errors import errors_shown, plain
 from ui.method.latents import show_cardinalities, show_families, show_gap, show_noise
 from ui.method.structure import show_circle_and_grid, show_factor, show_neighbourhoods
 from ui.routing import PAGES
-from ui.run_picker import describe, show_summary
+from ui.run_picker import describe, select_run, show_summary
+from ui.selection import current_selection
+from ui.widgets import when_changed, widget_key
 
 
 def choose_example() -> tuple[VAE | None, Tensor | None]:
@@ -26,8 +28,19 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     if not runs:
         st.sidebar.caption("No categorical run was found, so two sections show no images.")
         return None, None
+    selected = current_selection().run
+    address = selected if selected in runs else next(iter(runs))
+    key = widget_key("example", address)
     with st.sidebar:
-        address = st.selectbox("Example run", list(runs), format_func=describe, key="example")
+        st.selectbox(
+            "Example run",
+            list(runs),
+            list(runs).index(address),
+            format_func=describe,
+            key=key,
+            on_change=when_changed(key, select_run),
+            help="A run with categorical latents: the selected one, if it has them.",
+        )
         show_summary(runs[address])
     with errors_shown():
         model = st_load_model(runs[address])

@@ -2,18 +2,22 @@
 
 import streamlit as st
 
-from ui import state
 from ui.errors import errors_shown
 from ui.onnx_models import show_export, show_import, show_imported
 from ui.routing import PAGES
-from ui.run_picker import choose_run, show_summary
+from ui.run_picker import choose_run, select_run, show_summary
+from ui.titles import show_title
 
+show_title(
+    "Models",
+    "Import a trained VAE from another framework, or export a run as ONNX files.",
+)
 st.subheader("Import a model")
 if made := st.session_state.get("model-imported"):
     address, notes = made
     show_imported(address, notes)
     if st.button("Open in Explore", icon=":material/tune:", key="model-explore"):
-        state.choose_run(address)
+        select_run(address)
         del st.session_state["model-imported"]
         st.switch_page(PAGES / "explore.py")
 st.write(
@@ -33,7 +37,6 @@ st.subheader("Export a run")
 chosen = choose_run()
 if chosen is not None:
     address, run = chosen
-    state.write_link(state.current_exploration(address))
     with st.sidebar:
         show_summary(run)
     st.write("Download the selected run as ONNX files, to use elsewhere or to import again.")

@@ -8,7 +8,14 @@ from ui.select.convergence import show_training_curves
 from ui.select.gap import show_gap
 from ui.select.runs import show_groups, show_opening, show_runs
 from ui.select.settings import show_settings
+from ui.titles import show_title
 
+show_title(
+    "Select",
+    "Many runs of one folder: which is best, and could the straight-through gap have found it "
+    "without "
+    "labels?",
+)
 choice = choose_study()
 if choice is None:
     st.stop()

@@ -5,6 +5,7 @@ import streamlit as st
 from dvae_core.jobs import find_training
 from ui.errors import errors_shown, plain
 from ui.run_picker import show_summary
+from ui.titles import show_title
 from ui.train.actions import show_actions, show_import, show_notes, show_trash, show_undo
 from ui.train.form import show_form
 from ui.train.live import show_live
@@ -43,6 +44,7 @@ def show_run() -> None:
         show_notes(run)
 
 
+show_title("Train", "Train a model in the background, watch it learn, stop it and resume it.")
 if choose_view() == "new":
     show_form()
     show_start()

@@ -24,11 +24,14 @@ settings.load_profile("deterministic")
 SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py")
 
 
+@pytest.hookimpl(trylast=True)  # after the order was shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that share a server, a browser or a cluster on one worker."""
+    """Run tests that share a server, a browser or a cluster on one worker, and these first, so that
+    none of them is left at the end while the other workers have nothing to do."""
     for item in items:
         if item.path.parent.name == "browser" or item.path.name in SHARES_FIXTURES:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import streamlit as st
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ class BoardView:
         start_code: (N,), where Escape and reset go back to.
         code: (N,), where the handles stand.
         posterior: of the start image; None where it began without an image.
+        chosen: the latent to show first in the readout, or None.
     """
 
     model: VAE
@@ -34,6 +36,7 @@ class BoardView:
     start_code: Tensor
     code: Tensor
     posterior: Posterior | None
+    chosen: int | None = None
 
     @property
     def values(self) -> list[Tensor]:
@@ -70,6 +73,19 @@ def show_board(
     )
 
 
+def show_legend(profile: LatentProfile) -> None:
+    """What the marks of a board mean."""
+    marks = [
+        "**Bars or curve**: where the encoder places the start image (posterior)",
+        "**grey**: all images of the data set",
+        "**▴**: the start",
+        "**nats**: KL of the start image from the prior",
+    ]
+    if profile.factor_names:
+        marks.insert(3, "**%**: how much of a true factor's entropy the latent encodes")
+    st.caption(" · ".join(marks))
+
+
 def spaced(values: Tensor, count: int) -> Tensor:
     """As many of the values (P,), evenly chosen and both ends among them, or all that there are."""
     return values[torch.linspace(0, len(values) - 1, min(count, len(values))).round().long()]
@@ -101,11 +117,14 @@ def _rows(view: BoardView) -> list[BoardRow]:
                 start=view.start_code[latent].item(),
                 value=view.code[latent].item(),
                 kl_nats=view.kl_of(latent),
+                kl_of="the data, on average" if view.posterior is None else "the start image",
+                chosen=latent == view.chosen,
                 posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent].tolist(),
                 continuous=view.model.latents.num_categories is None,
                 carries=carries,
                 information=information,
+                num_points=profile.num_points,
                 # Where none is active, folding all would leave an empty board.
                 active=bool(profile.active[latent] or not profile.active.any()),
             )

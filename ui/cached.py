@@ -55,20 +55,32 @@ def st_load_dataset(name: str, image_size: int) -> Dataset:
 
 
 def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentProfile:
-    return _latent_profile(str(run.path), modified_at(run), dataset is not None, span)
+    versions = modified_at(run) + _evaluated_at(run)
+    return _latent_profile(str(run.path), versions, dataset is not None, span)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Measuring each latent …")
 def _latent_profile(path: str, modified_at: int, has_dataset: bool, span: str) -> LatentProfile:
     record = Run(path).record
     dataset = st_load_dataset(record.dataset, record.image_size) if has_dataset else None
-    return latent_profile(_load_model(path, modified_at), dataset, span)
+    profile = latent_profile(st_load_model(Run(path)), dataset, span)
+    # An evaluation saw more images, and Factors shows its numbers.
+    evaluation = read_evaluation(Run(path))
+    table = evaluation.table("mutual_information", "paper")
+    if table is None or not profile.factor_names or table.step != Run(path).status().step:
+        return profile
+    return profile.with_information(
+        table.columns, evaluation.information_shares("paper"), table.points
+    )
 
 
 def st_information(run: Run, protocol: ProtocolName) -> Evaluation:
+    return _information(str(run.path), modified_at(run) + _evaluated_at(run), protocol)
+
+
+def _evaluated_at(run: Run) -> int:
     path = run.path / "evaluation.json"
-    measured = path.stat().st_mtime_ns if path.is_file() else 0
-    return _information(str(run.path), modified_at(run) + measured, protocol)
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 @st.cache_resource(max_entries=32, show_spinner="Computing mutual information …")

@@ -3,13 +3,39 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
-from ui import state
+from dvae_core.runs.catalog import all_runs
+from ui.errors import plain
+from ui.link import read_link, write_link
 from ui.routing import navigate
+from ui.run_picker import describe
+from ui.selection import current_selection
+from ui.widgets import enter_page
 
 # A file of our own: a named icon would be asked of a server elsewhere.
 icon = Path(__file__).with_name("icon.png")
 st.set_page_config(page_title="dVAE Explorer", page_icon=str(icon), layout="wide")
 page = navigate()
-state.enter_page(page.url_path)
-page.run()
+spoke = enter_page(page.url_path)
+notes = st.session_state.setdefault("link-notes", [])
+notes += read_link(dict(all_runs()), spoke=spoke)
+place_for_notes = st.container()
+
+
+def finish() -> None:
+    """Say what the page shows: in the link, and in place of what a link could not restore."""
+    write_link()
+    run = current_selection().run
+    for note in notes:
+        instead = f" Showing {describe(run)} instead." if run and "names" in note else ""
+        place_for_notes.info(plain(note + instead), icon=":material/link_off:")
+    notes.clear()
+
+
+try:
+    page.run()
+except StopException:
+    finish()
+    raise
+finish()

@@ -19,6 +19,7 @@ from dvae_core.runs.run import Run
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
+from ui.widgets import whole_number
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -130,21 +131,19 @@ def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | Non
         "Category values, if they are not an even grid from −1 to 1 or there is no encoder",
         "import-values",
     ):
-        count = st.number_input(
+        count = whole_number(
             "Categories of a latent",
             2,
             512,
-            None,
             placeholder="from the encoder",
             key="model-categories",
-            width=220,
         )
         values = st.file_uploader(
             "Values (.json): one list of ascending numbers, or one for each latent",
             type="json",
             key=f"model-values-{generation}",
         )
-    return None if count is None else int(count), values
+    return count, values
 
 
 def _import(

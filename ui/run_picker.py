@@ -1,39 +1,40 @@
-"""Choosing a run: the list in the side bar, and what a page says when there is none."""
+"""Choosing a run and a protocol: the boxes in the side bar, and what a page says without a run."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import get_args
 
 import streamlit as st
 
 from dvae_core.config import describe_category_counts
+from dvae_core.evaluation.results import ProtocolName
 from dvae_core.runs.catalog import all_runs, usable_runs
 from dvae_core.runs.run import Run
-from ui import state
 from ui.errors import plain
 from ui.expander import show_expander
+from ui.selection import current_selection
+from ui.widgets import when_changed, widget_key
 
 OPENING_RUN = "checkpoints/rooms-categorical-factor"
-"""What a newcomer meets: the shipped run with most to slide."""
+"""The run that a newcomer sees: the shipped one with most to slide."""
+PROTOCOLS: dict[ProtocolName, str] = {
+    "paper": "paper: 20 bins for every code",
+    "native": "native: categories as they are",
+}
+assert set(PROTOCOLS) == set(get_args(ProtocolName))
 
 
-def choose_run() -> tuple[str, Run] | None:
-    """Let a person choose among all runs with a model; None, and a word, where there is none."""
+def choose_run(label: str = "Run") -> tuple[str, Run] | None:
+    """Let a person choose among all runs with a model; None, with the reason, where the chosen one
+    has none or there is no run at all."""
     runs = dict(usable_runs())
-    for note in state.read_link(runs):
-        st.info(plain(note), icon=":material/link_off:")
     if not runs:
         _show_how_to_get_a_run()
         return None
-    addresses = list(runs)
-    opening = OPENING_RUN if OPENING_RUN in runs else addresses[0]
-    chosen = state.current_address(runs) or opening
-    key = state.set_widget("run-choice", chosen)
-    st.sidebar.selectbox(
-        "Run",
-        addresses,
-        format_func=describe,
-        key=key,
-        on_change=state.when_changed(key, state.choose_run),
-        help="Shipped runs and your own. Type to search.",
-    )
-    state.choose_run(chosen)
+    selection = current_selection()
+    if not selection.run:
+        selection.run = OPENING_RUN if OPENING_RUN in runs else next(iter(runs))
+    address = run_box(label, runs, selection.run)
     damaged = [
         f"{address}: {problem}"
         for address, run in all_runs()
@@ -46,11 +47,63 @@ def choose_run() -> tuple[str, Run] | None:
         ):
             for problem in damaged:
                 st.caption(plain(problem))
-    return chosen, runs[chosen]
+    if address is None:
+        show_unusable(selection.run)
+        return None
+    return address, runs[address]
+
+
+def run_box(label: str, runs: Mapping[str, Run], chosen: str) -> str | None:
+    """The box that shows the selected run, of those that the page can use, and changes the
+    selection; empty where it is none of them."""
+    shown = chosen if chosen in runs else None
+    key = widget_key("run-choice", shown)
+    st.sidebar.selectbox(
+        label,
+        list(runs),
+        index=None if shown is None else list(runs).index(shown),
+        format_func=describe,
+        placeholder="choose a run",
+        key=key,
+        on_change=when_changed(key, select_run),
+        help="Every page shows this run. Type to search.",
+    )
+    return shown
+
+
+def select_run(address: str | None) -> None:
+    """Select a run. It takes over the start and the factor where the data set stays the same."""
+    if address is None:
+        return
+    selection, runs = current_selection(), dict(all_runs())
+    before, after = runs.get(selection.run), runs.get(address)
+    if before and after and not before.problem() and not after.problem():
+        old, new = selection.exploration(), selection.exploration(address)
+        shapes = [(run.record.dataset, run.record.image_shape) for run in (before, after)]
+        if shapes[0] == shapes[1]:
+            if old.start is not None and new.start != old.start:
+                new.begin(old.start)
+            new.factor = old.factor
+    selection.choose(address)
+
+
+def choose_protocol() -> ProtocolName:
+    """The protocol of the scores, the same on every page."""
+    selection = current_selection()
+    key = widget_key("protocol", selection.protocol)
+    return st.radio(
+        "Protocol",
+        PROTOCOLS,
+        index=list(PROTOCOLS).index(selection.protocol),
+        format_func=PROTOCOLS.__getitem__,
+        key=key,
+        on_change=when_changed(key, partial(setattr, selection, "protocol")),
+        help="How codes are discretised before their information is measured.",
+    )
 
 
 def describe(address: str) -> str:
-    """A run in a list: a shipped run says so."""
+    """A run in a list; a shipped one says so."""
     root, _, name = address.partition("/")
     return f"{name} (shipped)" if root == "checkpoints" else name
 
@@ -65,6 +118,20 @@ def show_summary(run: Run) -> None:
         f"{record.latents} latents, {size} · {record.dataset} "
         f"{record.image_size}x{record.image_size} · {plain(record.origin)}"
     )
+
+
+def show_unusable(address: str) -> None:
+    """Why a page cannot show the selected run."""
+    run = dict(all_runs()).get(address)
+    if run is None:
+        st.info(plain(f"{describe(address)} is no longer here: choose another run."))
+    elif problem := run.problem():
+        st.error(plain(f"{describe(address)} is damaged: {problem}."), icon=":material/error:")
+    else:
+        st.info(
+            plain(f"{describe(address)} has no trained model yet: watch it on Train."),
+            icon=":material/hourglass:",
+        )
 
 
 def _show_how_to_get_a_run() -> None:

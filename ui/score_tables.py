@@ -81,17 +81,16 @@ def differences_table(
         if left and right and left.value is not None and right.value is not None:
             difference = right.value - left.value
         spread = seeds.spread(families, score) if seeds is not None else None
-        rows.append(
-            {
-                "score": meaning.label_with_arrow,
-                f"{names[0]}": _shown(left),
-                f"{names[1]}": _shown(right),
-                "right − left": "" if difference is None else f"{difference:+.3f}",
-                "verdict": _reading(difference, spread, meaning.better),
-                "spread of seeds": "not known" if spread is None else f"± {spread:.3f}",
-                "estimators": _estimators(left, right),
-            }
-        )
+        row = {
+            "score": meaning.label_with_arrow,
+            f"{names[0]}": _shown(left),
+            f"{names[1]}": _shown(right),
+            "right − left": "" if difference is None else f"{difference:+.3f}",
+        }
+        if seeds is not None:  # else the page says once that one run of each proves nothing
+            row["verdict"] = _verdict(difference, spread, meaning.better)
+            row["spread of seeds"] = "unknown" if spread is None else f"± {spread:.3f}"
+        rows.append(row | {"estimators": _estimators(left, right)})
     return pd.DataFrame(rows)
 
 
@@ -105,11 +104,11 @@ def show_differences(table: pd.DataFrame) -> None:
     )
 
 
-def _reading(difference: float | None, spread: float | None, better: str) -> str:
+def _verdict(difference: float | None, spread: float | None, better: str) -> str:
     if difference is None:
         return ""
     if spread is None:
-        return "one run each"
+        return "too few seeds"
     if abs(difference) <= spread:
         return "within the spread"
     if not better:

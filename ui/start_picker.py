@@ -16,7 +16,9 @@ from dvae_core.errors import DataError
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 from ui.errors import errors_shown, plain
-from ui.state import Exploration, Start, set_widget, when_changed
+from ui.selection import Exploration, Start
+from ui.uploads import keep_upload, read_upload
+from ui.widgets import when_changed, widget_key
 
 KINDS = {"data": "Data set", "upload": "Your image", "prior": "Prior"}
 
@@ -43,7 +45,7 @@ def resolve_start(exploration: Exploration, model: VAE, dataset: Dataset | None)
             return _look_up(exploration, exploration.start, model, dataset)
         except DataError as error:
             st.info(plain(f"This start is not available: {error}."), icon=":material/link_off:")
-            exploration.start = exploration.code = None
+            exploration.code = None
     exploration.start = first_start(dataset)
     return _look_up(exploration, exploration.start, model, dataset)
 
@@ -69,7 +71,7 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
     # A person who asks for an upload gives no start yet: the control waits at the start before.
     if "upload" in kinds and st.session_state.get(f"{key}-awaiting") == start:
         shown = "upload"
-    kind_key = set_widget(f"{key}-kind", shown)
+    kind_key = widget_key(f"{key}-kind", shown)
 
     def take_kind(kind: str) -> None:
         st.session_state[f"{key}-awaiting"] = start if kind == "upload" else None
@@ -82,6 +84,7 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
         "Start from",
         list(kinds),
         format_func=kinds.__getitem__,
+        default=shown,
         key=kind_key,
         required=True,
         on_change=when_changed(kind_key, take_kind),
@@ -100,10 +103,9 @@ def _look_up(
     if start.kind == "prior":
         generator = torch.Generator().manual_seed(start.numbers[0])
         return ResolvedStart(model.latents.sample_prior(1, generator)[0])
-    if start.upload is not None:
-        image = torch.from_numpy(start.upload).movedim(-1, 0).float() / 255
-        if tuple(image.shape) != model.image_shape:
-            raise DataError("the uploaded image was fitted to another model")
+    if start.kind == "upload":
+        pixels = torch.from_numpy(read_upload(start.upload, model.image_shape))
+        image = pixels.movedim(-1, 0).float() / 255
     else:
         image = _data_image(start, dataset)
     posterior = encode_image(model, image)
@@ -145,9 +147,9 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
 
     for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
         if size > 1:
-            widget = set_widget(f"{key}-number-{place}", numbers[place])
+            widget = widget_key(f"{key}-number-{place}", numbers[place])
             pick_here = when_changed(widget, partial(pick, place))
-            st.slider(plain(name), 0, size - 1, key=widget, on_change=pick_here)
+            st.slider(plain(name), 0, size - 1, numbers[place], key=widget, on_change=pick_here)
 
     def step(by: int) -> None:
         index = (_index_of(numbers, dataset) + by) % len(dataset)
@@ -237,6 +239,6 @@ def _choose_upload(exploration: Exploration, model: VAE, key: str) -> None:
     st.session_state[f"{key}-note"] = ""
     with errors_shown():
         image, note = read_image(file.getvalue(), model.image_shape)
-        exploration.begin(Start("upload", upload=to_pixels(image)))
+        exploration.begin(Start("upload", upload=keep_upload(to_pixels(image))))
         st.session_state[f"{key}-note"] = note
         st.rerun()

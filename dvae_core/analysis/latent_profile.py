@@ -1,7 +1,7 @@
 """What a page says about each latent before anyone slides it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 
 NUM_IMAGES = 1024
+NAMED_SHARE = 0.1
+"""A latent with less of every factor's entropy is named after none."""
 _BATCH = 256
 
 
@@ -31,6 +33,7 @@ class LatentProfile:
         kl: divergence of each latent's posterior from the prior, nats, (N,).
         factor_names: (F,), or () where information cannot be told.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
+        num_points: images that the information was measured on.
     """
 
     span: str
@@ -39,6 +42,7 @@ class LatentProfile:
     kl: NDArray[np.float32]
     factor_names: tuple[str, ...]
     information: NDArray[np.float64]
+    num_points: int = NUM_IMAGES
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -55,11 +59,23 @@ class LatentProfile:
 
     def carries(self, latent: int) -> tuple[str, float | None]:
         """The factor that a latent has the most information about, and that information as a share
-        of the factor's entropy; ("", None) without factors."""
+        of the factor's entropy; ("", None) where it is below 0.1 or there are no factors."""
         if not self.factor_names:
             return "", None
         factor = int(self.information[latent].argmax())
-        return self.factor_names[factor], float(self.information[latent, factor])
+        share = float(self.information[latent, factor])
+        return (self.factor_names[factor], share) if share >= NAMED_SHARE else ("", None)
+
+    def with_information(
+        self, factor_names: Sequence[str], shares: NDArray[np.float64], num_points: int
+    ) -> "LatentProfile":
+        """This with information that was measured elsewhere, such as by an evaluation."""
+        return replace(
+            self,
+            factor_names=tuple(factor_names),
+            information=shares,
+            num_points=num_points,
+        )
 
 
 @torch.inference_mode()
@@ -106,6 +122,7 @@ def latent_profile(
         kl=kl.cpu().numpy(),
         factor_names=factor_names,
         information=information,
+        num_points=num_images,
     )
 
 

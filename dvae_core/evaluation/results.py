@@ -101,6 +101,15 @@ class Evaluation(_Record):
             raise EvaluationError(reasons[0] if reasons else f"{name} was not measured")
         return np.array(table.values)
 
+    def information_shares(self, protocol: ProtocolName) -> "NDArray[np.float64]":
+        """Mutual information as a share of each factor's entropy, (N, F), in [0, 1].
+
+        Raises:
+            EvaluationError: it was not measured, or is not defined.
+        """
+        entropy = self.matrix("factor_entropy", protocol)
+        return self.matrix("mutual_information", protocol) / entropy.clip(1e-9)
+
     def columns(self, name: str, protocol: ProtocolName) -> list[str]:
         """The factors that the columns of a table are."""
         table = self.table(name, protocol)

@@ -55,8 +55,6 @@ def information_heatmap(
             zmax=1.0 if unit == "share of entropy" else None,
             xgap=2,
             ygap=2,
-            text=[[f"{value:.2f}" for value in row] for row in shown],
-            texttemplate="%{text}" if shown.size <= 200 else None,
             hoverinfo="skip",
             colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12, "x": 1.02},
         ),
@@ -64,17 +62,23 @@ def information_heatmap(
         col=1,
     )
     cells = [(latent, factor) for latent in order for factor in range(len(factor_names))]
+    scale = 1.0 if unit == "share of entropy" else float(max(information.max(), 1e-9))
     figure.add_trace(
         go.Scatter(
             x=[factor_names[factor] for _, factor in cells],
             y=[f"latent {latent}" for latent, _ in cells],
             customdata=cells,
-            text=[f"{information[cell]:.3f} {unit}" for cell in cells],
-            hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
-            mode="markers",
+            text=[f"{information[cell]:.2f}" for cell in cells],
+            hovertext=[f"{information[cell]:.3f} {unit}" for cell in cells],
+            hovertemplate="%{y}, %{x}<br>%{hovertext}<extra></extra>",
+            mode="markers+text" if shown.size <= 200 else "markers",
+            # At least 4.5:1 against the cell; a heat map's own numbers vanish on middling ones.
+            textfont={
+                "color": ["#000" if information[cell] > 0.42 * scale else "#fff" for cell in cells]
+            },
             marker={"symbol": "square", "size": 26, "opacity": 0.0},
             # Else a click dims all cells but one, though their markers are not to be seen.
-            selected={"marker": {"opacity": 0.0}},
+            selected={"marker": {"opacity": 0.0}, "textfont": {"color": "#fff"}},
             unselected={"marker": {"opacity": 0.0}},
             showlegend=False,
         ),
@@ -94,7 +98,8 @@ def information_heatmap(
             row=1,
             col=column,
         )
-        figure.update_xaxes(title_text=name, nticks=3, rangemode="tozero", row=1, col=column)
+        title = name.replace(" ", "<br>")  # on two lines, since the columns are narrow
+        figure.update_xaxes(title_text=title, nticks=3, rangemode="tozero", row=1, col=column)
     if marked is not None and marked[0] in order:
         column, row = marked[1], list(order).index(marked[0])
         figure.add_shape(

@@ -49,6 +49,13 @@ class RunOverview:
             return None
         return self.seconds / self.step * (self.steps - self.step)
 
+    @property
+    def images_per_second(self) -> float | None:
+        """Images trained on per second, over the whole training; None where nobody can know."""
+        if self.state is State.DAMAGED or self.seconds <= 0:
+            return None
+        return self.step * self.run.record.batch_size / self.seconds
+
 
 def overview(folder: Path) -> list[RunOverview]:
     """All runs right below a folder, damaged ones included, sorted by id.

@@ -46,7 +46,7 @@ def test_explore_says_how_many_categories_each_latent_has(open_app: OpenApp) -> 
     assert "K = 3, 40, 12" in said(app)
 
 
-@pytest.mark.parametrize("tool", ["pair", "takeaways"])
+@pytest.mark.parametrize("tool", ["pair", "downloads"])
 def test_a_tool_copes_with_rows_of_different_length(open_app: OpenApp, tool: str) -> None:
     app = open_app("pages/explore.py", run="runs/known")
     app.button_group(key="tool").set_value(tool).run()
@@ -58,7 +58,7 @@ def test_factors_counts_the_categories_as_they_are(open_app: OpenApp) -> None:
     app = open_app("pages/factors.py", run="runs/known")
     app.sidebar.radio[0].set_value("native").run()
     app.selectbox(key="runs/known-latent").set_value(0)
-    app.selectbox(key="runs/known-factor").set_value(1).run()
+    app.selectbox(key="runs/known-factor").set_value("y").run()
     assert not app.exception
     assert not app.error
     assert "**latent 0** beside **y**" in said(app)
@@ -67,8 +67,8 @@ def test_factors_counts_the_categories_as_they_are(open_app: OpenApp) -> None:
 
 @pytest.mark.parametrize("mass", ["aggregate", "made"])
 def test_compare_turns_two_latents_of_different_size(open_app: OpenApp, mass: str) -> None:
-    app = open_app("pages/compare.py")
-    app.sidebar.selectbox(key="compare-left").set_value("runs/known").run()
+    app = open_app("pages/compare.py", part="rotation")
+    app.sidebar.selectbox(key="run-choice").set_value("runs/known").run()
     app.sidebar.selectbox(key="compare-right").set_value("runs/unknown").run()
     app.slider(key="angle").set_value(30)
     app.button_group(key="turned-mass").set_value(mass).run()

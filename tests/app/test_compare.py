@@ -22,6 +22,10 @@ def metrics(app: AppTest, label: str) -> list[str]:
     return [metric.value for metric in app.metric if metric.label == label]
 
 
+def losses(app: AppTest) -> list[str]:
+    return metrics(app, "Reconstruction loss of the start")
+
+
 def write_mig(run: Run, value: float) -> None:
     score = Score(
         metric="mig",
@@ -51,17 +55,17 @@ def test_gaussian_stands_beside_categorical_without_a_word_of_complaint(
     app = open_app(PAGE)
     assert not app.exception
     assert [*app.error, *app.warning, *app.info] == []
-    assert app.sidebar.selectbox(key="compare-left").value == "runs/smooth"
+    assert app.sidebar.selectbox(key="run-choice").value == "runs/smooth"
     assert app.sidebar.selectbox(key="compare-right").value == "checkpoints/discrete"
-    assert len(metrics(app, "Reconstruction")) == 2
+    assert len(losses(app)) == 2
 
 
 def test_both_begin_at_the_same_image(open_app: OpenApp, runs: dict[str, Run]) -> None:
     app = open_app(PAGE)
-    before = metrics(app, "Reconstruction")
+    before = losses(app)
     app.sidebar.slider[0].set_value(3).run()
     assert not app.exception
-    assert all(a != b for a, b in zip(before, metrics(app, "Reconstruction"), strict=True))
+    assert all(a != b for a, b in zip(before, losses(app), strict=True))
 
 
 def test_a_sample_of_the_left_prior_is_an_image_for_the_right(
@@ -71,7 +75,7 @@ def test_a_sample_of_the_left_prior_is_an_image_for_the_right(
     app.button_group(key="compare-start-kind").set_value("prior").run()
     assert not app.exception
     assert not app.error
-    assert len(metrics(app, "Reconstruction")) == 1
+    assert len(losses(app)) == 1
 
 
 @pytest.mark.parametrize("match", ["quantile", "factor"])
@@ -87,7 +91,7 @@ def test_partners_can_meet_by_quantile_and_by_factor(
 def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(
     open_app: OpenApp, runs: dict[str, Run]
 ) -> None:
-    app = open_app(PAGE)
+    app = open_app(PAGE, part="rotation")
     app.button_group(key="turned-mass").set_value("made").run()
     before = [float(value) for value in metrics(app, "KL, nats")]
     app.slider(key="angle").set_value(30).run()
@@ -102,7 +106,7 @@ def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(
 def test_every_mass_can_be_turned(
     open_app: OpenApp, runs: dict[str, Run], mass: str, angle: int
 ) -> None:
-    app = open_app(PAGE)
+    app = open_app(PAGE, part="rotation")
     app.button_group(key="turned-mass").set_value(mass)
     app.slider(key="angle").set_value(angle).run()
     assert not app.exception
@@ -115,7 +119,7 @@ def test_runs_of_one_family_can_be_compared(
     other = Run.create(own_folders / "runs" / "other", tiny_config, (1, 32, 32))
     train(other)
     app = open_app(PAGE)
-    app.sidebar.selectbox(key="compare-left").set_value("runs/other").run()
+    app.sidebar.selectbox(key="run-choice").set_value("runs/other").run()
     app.sidebar.selectbox(key="compare-right").set_value("checkpoints/discrete").run()
     assert not app.exception
     assert not app.error
@@ -123,7 +127,7 @@ def test_runs_of_one_family_can_be_compared(
 
 def test_the_left_run_is_not_offered_on_the_right(open_app: OpenApp, runs: dict[str, Run]) -> None:
     app = open_app(PAGE)
-    app.sidebar.selectbox(key="compare-left").set_value("checkpoints/discrete").run()
+    app.sidebar.selectbox(key="run-choice").set_value("checkpoints/discrete").run()
     assert not app.exception
     right = next(box for box in app.sidebar.selectbox if box.label == "Right")
     assert right.options == ["smooth"]
@@ -161,10 +165,10 @@ def test_without_seeds_a_difference_is_given_to_nobody(
     write_mig(runs["checkpoints/discrete"], 0.9)
     app = open_app(PAGE)
     assert not app.exception
-    assert "nothing is known of the spread" in notes(app)
+    assert "without several seeds, a difference says nothing" in notes(app)
     row = app.dataframe[0].value.iloc[0]
     assert row["right − left"] == "+0.800"
-    assert row["reading"] == "one run each"
+    assert "verdict" not in row
 
 
 def test_seeds_show_three_of_each_family_and_judge_the_difference(
@@ -183,5 +187,42 @@ def test_seeds_show_three_of_each_family_and_judge_the_difference(
     app = open_app(PAGE)
     assert not app.exception
     assert not app.error
-    assert "3 gaussian and 3 categorical runs" in notes(app)
-    assert app.dataframe[0].value.iloc[0]["reading"] == "right is ahead"
+    assert app.dataframe[0].value.iloc[0]["verdict"] == "right is ahead"
+    seeds = open_app(PAGE, part="seeds")
+    assert not seeds.exception
+    assert "3 gaussian and 3 categorical runs" in notes(seeds)
+
+
+def test_the_page_says_first_which_run_lies_nearer_to_its_axes(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    said = notes(open_app(PAGE))
+    assert any(
+        words in said for words in ("nearer to its axes", "equally near", "its angles say little")
+    )
+
+
+@pytest.mark.parametrize("part", ["scores", "seeds", "rotation", "information"])
+def test_a_link_opens_each_part(open_app: OpenApp, runs: dict[str, Run], part: str) -> None:
+    app = open_app(PAGE, part=part)
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["part"] == part
+
+
+def test_the_link_restores_both_runs_and_both_codes(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    link = {"run": "checkpoints/discrete", "second": "runs/smooth", "code": "0.5,-0.5"}
+    app = open_app(PAGE, **link, start="factors-3.4", second_code="1,2,3")
+    assert not app.exception
+    assert app.sidebar.selectbox(key="run-choice").value == "checkpoints/discrete"
+    assert app.sidebar.selectbox(key="compare-right").value == "runs/smooth"
+    assert {name: app.query_params[name] for name in link} == link
+    assert app.query_params["second_code"] == "1,2,3"
+
+
+def test_a_second_run_that_is_not_here_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    app = open_app(PAGE, run="checkpoints/discrete", second="runs/nonsense")
+    assert not app.exception
+    assert "“runs/nonsense”, which is not here" in notes(app)

@@ -66,7 +66,7 @@ def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> 
     app.button(key="import").click().run()
     assert not app.exception
     assert load_dataset("mine").factor_sizes == (2, 3)
-    assert next(box.value for box in app.selectbox if box.label == "Look at") == "mine"
+    assert next(box.value for box in app.selectbox if box.label == "Data set") == "mine"
     app.button(key="data-remove").click().run()
     assert not app.exception
     assert "mine" not in dataset_names()

@@ -28,7 +28,7 @@ def test_the_page_opens_on_a_run_without_a_word_of_complaint(
     assert not app.exception
     assert notes(app) == ""
     assert app.sidebar.selectbox(key="run-choice").value == "checkpoints/discrete"
-    assert app.metric[0].label == "Reconstruction loss"
+    assert app.metric[0].label == "Reconstruction loss of the start"
     assert app.query_params["run"] == "checkpoints/discrete"
     assert app.query_params["start"] == "factors-16.16"
 
@@ -117,10 +117,14 @@ def test_a_noisy_set_shows_another_image_of_the_same_factors(
     assert app.metric[0].value != first
 
 
-def test_the_loss_is_of_the_code_in_the_link(open_app: OpenApp, runs: dict[str, Run]) -> None:
-    at_start = open_app(run="runs/smooth", start="factors-3.20").metric[0].value
-    elsewhere = open_app(run="runs/smooth", start="factors-3.20", code="2,2,-2").metric[0].value
-    assert at_start != elsewhere
+def test_the_loss_is_of_the_start_wherever_the_handles_stand(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    at_start = open_app(run="runs/smooth", start="factors-3.20")
+    elsewhere = open_app(run="runs/smooth", start="factors-3.20", code="2,2,-2")
+    another = open_app(run="runs/smooth", start="factors-20.3")
+    assert elsewhere.query_params["code"] == "2,2,-2"
+    assert at_start.metric[0].value == elsewhere.metric[0].value != another.metric[0].value
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_weights_that_cannot_be_read_are_an_error_box_and_the_list_stays(
     assert app.metric
 
 
-@pytest.mark.parametrize("tool", ["pair", "interpolation", "takeaways"])
+@pytest.mark.parametrize("tool", ["pair", "interpolation", "downloads"])
 @pytest.mark.parametrize("address", ["checkpoints/discrete", "runs/smooth"])
 def test_every_tool_opens_for_both_families(
     open_app: OpenApp, runs: dict[str, Run], tool: str, address: str
@@ -195,3 +199,51 @@ def test_a_run_whose_data_set_is_gone_still_slides_from_the_prior(
     assert not app.error
     assert "no data set is called" in notes(app)
     assert app.query_params["start"] == "prior-0"
+
+
+def test_snapping_keeps_the_latents_that_a_person_moved(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(run="checkpoints/discrete", start="factors-3.20")
+    start = app.session_state["selection"].exploration()
+    own = open_app(run="checkpoints/discrete", start="factors-3.20", hard="1")
+    assert not own.exception
+    from ui.cached import st_load_dataset, st_load_model
+    from ui.start_picker import resolve_start
+
+    run = runs["checkpoints/discrete"]
+    code = resolve_start(start, st_load_model(run), st_load_dataset("circles", 32)).code.tolist()
+    moved = f"1,{code[1]:.9g}"
+    app = open_app(run="checkpoints/discrete", start="factors-3.20", code=moved)
+    app.sidebar.toggle[0].set_value(True).run()
+    snapped = [float(value) for value in app.query_params["code"].split(",")]
+    assert snapped[0] == 1.0
+    assert snapped[1] in [-1.0, -0.5, 0.0, 0.5, 1.0]
+    app.button(key="undo").click().run()
+    assert app.query_params["code"] == moved
+    app.button(key="redo").click().run()
+    assert app.query_params["hard"] == "1"
+
+
+def test_another_run_of_the_same_data_shows_the_same_image(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(run="checkpoints/discrete", start="factors-3.20")
+    app.sidebar.selectbox(key="run-choice").set_value("runs/smooth").run()
+    assert app.query_params["run"] == "runs/smooth"
+    assert app.query_params["start"] == "factors-3.20"
+
+
+def test_an_uploaded_start_is_restored_by_its_link(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ui.uploads import keep_upload
+
+    monkeypatch.setenv("DVAE_DATA", str(own_folders / "data"))
+    name = keep_upload(np.full((32, 32, 1), 200, np.uint8))
+    app = open_app(run="runs/smooth", start=f"upload-{name}")
+    assert not app.exception
+    assert notes(app) == ""
+    assert app.query_params["start"] == f"upload-{name}"
+    gone = open_app(run="runs/smooth", start="upload-0123456789abcdef")
+    assert "does not have the uploaded image" in notes(gone).replace("\\", "")

@@ -37,7 +37,7 @@ def test_the_heat_map_names_its_protocol_for_both_families(
 def test_choosing_latent_and_factor_opens_the_cell(open_app: OpenApp, runs: dict[str, Run]) -> None:
     app = open_app(PAGE, run="runs/smooth")
     app.selectbox(key="runs/smooth-latent").set_value(2)
-    app.selectbox(key="runs/smooth-factor").set_value(1).run()
+    app.selectbox(key="runs/smooth-factor").set_value("y").run()
     assert not app.exception
     assert "**latent 2** beside **y**" in [element.value for element in app.markdown]
 
@@ -72,7 +72,7 @@ def test_a_killed_measuring_is_said_and_can_be_started_again(
         '{"arguments": [], "process": {"pid": 4194303, "birth": "another boot"}}'
     )
     app = open_app(PAGE, run="runs/smooth")
-    assert "ended early" in notes(app)
+    assert "stopped early" in notes(app)
     assert not app.button(key="measure").disabled
 
 
@@ -82,7 +82,7 @@ def test_a_run_in_training_is_said(open_app: OpenApp, runs: dict[str, Run]) -> N
     )
     app = open_app(PAGE, run="runs/smooth")
     assert not app.exception
-    assert "In training" in notes(app)
+    assert "still training" in notes(app)
 
 
 def test_a_run_whose_data_set_is_gone_says_what_is_missing(

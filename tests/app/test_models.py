@@ -31,13 +31,13 @@ def said(app: AppTest) -> str:
 def test_two_files_become_a_run_that_explore_slides(open_app: OpenApp, own_folders: Path) -> None:
     app = upload(open_app(PAGE), encoder=graphs.encoder(), decoder=graphs.decoder())
     assert not app.exception
-    assert "mine is imported" in said(app)
+    assert "mine was imported" in said(app)
     run = Run(own_folders / "runs" / "mine")
     assert run.record.origin == "imported from encoder.onnx and decoder.onnx"
     app.button(key="model-explore").click().run()
     assert not app.exception
     assert app.query_params["run"] == "runs/mine"
-    assert app.metric[0].label == "Reconstruction loss"
+    assert app.metric[0].label == "Reconstruction loss of the start"
 
 
 def test_the_layout_is_asked_for(open_app: OpenApp, own_folders: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
     assert not app.metric  # nothing to reconstruct
     factors = open_app("pages/factors.py", run="runs/alone")
     assert not factors.exception
-    assert "needs an encoder" in said(factors)
+    assert "has no encoder" in said(factors)
     compare = open_app("pages/compare.py")
     assert not compare.exception
     assert "runs/alone" not in compare.sidebar.selectbox[0].options

@@ -6,6 +6,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def progress(app: AppTest) -> str:
 
 
 def keys(app: AppTest) -> set[str]:
-    widgets = [*app.button, *app.selectbox, *app.number_input, *app.text_input, *app.toggle]
+    widgets = [*app.button, *app.selectbox, *app.text_input, *app.toggle]
     return {widget.key for widget in widgets if widget.key}
 
 
@@ -88,7 +89,7 @@ def steps_of_first_curve(app: AppTest) -> list[float]:
 
 def fill(app: AppTest, **numbers: float) -> AppTest:
     for name, value in numbers.items():
-        app.number_input(key=drawn(app, f"train-{name}")).set_value(value)
+        app.text_input(key=drawn(app, f"train-{name}")).set_value(str(value))
     return app.run()
 
 
@@ -142,19 +143,53 @@ def test_gaussian_latents_are_asked_for_no_categories_and_no_noise(open_app: Ope
 
 
 def test_every_number_tells_its_effect_and_its_range(open_app: OpenApp) -> None:
-    for field in open_app(PAGE, view="new").number_input:
-        name = str(field.key).removeprefix("train-")
-        description, limits = RunConfig.model_fields[name].description, limits_of(name)
-        assert field.help.startswith(f"{description} Range: ")
-        assert (field.min, field.max) == limits
+    names = [str(field.key).removeprefix("train-") for field in app_fields(open_app)]
+    numbers = [name for name in names if name in RunConfig.model_fields and limits_of(name)]
+    assert len(numbers) > 10
+    for field, name in zip(app_fields(open_app), names, strict=True):
+        if name in numbers:
+            low, high = limits_of(name) or (0, 0)
+            description = RunConfig.model_fields[name].description
+            assert field.help == f"{description} Range: {low:,g} to {high:,.10g}."
+
+
+def app_fields(open_app: OpenApp) -> list[Any]:
+    return [*open_app(PAGE, view="new").text_input]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("steps", "-5", "Steps is “-5”: enter a whole number from 1 to 10,000,000."),
+        ("steps", "", "Steps is “”: enter a whole number from 1 to 10,000,000."),
+        ("seed", "1.5", "Seed is “1.5”: enter a whole number from 0 to 2,147,483,647."),
+        ("learning_rate", "nan", "Learning rate is “nan”: enter a number from 0 to 1."),
+        ("learning_rate", "1e400", "Learning rate is “1e400”: enter a number from 0 to 1."),
+        ("num_categories", "many", "Categories K is “many”: enter a whole number from 2 to 512."),
+    ],
+)
+def test_a_field_that_holds_no_number_of_its_range_blocks_the_start(
+    open_app: OpenApp, name: str, text: str, expected: str
+) -> None:
+    app = open_app(PAGE, view="new")
+    field = app.text_input(key=drawn(app, f"train-{name}"))
+    before = field.value
+    field.set_value(text).run()
+    assert not app.exception
+    assert app.text_input(key=drawn(app, f"train-{name}")).value == text
+    assert expected in [error.value.replace("\\", "") for error in app.error]
+    assert not {"train-start", "train-start-both"} & keys(app)
+    app.text_input(key=drawn(app, f"train-{name}")).set_value(before).run()
+    assert not app.error
+    assert "train-start" in keys(app)
 
 
 def test_a_preset_sets_everything(open_app: OpenApp) -> None:
     app = open_app(PAGE, view="new")
-    assert app.number_input(key="train-steps").value == 4_000
+    assert app.text_input(key="train-steps").value == "4000"
     app.button_group(key="train-preset").set_value("paper").run()
-    assert app.number_input(key=drawn(app, "train-steps")).value == 300_000
-    assert app.number_input(key=drawn(app, "train-num_categories")).value == 64
+    assert app.text_input(key=drawn(app, "train-steps")).value == "300000"
+    assert app.text_input(key=drawn(app, "train-num_categories")).value == "64"
     assert app.selectbox(key=drawn(app, "train-image_size")).value == 64
 
 
@@ -165,8 +200,8 @@ def test_a_browser_that_has_not_heard_the_answer_takes_nothing_back(open_app: Op
     app._tree = seen  # where the preset is still in force, and it tells so
     app.button_group(key="train-preset").set_value("quick")
     fill(app, snapshot_every=50)
-    assert app.number_input(key="train-steps").value == 600
-    assert app.number_input(key="train-snapshot_every").value == 50
+    assert app.text_input(key="train-steps").value == "600"
+    assert app.text_input(key="train-snapshot_every").value == "50"
 
 
 def test_a_combination_that_makes_no_sense_is_refused_in_one_line(
@@ -258,7 +293,7 @@ def test_a_deleted_run_can_be_restored_later(open_app: OpenApp, run: Run) -> Non
 
 def test_a_finished_run_gets_more_steps(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/mine")
-    app.number_input(key=f"train-more-{run.path}").set_value(3).run()
+    app.text_input(key=f"train-more-{run.path}").set_value("3").run()
     app.button(key="train-extend").click().run()
     assert not app.exception
     wait_for(run, State.FINISHED)
@@ -271,15 +306,16 @@ def test_a_duplicate_fills_the_form(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/mine")
     app.button(key="train-duplicate").click().run()
     assert not app.exception
-    assert app.number_input(key=drawn(app, "train-steps")).value == 12
-    assert app.number_input(key=drawn(app, "train-num_categories")).value == 5
+    assert app.text_input(key=drawn(app, "train-steps")).value == "12"
+    assert app.text_input(key=drawn(app, "train-num_categories")).value == "5"
     fill(app, seed=7)
     assert app.text_input(key=drawn(app, "train-name")).value == "circles-categorical-elbo-7"
 
 
 def test_name_and_notes_are_kept(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/mine")
-    app.text_input[0].set_value("My *first* model")
+    field = next(field for field in app.text_input if field.label == "Shown as")
+    field.set_value("My *first* model")
     app.text_area[0].set_value("learns x before y")
     save = next(button for button in app.button if button.label == "Save")
     save.click().run()
@@ -410,12 +446,16 @@ def test_a_part_of_the_curves_can_be_looked_at(open_app: OpenApp, run: Run) -> N
 def test_a_link_to_a_run_that_is_gone_is_said(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/never")
     assert not app.exception
-    assert "“runs/never” was not found" in said(app)
+    assert "“runs/never”, which is not here" in said(app)
     assert "mine" in said(app)
 
 
 def test_the_queue_takes_more_trainings_at_once(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE)
-    app.number_input(key="train-at-once").set_value(2).run()
+    key = f"train-at-once-{run.path.parent}"
+    app.text_input(key=key).set_value("2").run()
     assert not app.exception
-    assert open_app(PAGE).number_input(key="train-at-once").value == 2
+    assert open_app(PAGE).text_input(key=key).value == "2"
+    app.text_input(key=key).set_value("99").run()
+    assert "enter a whole number from 1 to 16" in said(app)
+    assert open_app(PAGE).text_input(key=key).value == "2"

@@ -57,11 +57,9 @@ def test_factors_and_compare_open_it_beside_a_run_that_knows_none(page: Page, ad
     page.goto(f"{address}/factors?run=runs/known")
     page.get_by_text("native: categories as they are").click()
     expect(page.get_by_text("K = 3, 40, 64; Miller-Madow")).to_be_visible(timeout=120_000)
-    page.goto(f"{address}/compare")
-    for side in ("Left", "Right"):
-        choice = page.get_by_role("combobox", name=side)
-        choice.fill("known" if side == "Left" else "circles-categorical")
-        choice.press("Enter")
+    page.goto(
+        f"{address}/compare?run=runs/known&second=checkpoints/circles-categorical&part=rotation"
+    )
     boards = page.get_by_test_id("latent-board")
     expect(boards).to_have_count(2)
     expect(page.locator(".st-key-turned-left .js-plotly-plot")).to_be_visible(timeout=120_000)

@@ -12,6 +12,8 @@ from tests.browser.test_latent_board import centre
 
 pytestmark = pytest.mark.browser
 
+SECOND = "second=checkpoints/circles-categorical"
+
 
 @pytest.fixture(scope="module")
 def address(
@@ -23,7 +25,7 @@ def address(
 @pytest.fixture
 def compare(page: Page, address: str) -> Page:
     """The page with all its parts, left the Gaussian run and right the categorical one."""
-    page.goto(f"{address}/compare")
+    page.goto(f"{address}/compare?run=checkpoints/circles-gaussian&{SECOND}")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     settled(page)
     return page
@@ -119,6 +121,7 @@ def test_undo_takes_both_back(compare: Page) -> None:
 def test_the_angle_raises_the_kl_of_a_uniform_grid_and_leaves_that_of_a_round_normal(
     compare: Page,
 ) -> None:
+    compare.get_by_text("Rotate both latent spaces").click()
     compare.get_by_role("radio", name="Synthetic").click()
     expect(kl(compare, "right")).to_have_text("0.000")
     normal = float(kl(compare, "left").inner_text())

@@ -1,5 +1,6 @@
 """Explore with the shipped runs, in a real browser."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +23,8 @@ FAMILIES = ["checkpoints/circles-categorical", "checkpoints/circles-gaussian"]
 def address(
     serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    return serve(APP, {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
+    folders = {name: str(tmp_path_factory.mktemp("own")) for name in ("DVAE_RUNS", "DVAE_DATA")}
+    return serve(APP, folders)
 
 
 def opened(page: Page, address: str, **query: str) -> list[str]:
@@ -122,7 +124,15 @@ def test_undo_and_back_to_the_start(page: Page, address: str) -> None:
     drag(page, 0, 100)
     moved = code(page)
     drag(page, 1, 100)
+    later = code(page)
     page.get_by_role("button", name="Undo").click()
+    expect_code(page, moved)
+    expect(page.get_by_role("button", name="Redo")).to_be_enabled()
+    settled(page)
+    page.keyboard.press("Control+Shift+Z")
+    expect_code(page, later)
+    settled(page)
+    page.keyboard.press("Control+z")
     expect_code(page, moved)
     page.get_by_role("button", name="Back to the start").click()
     expect_code(page, start)
@@ -161,3 +171,13 @@ def test_an_uploaded_image_becomes_the_start(page: Page, address: str, tmp_path:
     chooser.set_input_files(tmp_path / "mine.png")
     expect(page.get_by_text("300x200 RGB became 32x32 L")).to_be_visible()
     expect(page.get_by_test_id("latent-image")).not_to_have_attribute("data-code", shown)
+    settled(page)
+    uploaded = code(page)
+    expect(page).to_have_url(re.compile("start=upload-"))
+    page.reload()
+    settled(page)
+    expect_code(page, uploaded)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Factors").click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    settled(page)
+    expect_code(page, uploaded)

@@ -37,21 +37,25 @@ def test_the_page_opens_by_its_own_address_on_a_fresh_server(page: Page, address
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(8)
 
 
-@pytest.mark.parametrize("place", [0.06, 0.5, 0.94])
 def test_a_click_anywhere_on_a_cell_opens_the_traversal_of_that_latent(
-    page: Page, address: str, place: float
+    page: Page, address: str
 ) -> None:
     page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
     expect(cells(page)).to_be_visible()
     latents = page.locator(".js-plotly-plot").first.locator(".ytick text").all_text_contents()
-    click_cell(page, 1, 1, place)
     opened = page.locator(".st-key-cell")
-    expect(opened).to_contain_text("beside y")
+    for place, column, factor in ((0.06, 1, "y"), (0.94, 0, "x"), (0.5, 1, "y")):
+        click_cell(page, 1, column, place)
+        expect(opened).to_contain_text(f"beside {factor}")
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        page.wait_for_timeout(300)  # until the chart is drawn again
     assert opened.inner_text().splitlines()[0].removesuffix(" beside y") in latents
     expect(opened.locator("img")).to_have_count(2)
     opened.get_by_role("button", name="in Explore").click()
     expect(page.get_by_test_id("latent-board")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar").get_by_label("Order latents by")).to_have_value("y")
+    expect(
+        page.get_by_test_id("stSidebar").get_by_role("combobox", name="Order latents by")
+    ).to_have_value("information: y")
 
 
 def test_a_cell_is_chosen_by_keyboard(page: Page, address: str) -> None:
@@ -68,4 +72,4 @@ def test_a_cell_is_chosen_by_keyboard(page: Page, address: str) -> None:
 def test_scores_name_their_protocol(page: Page, address: str) -> None:
     page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-    expect(page.get_by_text("shipped with its scores")).to_be_visible()
+    expect(page.get_by_text("Shipped runs come with their scores")).to_be_visible()

@@ -21,7 +21,7 @@ def address(
 @pytest.fixture
 def method(page: Page, address: str) -> Page:
     page.goto(f"{address}/method")
-    expect(page.get_by_text("The words and the pictures are ours")).to_be_visible()
+    expect(page.get_by_text("Disentangling by Factorising")).to_be_visible()
     return page
 
 

@@ -69,11 +69,11 @@ def test_a_run_is_chosen_and_opened_by_keyboard(page: Page, address: str) -> Non
 def test_the_url_follows_and_another_tab_sees_the_same(page: Page, address: str) -> None:
     page.goto(f"{address}/select?folder=runs/study")
     page.get_by_text("Effect of a setting").click()
-    expect(page.get_by_text("differ in no setting that is a number")).to_be_visible()
+    expect(page.get_by_text("differ in no numeric setting")).to_be_visible()
     expect(page).to_have_url(re.compile("view=settings"))
     other = page.context.new_page()
     other.goto(page.url)
-    expect(other.get_by_text("differ in no setting that is a number")).to_be_visible()
+    expect(other.get_by_text("differ in no numeric setting")).to_be_visible()
 
 
 def test_a_narrow_page_does_not_scroll_sideways(page: Page, address: str) -> None:

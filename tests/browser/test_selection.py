@@ -1,4 +1,4 @@
-"""The run boxes of all pages show the runs that the pages compute with."""
+"""One selection on every page: each control shows what its page computes with."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,16 +12,16 @@ from tests.browser.conftest import REPOSITORY
 
 pytestmark = pytest.mark.browser
 
-SHARED = ("Explore", "Factors", "Models")
-"""Pages that show the same run."""
-PAGES = (*SHARED, "Train", "Compare", "Method")
+SHARED = ("Explore", "Factors", "Models", "Train")
+"""Pages with a box "Run"."""
+PAGES = (*SHARED, "Compare", "Select", "Method")
 PATHS = {page: "" if page == "Explore" else page.lower() for page in PAGES}
+WITH_PROTOCOL = ("Factors", "Compare", "Select")
 # None of these is the first of its list, which a box that lost its value would show.
-OPENING, OTHER = "rooms-categorical-factor", "digits-categorical"
-TRAINED, PAIR = "rooms-categorical", ("circles-gaussian", "digits-categorical")
+OPENING, OTHER, SECOND = "rooms-categorical-factor", "circles-gaussian", "digits-categorical"
+EXAMPLE = "circles-categorical"  # of Method, which has no use for a Gaussian run
 SUMMARIES = {
     "rooms-categorical-factor": "rooms 32x32 · objective factor",
-    "rooms-categorical": "rooms 64x64 · objective elbo",
     "digits-categorical": "digits 32x32",
     "circles-categorical": "categorical latents, N = 2",
     "circles-gaussian": "gaussian latents, N = 2",
@@ -76,22 +76,26 @@ def expect_side(page: Page, label: str, run: str) -> None:
 
 
 def expect_page(page: Page, name: str) -> None:
-    """A page shows its own choice, or the shared one, in its boxes and in what it computes."""
+    """A page shows the selection in its boxes, in its link, and in what it computes."""
+    expect(page).to_have_url(re.compile(f"run=checkpoints(/|%2F){OTHER}(&|$)"))
     if name in SHARED:
-        expect_shared(page, OTHER)
-    elif name == "Train":
-        expect_run(page, TRAINED)
-        expect(page.get_by_role("heading", name=TRAINED, exact=True)).to_be_visible()
+        expect_run(page, OTHER)
+    if name == "Train":
+        expect(page.get_by_role("heading", name=OTHER, exact=True)).to_be_visible()
     elif name == "Method":
-        expect_run(page, "circles-categorical", "Example run")
-    else:
-        expect_side(page, "Left", PAIR[0])
-        expect_side(page, "Right", PAIR[1])
+        expect_run(page, EXAMPLE, "Example run")
+    elif name == "Compare":
+        expect_side(page, "Left", OTHER)
+        expect_side(page, "Right", SECOND)
+    if name in WITH_PROTOCOL:
+        chosen = sidebar(page).get_by_role("radio", name="native: categories as they are")
+        expect(chosen).to_be_checked()
 
 
 def back_to(page: Page, run: str) -> None:
     """Go back until the link names a run; each page on the way shows the run of its own link."""
     for _ in range(6):
+        page.wait_for_timeout(600)  # a person takes longer to go back
         page.go_back()
         expect(page).to_have_url(re.compile("run="))
         shown = parse_qs(urlparse(page.url).query)["run"][0].removeprefix("checkpoints/")
@@ -114,18 +118,16 @@ def all_ordered_pairs(names: tuple[str, ...]) -> Iterator[str]:
 
 
 @pytest.mark.timeout(900)
-def test_every_box_shows_its_run_on_the_way_from_each_page_to_each_other(
+def test_every_control_shows_the_selection_on_the_way_from_each_page_to_each_other(
     page: Page, address: str
 ) -> None:
-    page.goto(f"{address}/train?run=checkpoints/{TRAINED}")
-    expect_page(page, "Train")
-    go(page, "Compare")
-    choose(page, "Left", PAIR[0])
-    expect_side(page, "Left", PAIR[0])
-    choose(page, "Right", PAIR[1])
-    expect_page(page, "Compare")
+    page.goto(f"{address}/compare?run=checkpoints/{OTHER}")
+    expect_side(page, "Left", OTHER)
+    choose(page, "Right", SECOND)
+    expect_side(page, "Right", SECOND)
+    sidebar(page).get_by_text("native: categories as they are").click()
+    expect(page).to_have_url(re.compile("protocol=native"))
     go(page, "Explore")
-    choose(page, "Run", OTHER)
     walk = list(all_ordered_pairs(PAGES))
     assert len(walk) == len(PAGES) * (len(PAGES) - 1) + 1
     for place, name in enumerate(walk):
@@ -134,36 +136,36 @@ def test_every_box_shows_its_run_on_the_way_from_each_page_to_each_other(
         expect_page(page, name)
 
 
-@pytest.mark.parametrize("first", SHARED)
-def test_a_run_chosen_on_one_page_is_in_the_box_of_the_others(
-    page: Page, address: str, first: str
-) -> None:
-    page.goto(f"{address}/{PATHS[first]}")
+def test_a_run_chosen_on_any_page_is_in_the_box_of_the_next(page: Page, address: str) -> None:
+    page.goto(address)
     expect_shared(page, OPENING)
-    for number, name in enumerate(other for other in SHARED if other != first):
-        go(page, name)
-        expect_shared(page, OPENING if number == 0 else OTHER)
-        choose(page, "Run", OTHER)
-        expect_shared(page, OTHER)
-        choose(page, "Run", "circles-categorical")  # the first of the list
-        expect_shared(page, "circles-categorical")
-        choose(page, "Run", OTHER)
-        expect_shared(page, OTHER)
-    go(page, first)
+    go(page, "Factors")
+    expect_shared(page, OPENING)
+    choose(page, "Run", OTHER)
     expect_shared(page, OTHER)
+    choose(page, "Run", "circles-categorical")  # the first of the list
+    expect_shared(page, "circles-categorical")
+    go(page, "Train")
+    expect_shared(page, "circles-categorical")
+    choose(page, "Run", OTHER)
+    expect_shared(page, OTHER)
+    go(page, "Compare")
+    expect_side(page, "Left", OTHER)
+    choose(page, "Left", "digits-categorical")
+    expect_side(page, "Left", "digits-categorical")
+    go(page, "Models")
+    expect_shared(page, "digits-categorical")
 
 
-@pytest.mark.parametrize("name", SHARED)
-def test_links_back_forward_and_reload(page: Page, address: str, name: str) -> None:
-    page.goto(f"{address}/{PATHS[name]}?run=checkpoints/sprites-gaussian")
+def test_links_back_forward_and_reload(page: Page, address: str) -> None:
+    page.goto(f"{address}/?run=checkpoints/sprites-gaussian")
     expect_shared(page, "sprites-gaussian")
     choose(page, "Run", OTHER)
     expect_shared(page, OTHER)
-    following = SHARED[(SHARED.index(name) + 1) % len(SHARED)]
-    go(page, following)
+    go(page, "Factors")
     expect_shared(page, OTHER)
-    choose(page, "Run", "circles-gaussian")
-    expect_shared(page, "circles-gaussian")
+    choose(page, "Run", "circles-categorical")
+    expect_shared(page, "circles-categorical")
     back_to(page, OTHER)
     back_to(page, "sprites-gaussian")
     while OTHER not in page.url:
@@ -172,8 +174,23 @@ def test_links_back_forward_and_reload(page: Page, address: str, name: str) -> N
     expect_shared(page, OTHER)
     page.reload()
     expect_shared(page, OTHER)
-    go(page, following)
+    go(page, "Models")
     expect_shared(page, OTHER)
+
+
+def test_a_cell_of_the_heat_map_is_still_chosen_on_return(page: Page, address: str) -> None:
+    page.goto(f"{address}/factors?run=checkpoints/{OTHER}&latent=1&factor=x")
+    cell = page.locator(".st-key-cell")
+    expect(cell).to_contain_text("latent 1 beside x")
+    cell.get_by_role("button", name="in Explore").click()
+    expect(page.get_by_test_id("latent-board")).to_be_visible()
+    order = sidebar(page).get_by_role("combobox", name="Order latents by")
+    expect(order).to_have_value("information: x")
+    expect(page.get_by_test_id("latent-row-1")).to_have_class(re.compile("chosen"))
+    go(page, "Factors")
+    expect(cell).to_contain_text("latent 1 beside x")
+    page.reload()
+    expect(cell).to_contain_text("latent 1 beside x")
 
 
 def test_a_second_tab_has_a_choice_of_its_own(page: Page, address: str, browser: Browser) -> None:
@@ -182,12 +199,12 @@ def test_a_second_tab_has_a_choice_of_its_own(page: Page, address: str, browser:
     other = page.context.new_page()
     other.goto(f"{address}/factors")
     expect_shared(other, OPENING)
-    choose(other, "Run", "circles-gaussian")
-    expect_shared(other, "circles-gaussian")
+    choose(other, "Run", "circles-categorical")
+    expect_shared(other, "circles-categorical")
     go(page, "Models")
     expect_shared(page, OTHER)
     go(other, "Explore")
-    expect_shared(other, "circles-gaussian")
+    expect_shared(other, "circles-categorical")
     go(page, "Factors")
     expect_shared(page, OTHER)
 
@@ -201,4 +218,4 @@ def test_the_kind_of_start_survives_another_page(page: Page, address: str) -> No
     go(page, "Explore")
     expect_shared(page, "circles-gaussian")
     expect(chosen).to_have_text("Prior")
-    expect(sidebar(page).get_by_text("Sample 3 of the prior")).to_be_visible()
+    expect(sidebar(page).get_by_text("Prior sample 3")).to_be_visible()

@@ -91,7 +91,7 @@ def test_a_training_outlives_tab_and_server_and_ends_in_explore(
     page.get_by_role("button", name="Choose the settings first").click()
     page.get_by_text("Advanced").click()
     for label, value in SETTINGS.items():
-        box = page.get_by_role("spinbutton", name=label, exact=True)
+        box = page.get_by_role("textbox", name=label, exact=True)
         box.fill(str(value))
         box.press("Enter")
         expect(box).to_have_value(str(value))

@@ -216,7 +216,14 @@ def wait_until_saved(run: Run, process: subprocess.Popen[bytes]) -> None:
     assert run.has_model
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path: Path, number: int) -> None:
     steps = ("--steps", "300", "--checkpoint-seconds", "0")
     run = Run(tmp_path / "killed")

@@ -55,7 +55,16 @@ def assert_equal(first: VAE, second: VAE, dataset: str) -> None:
     assert codes.std(0).max() > 0.01  # else nothing was compared
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED_ROOT.iterdir()))
+QUICK = ("circles-gaussian", "digits-categorical", "rooms-categorical-cardinalities")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.name, marks=() if path.name in QUICK else pytest.mark.slow)
+        for path in sorted(SHIPPED_ROOT.iterdir())
+    ],
+)
 def test_a_shipped_run_comes_back_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

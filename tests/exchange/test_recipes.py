@@ -130,7 +130,10 @@ def test_a_layer_of_interleaved_pairs(folder: Path) -> None:
     assert_same(Run(folder / "runs" / "pairs"), model.encoder, model.decoder)
 
 
-@pytest.mark.parametrize(("size", "dataset"), [(128, "rooms"), (48, "circles")])
+@pytest.mark.parametrize(
+    ("size", "dataset"),
+    [pytest.param(128, "rooms", marks=pytest.mark.slow), (48, "circles")],
+)
 def test_sizes_that_no_data_set_has(folder: Path, size: int, dataset: str) -> None:
     from onnx_export import save
 

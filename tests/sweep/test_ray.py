@@ -83,7 +83,7 @@ def test_the_runs_of_a_node_that_is_killed_are_done_by_another_from_their_last_s
 
     monkeypatch.setattr("dvae_core.sweep.ray.PIECE_SECONDS", 0.2)
     monkeypatch.setattr("dvae_core.sweep.ray.pack_files", noted)
-    options = {"seeds": 3, "latents": "gaussian", "steps": 800, "checkpoint_seconds": 0.2}
+    options = {"seeds": 3, "latents": "gaussian", "steps": 400, "checkpoint_seconds": 0.2}
     output = tmp_path / "runs"
 
     def kill_when_both_nodes_have_saved_something(node: Any) -> None:
@@ -112,7 +112,7 @@ def test_the_runs_of_a_node_that_is_killed_are_done_by_another_from_their_last_s
     assert len(lost) == 1
     for task in tasks:
         arrived = Run(output / task.run.id)
-        assert [row["step"] for row in arrived.metrics.read()] == list(range(4, 801, 4))
+        assert [row["step"] for row in arrived.metrics.read()] == list(range(4, 401, 4))
         train(task.open())
         expected = task.run.load_model().state_dict()
         for key, tensor in arrived.load_model().state_dict().items():

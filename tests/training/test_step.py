@@ -11,7 +11,7 @@ from dvae_core.config import FamilyName, RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.training.trainer import Training
 
-STEPS = 100
+STEPS = 40
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ STEPS = 100
         ("circles", "categorical", "factor"),
     ],
 )
-def test_a_hundred_steps_lose_what_plain_ones_lose(
+def test_many_steps_lose_what_plain_ones_lose(
     dataset: str,
     latents: FamilyName,
     objective: Literal["elbo", "factor"],
@@ -48,7 +48,6 @@ def test_a_hundred_steps_lose_what_plain_ones_lose(
         training.advance()
         losses.append(training.take_means()["loss"])
     # Rounding differs, and every step multiplies what it differs by.
-    assert losses[:40] == pytest.approx(expected[:40], rel=1e-4)
-    assert losses == pytest.approx(expected, rel=1e-2)
+    assert losses == pytest.approx(expected, rel=1e-4)
     # The comparison says nothing unless the loss has moved by far more than its tolerance.
     assert expected[-1] < 0.95 * expected[0]

@@ -1,12 +1,12 @@
 import pytest
 
-from ui.score_tables import _reading
+from ui.score_tables import _verdict
 
 
 @pytest.mark.parametrize(
     ("difference", "spread", "better", "reading"),
     [
-        (0.3, None, "higher", "one run each"),
+        (0.3, None, "higher", "too few seeds"),
         (0.3, 0.4, "higher", "within the spread"),
         (-0.4, 0.4, "higher", "within the spread"),
         (0.5, 0.4, "higher", "right is ahead"),
@@ -19,4 +19,4 @@ from ui.score_tables import _reading
 def test_a_run_is_ahead_only_beyond_the_spread_of_seeds(
     difference: float | None, spread: float | None, better: str, reading: str
 ) -> None:
-    assert _reading(difference, spread, better) == reading
+    assert _verdict(difference, spread, better) == reading

@@ -17,10 +17,12 @@ from dvae_core.figures.information import information_heatmap
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset
 from ui.charts import NO_TOOLBAR
-from ui.compare.comparison import SIDES, Comparison, Side, current_code
+from ui.compare.comparison import SIDES, Comparison, Side, current_code, show_right_code
 from ui.errors import errors_shown, plain
 from ui.images import show_image
+from ui.link import write_link
 from ui.run_picker import show_summary
+from ui.selection import redo, undo
 
 
 def profile_of(side: Side) -> LatentProfile:
@@ -64,25 +66,37 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                 test_id=f"board-{SIDES[index]}",
             )
             if resolved.image is not None:
-                back = reconstruct(side.model, resolved.image, code)
+                own = reconstruct(side.model, resolved.image, resolved.code)
                 with st.container(horizontal=True, gap="medium"):
-                    show_image(to_pixels(resolved.image), "original", 96)
-                    show_image(to_pixels(back.image), "decoded", 96)
-                    show_image(to_pixels((1 + back.difference) / 2), "difference", 96)
+                    show_image(to_pixels(resolved.image), "start image", 96)
+                    show_image(to_pixels(own.image), "its reconstruction", 96)
+                    show_image(to_pixels((1 + own.difference) / 2), "difference", 96)
                 with st.container(horizontal=True):
-                    st.metric("Reconstruction", f"{back.loss:.1f} nats")
+                    st.metric("Reconstruction loss of the start", f"{own.loss:.1f} nats")
                     if resolved.posterior is not None:
-                        st.metric("KL of the image", f"{resolved.posterior.kl().sum():.2f} nats")
+                        st.metric("KL of the start", f"{resolved.posterior.kl().sum():.2f} nats")
             show_summary(side.run)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            shortcut="mod+z",
-            disabled=not all(side.exploration.history for side in comparison.sides),
-            on_click=comparison.undo,
-            key="undo",
-        )
+        changed = [
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                shortcut="mod+z",
+                disabled=not any(each.last_move for each in comparison.explorations),
+                on_click=undo,
+                args=(comparison.explorations,),
+                key="undo",
+            ),
+            st.button(
+                "Redo",
+                icon=":material/redo:",
+                shortcut="mod+shift+z",
+                disabled=not any(each.next_move for each in comparison.explorations),
+                on_click=redo,
+                args=(comparison.explorations,),
+                key="redo",
+            ),
+        ]
         st.button(
             "Back to the start",
             icon=":material/restart_alt:",
@@ -90,6 +104,10 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
             on_click=comparison.restart,
         )
         st.caption(describe_pairs(comparison))
+    if any(changed):
+        st.rerun()  # the side bar shows the start, which may have changed
+    show_right_code(comparison)
+    write_link(in_fragment=True)
 
 
 def describe_pairs(comparison: Comparison) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import streamlit as st
 import torch
@@ -26,9 +25,11 @@ from dvae_core.runs.run import Run
 from ui.cached import st_encode_points, st_load_model
 from ui.errors import plain
 from ui.latent_board import BoardEvent
-from ui.run_picker import describe
+from ui.link import current_view, parse_code, set_view
+from ui.run_picker import OPENING_RUN, describe, run_box, show_unusable
+from ui.selection import Code, Exploration, Start, current_selection, new_move
 from ui.start_picker import ResolvedStart, resolve_start
-from ui.state import Code, Exploration, Start, set_widget, when_changed
+from ui.widgets import when_changed, widget_key
 
 SIDES = ("left", "right")
 MATCHES = {"quantile": "quantile", "factor": "factor value"}
@@ -87,8 +88,10 @@ class Comparison:
             values = list(code if code is not None else self._start_code(1 - side))
             values[partner] = self.link(side, event.latent, match).carry(event.value)
             code = tuple(values)
-        moved.move(event.code)
-        other.move(code)  # also where it stays: an undo then takes both back one step
+        together = new_move()  # an undo then takes both back
+        moved.move(event.code, together)
+        if code != other.code:
+            other.move(code, together)
 
     def partner(self, side: int, latent: int) -> int | None:
         """The other side's latent that carries the same, or None."""
@@ -104,27 +107,28 @@ class Comparison:
             return link_by_factor(own, partner, self.sides[0].points.factors[:, factor])
         return link_by_quantile(own, partner)
 
-    def undo(self) -> None:
-        """Both go back one step."""
-        for side in self.sides:
-            side.exploration.undo()
+    @property
+    def explorations(self) -> tuple[Exploration, Exploration]:
+        """Of the left run and of the right one."""
+        return self.sides[0].exploration, self.sides[1].exploration
 
     def restart(self) -> None:
         """Both go to their code of the start."""
-        for side in self.sides:
-            side.exploration.move(None)
+        together = new_move()
+        for exploration in self.explorations:
+            exploration.move(None, together)
 
     def begin(self) -> tuple[ResolvedStart, ResolvedStart]:
         """The start, looked up for both. A sample of the left prior is decoded, and the right
         model encodes that image."""
         left, right = self.sides
         resolved = resolve_start(left.exploration, left.model, self.dataset)
-        if right.exploration.start is not left.exploration.start:
-            right.exploration.start, right.exploration.code, right.exploration.history = (
-                left.exploration.start,
-                None,
-                [],
-            )
+        if right.exploration.start is None:
+            right.exploration.start = left.exploration.start
+        elif (
+            left.exploration.start is not None and right.exploration.start != left.exploration.start
+        ):
+            right.exploration.begin(left.exploration.start, left.exploration.last_move or None)
         if resolved.image is None:
             image = decode_codes(left.model, resolved.code)
             posterior = encode_image(right.model, image)
@@ -136,7 +140,8 @@ class Comparison:
 
 
 def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
-    """Let a person choose two runs in the side bar; None, and a word, where there are none."""
+    """Let a person choose two runs in the side bar, the selected one and another; None, with the
+    reason, where there are no two."""
     runs = {address: run for address, run in usable_runs() if run.record.has_encoder}
     first = _default(runs)
     if first is None:
@@ -154,39 +159,62 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
             language="bash",
         )
         return None
-    chosen = st.session_state.get("compared", first)
-    left = _select("Left", list(runs), chosen[0] if chosen[0] in runs else first[0])
+    selection = current_selection()
+    selection.run = selection.run or first[0]
+    left = run_box("Left", runs, selection.run)
+    if left is None:
+        known = dict(usable_runs()).get(selection.run)
+        if known is not None and not known.record.has_encoder:
+            st.info(plain(f"{describe(selection.run)} has no encoder, so it cannot be compared."))
+        else:
+            show_unusable(selection.run)
+        return None
     fitting = _partners(runs, left)
     if not fitting:
-        st.info(plain(f"No other run was trained on images of the same shape as {describe(left)}."))
+        st.info(
+            plain(
+                f"No other run was trained on images of the same shape as {describe(left)}: choose "
+                "another run on the left."
+            )
+        )
         return None
-    preferred = [a for a in fitting if runs[a].record.latents != runs[left].record.latents]
-    right = chosen[1] if chosen[1] in fitting else (preferred or fitting)[0]
-    right = _select("Right", fitting, right)
-    st.session_state["compared"] = (left, right)
+    if selection.second not in fitting:
+        selection.second = max(fitting, key=lambda right: _fit(runs[left], runs[right]))
+
+    def take(address: str) -> None:
+        selection.second = address
+        set_view(second_code="")
+
+    key = widget_key("compare-right", selection.second)
+    right = st.sidebar.selectbox(
+        "Right",
+        fitting,
+        fitting.index(selection.second),
+        format_func=describe,
+        key=key,
+        on_change=when_changed(key, take),
+        help="Runs on images of the same shape as those of the left run.",
+    )
     return (left, runs[left]), (right, runs[right])
 
 
 def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Dataset) -> Comparison:
     """Models, codes and pairing of two runs; their start and codes as this session left them."""
-    sides = tuple(
-        Side(
-            address,
-            run,
-            st_load_model(run),
-            st_encode_points(run, dataset.name),
-            _there(side, address),
-        )
-        for side, (address, run) in zip(SIDES, (left, right), strict=True)
+    explorations = (
+        current_selection().exploration(left[0]),
+        _right_exploration(left[1], *right),
     )
-    exploration = sides[0].exploration
+    sides = tuple(
+        Side(address, run, st_load_model(run), st_encode_points(run, dataset.name), exploration)
+        for (address, run), exploration in zip((left, right), explorations, strict=True)
+    )
     if (
-        exploration.start is None
+        explorations[0].start is None
         and dataset.factor_sizes
         and len(dataset) == prod(dataset.factor_sizes)
     ):
-        # Off the middle, where a code stays in its place when the plane is turned.
-        exploration.start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
+        # Off the middle, where a code stays in its place when the plane is rotated.
+        explorations[0].start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
     points = [side.points for side in sides]
     pairs = pair_latents(points[0].codes, points[1].codes, points[0].factors)
     return Comparison((sides[0], sides[1]), dataset, pairs)
@@ -195,41 +223,54 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
 def current_code(side: Side, resolved: ResolvedStart) -> torch.Tensor:
     """Where the handles of a side stand, (N,)."""
     code = side.exploration.code
-    return resolved.code if code is None else torch.tensor(code)
+    if code is None or len(code) != len(resolved.code):
+        return resolved.code
+    return torch.tensor(code)
 
 
-def _there(side: str, address: str) -> Exploration:
-    key = f"compare-{side}-there"
-    exploration = st.session_state.get(key)
-    if exploration is None or exploration.address != address:
-        start = exploration.start if exploration is not None else None
-        exploration = st.session_state[key] = Exploration(address, start)
+def show_right_code(comparison: Comparison) -> None:
+    """Make the link say the right code too: the selection's own is the left one."""
+    code = comparison.sides[1].exploration.code
+    set_view(second_code="" if code is None else ",".join(f"{value:.9g}" for value in code))
+
+
+def _right_exploration(left: Run, address: str, run: Run) -> Exploration:
+    """That of the selection where both runs have the same images; else one of this page, since its
+    start is an image of the left run's data set."""
+    if left.record.dataset == run.record.dataset:
+        exploration = current_selection().exploration(address)
+    else:
+        others: dict[str, Exploration] = st.session_state.setdefault("compare-right-of-other", {})
+        exploration = others.setdefault(address, Exploration(address))
+    told = current_view().get("second_code")
+    if told and exploration.code is None and not exploration.last_move:
+        exploration.code = parse_code(told)
+        exploration.start = current_selection().exploration().start
     return exploration
 
 
 def _default(runs: Mapping[str, Run]) -> tuple[str, str] | None:
-    """Two runs of one data set, without and with categories where there are both."""
+    """The opening run and its best partner, or the two runs that fit best."""
     pairs = [(left, right) for left in runs for right in _partners(runs, left)]
+    return max(
+        pairs,
+        key=lambda pair: (pair[0] == OPENING_RUN, _fit(runs[pair[0]], runs[pair[1]])),
+        default=None,
+    )
 
-    def fit(pair: tuple[str, str]) -> tuple[bool, bool]:
-        left, right = (runs[address].record for address in pair)
-        categories = [FAMILIES[record.latents].has_categories for record in (left, right)]
-        return (left.dataset == right.dataset, categories == [False, True])
 
-    return max(pairs, key=fit, default=None)
+def _fit(left: Run, right: Run) -> tuple[bool, bool, bool, bool]:
+    """How well two runs show what the family changes; the larger, the better."""
+    one, other = left.record, right.record
+    categories = [FAMILIES[record.latents].has_categories for record in (one, other)]
+    return (
+        one.dataset == other.dataset,
+        categories[0] != categories[1],
+        one.objective == other.objective,
+        categories == [False, True],
+    )
 
 
 def _partners(runs: Mapping[str, Run], address: str) -> list[str]:
     shape = runs[address].record.image_shape
     return [a for a, run in runs.items() if a != address and run.record.image_shape == shape]
-
-
-def _select(label: Literal["Left", "Right"], addresses: list[str], chosen: str) -> str:
-    def take(address: str) -> None:
-        left, right = st.session_state["compared"]
-        st.session_state["compared"] = (address, right) if label == "Left" else (left, address)
-
-    key = set_widget(f"compare-{label.lower()}", chosen)
-    return st.sidebar.selectbox(
-        label, addresses, format_func=describe, key=key, on_change=when_changed(key, take)
-    )

@@ -6,17 +6,19 @@ from itertools import product
 import numpy as np
 import streamlit as st
 
-from dvae_core.analysis.axis_angles import FactorGrid, best_latents, factor_grid, factor_plane
+from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane, factor_grid, factor_plane
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.representation import Representation
 from dvae_core.figures.latent_plane import draw_plane
 from dvae_core.models.vae import VAE
 from ui.errors import plain
 from ui.latent_plane import Panel, latent_planes
-from ui.state import Start
+from ui.selection import Start
+
+STRAIGHT = 0.6  # R² of the linear map, below which its angles say little
+CLEAR_DEGREES = 5.0
 
 
 def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
@@ -54,15 +56,10 @@ def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) ->
     return factor_grid(dataset, factors, pair)
 
 
-def plane_latents(points: Representation, pair: tuple[int, int]) -> tuple[int, int] | None:
-    """The two latents that carry two factors; None where the model has one latent."""
-    return best_latents(measure_information(points.codes, points.factors).matrix, pair)
-
-
 def plane_panel(
     title: str, model: VAE, points: Representation, dataset: Dataset, grid: FactorGrid
-) -> Panel:
-    """The panel of one run.
+) -> tuple[Panel, FactorPlane]:
+    """The panel of one run, and what it shows.
 
     Raises:
         EvaluationError: the model has one latent, or its codes do not vary over the grid.
@@ -82,7 +79,36 @@ def plane_panel(
     note += f" (linear fit R² {plane.fitted.r_squared:.2f})"
     if points.codes.shape[1] > 1:
         note = f"MIG {mig(points.codes, points.factors):.3f} · {note}"
-    return Panel(title, note, picture)
+    return Panel(title, note, picture), plane
+
+
+def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
+    """Which of two runs lies nearer to its axes, in one sentence.
+
+    Args:
+        names: of the two runs.
+        planes: of the two runs, over the same grid.
+    """
+    bent = [
+        f"{name} (R² {plane.fitted.r_squared:.2f})"
+        for name, plane in zip(names, planes, strict=True)
+        if plane.fitted.r_squared < STRAIGHT
+    ]
+    if bent:
+        return (
+            f"The grid of {' and of '.join(bent)} is not straight in its latent plane, so its "
+            "angles say little."
+        )
+    off = [float(np.degrees(plane.fitted.angles).mean()) for plane in planes]
+    angles = f"{off[0]:.0f}° against {off[1]:.0f}°"
+    if abs(off[0] - off[1]) < CLEAR_DEGREES:
+        return f"Both runs hold these two factors about equally near to their axes: {angles}."
+    nearer, other = names if off[0] < off[1] else reversed(names)
+    return (
+        f"{nearer} holds these two factors nearer to its axes than {other}: {min(off):.0f}° "
+        "against "
+        f"{max(off):.0f}° off on average."
+    )
 
 
 def show_panels(

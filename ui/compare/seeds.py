@@ -69,7 +69,7 @@ def show_seeds(
                 st_encode_points(run, dataset.name),
                 dataset,
                 grid,
-            )
+            )[0]
             for family in families
             for rank, run in scores.worst_median_best(family, "mig")
         ]

@@ -14,6 +14,7 @@ from dvae_core.analysis.traversal import (
 from dvae_core.data.dataset import Dataset
 from ui.boards import BoardView, spaced
 from ui.images import show_grid
+from ui.widgets import whole_number
 
 GRID_SIDE = 9
 WALK_IMAGES = 12
@@ -45,8 +46,10 @@ def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key
     if dataset is None:
         st.info("The second image comes from the data set, which is not available here.")
         return
-    seed = st.number_input("Second image (random seed)", 0, 9999, 1, key=f"{key}-seed", width=300)
-    other = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(int(seed)))[0]
+    seed = whole_number("Second image (random seed)", 0, 9999, default=1, key=f"{key}-seed")
+    if seed is None:
+        return
+    other = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(seed))[0]
     posterior = encode_image(view.model, other)
     end = (posterior.mode_code() if hard else posterior.mean_code())[0]
     straight = to_pixels(decode_codes(view.model, interpolate(view.code, end, WALK_IMAGES)))

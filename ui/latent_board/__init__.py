@@ -44,12 +44,15 @@ class BoardRow:
         value: where the handle stands now. Like `start` it may lie between two of `values`, which
             a soft code does.
         kl_nats: KL of this latent's posterior, in nats.
+        kl_of: what the KL is of, for its tooltip.
+        chosen: True for the latent that the readout shows first.
         posterior: heights of q(z_i | x) at `values`, or empty when no image was the start. Only
             the shape counts: a peak fills the track, a flat posterior a quarter of it.
         aggregate: heights of the aggregate posterior at `values`, or empty.
         continuous: True for a Gaussian latent: densities instead of bars, no category numbers.
         carries: the factor that this latent has the most information about, or "".
         information: that information as a share of the factor's entropy, in [0, 1], or None.
+        num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
     """
 
@@ -58,11 +61,14 @@ class BoardRow:
     start: float
     value: float
     kl_nats: float
+    kl_of: str = "the start image"
+    chosen: bool = False
     posterior: Numbers = ()
     aggregate: Numbers = ()
     continuous: bool = False
     carries: str = ""
     information: float | None = None
+    num_points: int = 0
     active: bool = True
 
 
@@ -251,11 +257,14 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "start": float(row.start),
         "value": float(row.value),
         "kl": _finite(row.kl_nats),
+        "klOf": row.kl_of,
+        "chosen": row.chosen,
         "posterior": _heights(row.posterior, flat=0.25),
         "aggregate": _heights(row.aggregate),
         "continuous": row.continuous,
         "carries": row.carries,
         "information": None if row.information is None else _finite(row.information),
+        "points": row.num_points,
         "active": row.active,
     }
 

@@ -61,6 +61,7 @@ class Board {
       carries: element("span", { class: "carries" }),
       value: element("div", { class: "value" }),
       place: element("div", { class: "place" }),
+      likely: element("div", { class: "place" }),
     };
     this.note = element("div", { class: "note", role: "status", hidden: "" });
     this.open = element("div", { class: "rows" });
@@ -75,6 +76,7 @@ class Board {
             element("div", {}, [this.readout.name, this.readout.carries]),
             this.readout.value,
             this.readout.place,
+            this.readout.likely,
             element("div", { class: "hint" }),
           ]),
           this.note,
@@ -173,7 +175,8 @@ class Board {
     this.tell("");
     this.busy(false);
     const current = this.playing?.row ?? this.rows.get(this.current);
-    this.point(current ?? this.rows.get(data.rows[0].latent));
+    const first = data.rows.find((row) => row.chosen) ?? data.rows[0];
+    this.point(current ?? this.rows.get(first.latent));
     this.paint(this.rows.get(this.current));
   }
 
@@ -281,7 +284,11 @@ class Board {
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
       ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
-      : `category ${nearest(facts.values, this.code[row.latent]) + 1} of ${facts.values.length}`;
+      : `nearest category ${nearest(facts.values, this.code[row.latent]) + 1} of ${facts.values.length}`;
+    this.readout.likely.textContent =
+      facts.continuous || !facts.posterior.length
+        ? ""
+        : `most likely for the start image: ${facts.posterior.indexOf(Math.max(...facts.posterior)) + 1}`;
   }
 
   busy(waits) {
@@ -381,10 +388,16 @@ class Row {
     const before = this.facts;
     this.facts = facts;
     this.carries.textContent = facts.carries;
-    const tells = facts.carries && facts.information !== null;
-    this.share.textContent = tells ? `${Math.round(100 * facts.information)}%` : "";
-    this.share.title = tells ? `tells ${this.share.textContent} of ${facts.carries}` : "";
+    const encodes = facts.carries && facts.information !== null;
+    this.share.textContent = encodes ? `${Math.round(100 * facts.information)} %` : "";
+    this.share.title = encodes
+      ? `This latent encodes ${this.share.textContent} of the entropy of ${facts.carries}, ` +
+        `measured on ${facts.points.toLocaleString("en")} images.`
+      : "";
+    this.carries.title = this.share.title;
     this.kl.textContent = facts.kl === null ? "" : `${facts.kl.toFixed(2)} nats`;
+    this.kl.title = `KL from the prior, of ${facts.klOf}`;
+    this.root.classList.toggle("chosen", facts.chosen);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
     this.playButton.disabled = facts.values.length < 2;

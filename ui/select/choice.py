@@ -4,22 +4,21 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
 from dvae_core.evaluation.catalog import MEANINGS
-from dvae_core.evaluation.results import ProtocolName
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.selection.report import GAP_LABELS
 from dvae_core.selection.study import GROUP_BY, Setting, Study, sort_key
-from ui import state
 from ui.errors import plain
 from ui.expander import show_expander
+from ui.link import View, current_view, set_view
+from ui.run_picker import choose_protocol
 from ui.select.cached import st_read_study
+from ui.widgets import when_changed, widget_key
 
-PAGE = "select"
-NAMES = ("folder", "view", "protocol", "score", "gap", "by", "only")
 VIEWS = {
     "runs": "All runs",
     "gap": "Does the gap predict the scores?",
@@ -28,6 +27,7 @@ VIEWS = {
 }
 SWEEP_COMMAND = "python -m dvae_core sweep sweeps/circles.toml --engine local"
 MIN_RUNS = 3
+_NONE = "-"  # no setting at all, where "" would mean the usual ones
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class StudyChoice:
 def choose_study() -> StudyChoice | None:
     """Let a person choose; None, and a word on how to make a folder, where there are no runs."""
     folders = {name: runs for name, root in run_roots().items() if (runs := list_runs(root))}
-    view, is_new = state.read_view(PAGE, NAMES)
+    view = current_view()
     if not folders:
         show_how_to_make_a_study("No runs yet")
         return None
     largest = max(folders, key=lambda name: len(folders[name]))
-    if is_new and "folder" in view and view["folder"] not in folders:
+    if "folder" in view and view["folder"] not in folders:
         st.info(
             plain(
                 f"The link names the folder “{view['folder'][:80]}”, which does not exist here. "
@@ -74,13 +74,7 @@ def choose_study() -> StudyChoice | None:
             format_func=lambda name: f"{name} ({len(folders[name])})",
             **_one_of(list(folders), "folder", view, default=largest),
         )
-        protocols = get_args(ProtocolName)
-        protocol: ProtocolName = st.radio(
-            "Protocol of the scores",
-            protocols,
-            horizontal=True,
-            **_one_of(protocols, "protocol", view),
-        )
+        protocol = choose_protocol()
         whole = st_read_study(folders[folder], protocol)
         filters = _choose_filters(whole, view)
         study = whole.filtered({name: values for name, values in filters.items() if values})
@@ -92,10 +86,10 @@ def choose_study() -> StudyChoice | None:
         list(VIEWS),
         format_func=VIEWS.__getitem__,
         required=True,
-        **_one_of(list(VIEWS), "view", view),
+        **_one_of(list(VIEWS), "view", view, indexed=False),
     )
     choice = StudyChoice(folder, study, shown, score, gap, by)
-    state.write_view(PAGE, _link(choice, filters))
+    _make_link(choice, filters)
     return choice
 
 
@@ -116,7 +110,7 @@ def score_label(name: str, protocol: str) -> str:
     return f"{MEANINGS[name].label} ({protocol})"
 
 
-def _choose_filters(study: Study, view: Mapping[str, str]) -> dict[str, list[Setting]]:
+def _choose_filters(study: Study, view: View) -> dict[str, list[Setting]]:
     """Values that each setting is restricted to; none restricts nothing."""
     wanted = _parse_filters(view.get("only", ""))
 
@@ -140,7 +134,7 @@ def _choose_filters(study: Study, view: Mapping[str, str]) -> dict[str, list[Set
     return chosen
 
 
-def _choose_score(study: Study, view: Mapping[str, str]) -> str:
+def _choose_score(study: Study, view: View) -> str:
     if not study.score_names:
         return ""
     return st.selectbox(
@@ -151,7 +145,7 @@ def _choose_score(study: Study, view: Mapping[str, str]) -> str:
     )
 
 
-def _choose_gap(study: Study, view: Mapping[str, str]) -> str:
+def _choose_gap(study: Study, view: View) -> str:
     if not study.gap_names:
         return ""
     return st.radio(
@@ -164,7 +158,7 @@ def _choose_gap(study: Study, view: Mapping[str, str]) -> str:
     )
 
 
-def _choose_groups(study: Study, view: Mapping[str, str]) -> tuple[str, ...]:
+def _choose_groups(study: Study, view: View) -> tuple[str, ...]:
     options = list(dict.fromkeys([*GROUP_BY, *study.varying]))
     wanted = view.get("by", ",".join(GROUP_BY)).split(",")
     chosen = st.multiselect(
@@ -177,42 +171,48 @@ def _choose_groups(study: Study, view: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _one_of(
-    options: Sequence[str], name: str, view: Mapping[str, str], default: str | None = None
+    options: Sequence[str],
+    name: str,
+    view: View,
+    default: str | None = None,
+    *,
+    indexed: bool = True,
 ) -> dict[str, Any]:
-    """Key and callback of a widget that shows one value of the view, or the default."""
-    value = view.get(name)
+    """Default, key and callback of a widget that shows one value of the view, or the default; the
+    widget takes its default by index, or by value."""
+    value = view.get(name, "")
     if value not in options:
         value = options[0] if default is None else default
-    return _widget(name, value, partial(_keep, name))
+    shown = {"index": list(options).index(value)} if indexed else {"default": value}
+    return shown | _widget(name, value, partial(_keep, name))
 
 
 def _several_of(
     options: Collection[str], name: str, wanted: list[str], take: Callable[[list[str]], None]
 ) -> dict[str, Any]:
-    """Key and callback of a widget that shows those of the wanted values that there are."""
-    return _widget(name, [value for value in wanted if value in options], take)
+    """Default, key and callback of a widget that shows the wanted values that exist."""
+    shown = [value for value in wanted if value in options]
+    return {"default": shown} | _widget(name, shown, take)
 
 
 def _widget(name: str, value: object, take: Callable[[Any], None]) -> dict[str, Any]:
-    key = state.set_widget(f"select-{name}", value)
-    return {"key": key, "on_change": state.when_changed(key, take)}
+    key = widget_key(f"select-{name}", value)
+    return {"key": key, "on_change": when_changed(key, take)}
 
 
 def _keep(name: str, text: str) -> None:
-    state.remember_view(PAGE, {**state.current_view(PAGE), name: text})
+    set_view(**{name: text or _NONE if name == "by" else text})
 
 
-def _link(choice: StudyChoice, filters: Mapping[str, list[Setting]]) -> dict[str, str]:
-    link = {
-        "folder": choice.folder,
-        "view": choice.view,
-        "protocol": choice.study.protocol,
-        "by": ",".join(choice.by),
-        "score": choice.score,
-        "gap": choice.gap,
-        "only": _filters_to_text({name: map(_text, values) for name, values in filters.items()}),
-    }
-    return {name: text for name, text in link.items() if text or name == "by"}
+def _make_link(choice: StudyChoice, filters: Mapping[str, list[Setting]]) -> None:
+    set_view(
+        folder=choice.folder,
+        view=choice.view,
+        by=",".join(choice.by) or _NONE,
+        score=choice.score,
+        gap=choice.gap,
+        only=_filters_to_text({name: map(_text, values) for name, values in filters.items()}),
+    )
 
 
 def _filters_to_text(filters: Mapping[str, Iterable[str]]) -> str:

@@ -12,11 +12,11 @@ from dvae_core.selection.report import picks_sheet, runs_sheet
 from dvae_core.selection.study import StudyRun, values_of
 from dvae_core.selection.tables import Sheet
 from dvae_core.selection.trends import summarize
-from ui import state
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
 from ui.expander import show_expander
 from ui.routing import PAGES
+from ui.run_picker import select_run
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
 
@@ -134,5 +134,5 @@ def _open(folder: str, found: StudyRun) -> None:
     elif not run.has_model:
         st.error(plain(f"{found.id} has no weights yet: {found.state} at step {found.step:,}."))
     else:
-        state.choose_run(f"{folder}/{found.id}")
+        select_run(f"{folder}/{found.id}")
         st.switch_page(PAGES / "explore.py")

@@ -10,13 +10,14 @@ from dvae_core.jobs.trash import delete_run, deleted_id, deleted_runs, restore_r
 from dvae_core.runs.catalog import own_root
 from dvae_core.runs.run import Run, State
 from dvae_core.training.extension import extend_run
-from ui import state
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.routing import PAGES
+from ui.run_picker import select_run
 from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
 from ui.train.view import forget_watched, is_shipped, plan_new, watch_run
+from ui.widgets import whole_number
 
 RESUMABLE = (State.STOPPED, State.FAILED, State.LOST)
 _DELETED = "train-deleted"
@@ -51,7 +52,7 @@ def show_actions(address: str, entry: RunOverview) -> None:
             and run.has_model
             and st.button("Open in Explore", icon=":material/tune:", key="train-explore")
         ):
-            state.choose_run(address)
+            select_run(address)
             st.switch_page(PAGES / "explore.py")
         if own and trained_here and entry.state not in ACTIVE:
             _show_extension(run)
@@ -105,19 +106,19 @@ def _show_extension(run: Run) -> None:
     if not run.has_trainer_state:
         return
     with st.popover("Extend", icon=":material/more_time:"):
-        more = st.number_input(
+        more = whole_number(
             "More steps",
-            min_value=1,
-            max_value=10_000_000,
-            value=run.record.steps,
-            step=1000,
+            1,
+            10_000_000,
             key=f"train-more-{run.path}",
+            default=run.record.steps,
             help="The noise scale stays at its final value; the config records the extension.",
         )
         st.button(
             "Extend and resume",
             icon=":material/play_arrow:",
             key="train-extend",
+            disabled=more is None,
             on_click=_extend,
             args=(run, more),
         )
@@ -197,7 +198,7 @@ def show_trash() -> None:
     deleted = deleted_runs(own_root())
     if not deleted:
         return
-    with show_expander(f"{len(deleted)} deleted runs", "train-deleted", ":material/delete:"):
+    with show_expander(f"{len(deleted)} deleted runs", "train-trash-list", ":material/delete:"):
         path = st.selectbox("Deleted run", deleted, format_func=deleted_id, key="train-trash")
         st.button(
             "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)

@@ -20,10 +20,11 @@ from dvae_core.config import (
 from dvae_core.data import dataset_states
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
+from dvae_core.errors import ConfigError
 from dvae_core.runs.run import RunRecord
-from ui.errors import errors_shown
+from ui.errors import errors_shown, plain
 from ui.expander import show_expander
-from ui.state import set_widget, when_changed
+from ui.widgets import parse_whole, when_changed, widget_key
 
 # The order of the form. Settings of the objective and the family stand between these two, and all
 # others under Advanced.
@@ -41,11 +42,12 @@ def show_form() -> None:
     """All settings that matter for the chosen family and objective."""
     settings = draft()
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
-    key = set_widget("train-preset", preset)
+    key = widget_key("train-preset", preset)
     st.segmented_control(
         "Preset",
         list(PRESETS),
         format_func=PRESET_LABELS.__getitem__,
+        default=preset,
         key=key,
         on_change=when_changed(key, _begin_with_preset),
         help="Sets all fields below. You can change them afterwards.",
@@ -78,7 +80,7 @@ def show_form() -> None:
 
 
 def _show_row(names: Iterable[str]) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         for name in names:
             _show_setting(name)
 
@@ -89,12 +91,21 @@ def _show_setting(name: str) -> None:
     value = draft()[name]
     kind = field.annotation
     is_tuple = get_origin(kind) is tuple
-    key = set_widget(f"train-{name}", " ".join(map(str, value)) if is_tuple else value)
-    limits = limits_of(name)
+    limits = None if is_tuple else limits_of(name)
+    shown = value
+    if is_tuple:
+        shown = " ".join(map(str, value))
+    elif limits is not None:
+        shown = f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)
+    key = widget_key(f"train-{name}", shown)
 
     def keep(value: Any) -> None:
-        if value is not None:
-            draft()[name] = _parse_numbers(value) if is_tuple else value
+        if is_tuple:
+            draft()[name] = _parse_numbers(value)
+        elif limits is not None:
+            draft()[name] = _parse_number(name, value)
+        elif value is not None:
+            draft()[name] = value
 
     options: dict[str, Any] = {
         "label": field.title or name.replace("_", " ").capitalize(),
@@ -106,29 +117,26 @@ def _show_setting(name: str) -> None:
     if name == "dataset":
         ready = [info.name for info in _dataset_states() if info.state == "ready"]
         choices = ready if value in ready else [*ready, value]
-        st.selectbox(options=choices, **options)
+        st.selectbox(options=choices, index=choices.index(value), **options)
     elif get_origin(kind) is Literal:
         st.selectbox(
             options=get_args(kind),
+            index=get_args(kind).index(value),
             format_func=lambda value: _option_label(name, value),
             **options,
         )
     elif kind is bool:
-        st.toggle(**options)
+        st.toggle(value=value, **options)
     elif is_tuple:
-        st.text_input(placeholder="none", **options)
+        st.text_input(value=shown, placeholder="none", **options)
     elif limits is not None:
-        low, high = limits
-        is_whole = kind is not float
-        options["help"] += f" Range: {low:,g} to {high:,.10g}."
-        st.number_input(
-            min_value=int(low) if is_whole else low,
-            max_value=int(high) if is_whole else high,
-            value=None if NoneType in get_args(kind) else "min",
-            step=_step(name, high, is_whole),
-            format="%d" if is_whole else "%g",
-            **options,
-        )
+        options["help"] += f" Range: {limits[0]:,g} to {limits[1]:,.10g}."
+        # A number field of Streamlit keeps what is out of range to the browser, and the training
+        # would start with the number before.
+        with st.container(width=options.pop("width")):
+            st.text_input(value=shown, **options)
+            if isinstance(value, str):
+                st.error(plain(_refusal(name, value)))
 
 
 def _begin_with_preset(name: str | None) -> None:
@@ -153,10 +161,27 @@ def _option_label(name: str, value: Any) -> str:
     return TABLES[name][value].label if name in TABLES else str(value).replace("_", " ")
 
 
-def _step(name: str, high: float, is_whole: bool) -> float:
-    if is_whole:
-        return 1000 if name.endswith("steps") else 1
-    return {1.0: 1e-4, 10.0: 0.1}.get(high, 1.0)
+def _parse_number(name: str, text: str) -> float | str | None:
+    """The number in a field, or the text itself where it is none in the setting's range."""
+    field = RunConfig.model_fields[name]
+    if not text.strip() and NoneType in get_args(field.annotation):
+        return None
+    limits = limits_of(name)
+    assert limits is not None
+    try:
+        number = float(text) if field.annotation is float else parse_whole(text)
+    except ValueError:
+        return text
+    is_in_range = number is not None and limits[0] <= number <= limits[1]
+    return number if is_in_range else text
+
+
+def _refusal(name: str, text: str) -> str:
+    field = RunConfig.model_fields[name]
+    low, high = limits_of(name) or (0, 0)
+    number = "number" if field.annotation is float else "whole number"
+    label = field.title or name.replace("_", " ").capitalize()
+    return f"{label} is “{text}”: enter a {number} from {low:,g} to {high:,.10g}."
 
 
 @st.cache_data(ttl=10.0, show_spinner="Looking for data sets …")
@@ -202,6 +227,10 @@ def config_from(settings: dict[str, Any]) -> RunConfig:
     Raises:
         ConfigError: the settings do not go together, or one is out of range.
     """
+    heeded = settings_of(settings["objective"], settings["latents"])
+    refused = [name for name in heeded if isinstance(settings[name], str) and limits_of(name)]
+    if refused:
+        raise ConfigError(" ".join(_refusal(name, settings[name]) for name in refused))
     if not FAMILIES[settings["latents"]].has_categories:  # they refuse what is meant for categories
         settings = settings | {"cardinalities": ()}
     return RunConfig(**settings)

@@ -43,15 +43,17 @@ def _show_progress(entry: RunOverview, last: list[Row]) -> None:
     if entry.seconds:
         parts.append(f"trained for {duration_in_words(entry.seconds)}")
     if last:
-        parts += _last_words(entry.run, last[0])
+        parts += _last_words(entry, last[0])
     st.progress(entry.fraction, plain(" · ".join(parts)))
     if entry.message:
         st.warning(plain(entry.message), icon=":material/warning:")
 
 
-def _last_words(run: Run, row: Row) -> list[str]:
-    words = [f"{row['images_per_second']:,.0f} images per second"]
-    if device := run.status().device:
+def _last_words(entry: RunOverview, row: Row) -> list[str]:
+    words = []
+    if entry.images_per_second is not None:
+        words.append(f"{entry.images_per_second:,.0f} images per second")
+    if device := entry.run.status().device:
         words.append(device)
     if "memory_mb" in row:
         words.append(f"{row['memory_mb']:,.0f} MB in use")

@@ -17,11 +17,12 @@ from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.runs.run import State
 from dvae_core.training.estimate import duration_in_words
 from ui.errors import errors_shown, plain
-from ui.state import set_widget, when_changed
 from ui.train.view import SHIPPED, watch
+from ui.widgets import parse_whole, whole_number
 
 REFRESH_SECONDS = 2.0
 MAX_HEIGHT = 320
+MAX_AT_ONCE = 16
 _ASKED = "train-row-asked"
 ACTIVE = (State.RUNNING, State.QUEUED)
 
@@ -76,17 +77,14 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
 
 
 def _row(entry: RunOverview) -> dict[str, object]:
-    left = entry.seconds_left
-    rate = ""
-    if entry.state is not State.DAMAGED and entry.seconds > 0:
-        rate = f"{entry.step * entry.run.record.batch_size / entry.seconds:,.0f}"
+    left, rate = entry.seconds_left, entry.images_per_second
     return {
         "run": entry.name,
         "state": in_words(entry),
         "progress": entry.fraction,
         "step": f"{entry.step:,} of {entry.steps:,}" if entry.steps else "",
         "time left": "" if left is None else duration_in_words(left),
-        "images per second": rate,
+        "images per second": "" if rate is None else f"{rate:,.0f}",
         "note": entry.message,
     }
 
@@ -110,18 +108,22 @@ def _watch_row(name: str, entries: list[RunOverview]) -> None:
 
 
 def _show_queue(root: Path) -> None:
-    def keep(number: int) -> None:
-        with errors_shown():
-            set_trainings_at_once(root, number)
+    key = f"train-at-once-{root}"
+
+    def keep() -> None:
+        number = parse_whole(st.session_state[key])
+        if number is not None and 1 <= number <= MAX_AT_ONCE:
+            with errors_shown():
+                set_trainings_at_once(root, number)
 
     with st.popover("Queue", icon=":material/low_priority:"):
-        key = set_widget("train-at-once", trainings_at_once(root))
-        st.number_input(
+        whole_number(
             "Trainings at once",
-            min_value=1,
-            max_value=16,
+            1,
+            MAX_AT_ONCE,
             key=key,
-            on_change=when_changed(key, keep),
-            help="Other trainings wait and start as soon as there is room, even when this page "
-            "is closed. Trainings that run at once share the cores of this machine.",
+            default=trainings_at_once(root),
+            on_change=keep,
+            help="Other trainings wait and start as soon as there is room, even when this page is "
+            "closed. Trainings that run at once share the cores of this machine.",
         )

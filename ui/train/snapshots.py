@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from dvae_core.figures.information import information_heatmap
 from dvae_core.figures.traversal_sheet import traversal_sheet
 from dvae_core.runs.row_log import Row
-from dvae_core.runs.run import Run
+from dvae_core.runs.run import Run, State
 from dvae_core.runs.snapshot import Snapshot
 from ui.charts import CHART_CONFIG
 from ui.images import montage, to_png
-from ui.state import set_widget, when_changed
+from ui.widgets import when_changed, widget_key
 
 # Rows of the heat map: what carries nothing only makes it long.
 MAX_LATENTS = 12
@@ -31,7 +31,12 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
     """
     steps = run.snapshot_steps()
     if not steps:
-        st.caption("There are no pictures of this training.")
+        trains = run.state() in (State.RUNNING, State.QUEUED)
+        st.caption(
+            "The first pictures appear soon after the training starts."
+            if trains and run.record.snapshot_every
+            else "This training took no pictures."
+        )
         return
     step = _choose_step(address, steps)
     # The pictures of a step are the same whenever they are taken, unless this is another run.
@@ -69,7 +74,7 @@ def _choose_step(address: str, steps: list[int]) -> int:
         step = steps[-1]
     if len(steps) == 1:
         return step
-    key = set_widget("train-snapshot", step)
+    key = widget_key("train-snapshot", step)
 
     def keep(value: int) -> None:
         st.session_state[chosen] = None if value == steps[-1] else value
@@ -77,6 +82,7 @@ def _choose_step(address: str, steps: list[int]) -> int:
     return st.select_slider(
         "Snapshot",
         steps,
+        step,
         format_func=lambda step: f"step {step:,}",
         key=key,
         on_change=when_changed(key, keep),

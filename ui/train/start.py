@@ -14,9 +14,9 @@ from dvae_core.training.estimate import Estimate, EstimateProcess, duration_in_w
 from dvae_core.training.trainer import choose_device
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
-from ui.state import set_widget, when_changed
 from ui.train.form import FIRST_PRESET, config_from, draft, settings_of_preset
 from ui.train.view import watch_run
+from ui.widgets import when_changed, widget_key
 
 _NAME = "train-given-name"
 
@@ -28,9 +28,11 @@ def show_start() -> None:
     except ConfigError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    key = set_widget("train-name", st.session_state.get(_NAME) or _free_name(config))
+    name = st.session_state.get(_NAME) or _free_name(config)
+    key = widget_key("train-name", name)
     st.text_input(
         "Name of the run",
+        name,
         key=key,
         on_change=when_changed(key, _keep_name),
         max_chars=64,

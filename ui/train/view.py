@@ -1,4 +1,4 @@
-"""What Train shows: the runs or the form, which run, and the link that says so."""
+"""What Train shows: the runs or the form, which run, and the runs that it is compared with."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,12 +7,12 @@ import streamlit as st
 
 from dvae_core.runs.catalog import all_runs
 from dvae_core.runs.run import Run, State
-from ui import state
 from ui.errors import plain
-from ui.run_picker import describe
+from ui.link import current_view, set_view
+from ui.run_picker import describe, run_box, select_run
+from ui.selection import current_selection
+from ui.widgets import when_changed, widget_key
 
-PAGE = "train"
-NAMES = ("view", "run", "with")
 VIEWS = {"runs": "Runs", "new": "New run"}
 SHIPPED = "checkpoints/"
 MAX_COMPARED = 7
@@ -20,79 +20,62 @@ MAX_COMPARED = 7
 
 def choose_view() -> Literal["runs", "new"]:
     """Whether the runs are looked at or a new one is planned."""
-    state.read_view(PAGE, NAMES)
-    view = _view().get("view", "")
-    key = state.set_widget("train-view", view if view in VIEWS else "runs")
+    wanted = current_view().get("view", "")
+    view = wanted if wanted in VIEWS else "runs"
+    key = widget_key("train-view", view)
     chosen = st.segmented_control(
-        "Look at",
+        "Show",
         list(VIEWS),
         format_func=VIEWS.__getitem__,
+        default=view,
         key=key,
         required=True,
         label_visibility="collapsed",
-        on_change=state.when_changed(key, _show),
+        on_change=when_changed(key, _show),
     )
-    if chosen == "new":
-        state.write_view(PAGE, {**_view(), "view": "new"})
-        return "new"
-    return "runs"
+    return "new" if chosen == "new" else "runs"
 
 
 def choose_watched() -> tuple[str, Run] | None:
-    """The watched run with its address; None where there is none."""
-    runs = dict(all_runs())
-    view = _view()
-    address = view.get("run")
-    if address is not None and address not in runs:
+    """The watched run with its address: the selected one, or, while nobody has selected any, the
+    own run that trains or was begun last; None where there is none."""
+    selection, runs = current_selection(), dict(all_runs())
+    if not selection.is_chosen and (own := _most_interesting(runs)):
+        select_run(own)
+    address = run_box("Run", runs, selection.run if selection.is_chosen else "")
+    if address is not None:
+        return address, runs[address]
+    if selection.is_chosen:
         st.info(
-            plain(f"The run “{address[:80]}” was not found. It may have been deleted."),
+            plain(f"{describe(selection.run)} was deleted: choose another run."),
             icon=":material/link_off:",
         )
-    if address not in runs:
-        address = _most_interesting(runs)
-    key = state.set_widget("train-run", address)
-    st.sidebar.selectbox(
-        "Run",
-        list(runs),
-        index=None if address is None else 0,
-        format_func=describe,
-        placeholder="choose one",
-        key=key,
-        on_change=state.when_changed(key, watch),
-        help="Your own runs and the shipped ones. Type to search.",
-    )
-    if address is None:
-        state.write_view(PAGE, {})
-        return None
-    state.write_view(PAGE, {**_view(), "run": address})
-    return address, runs[address]
+    return None
 
 
 def choose_compared(address: str) -> dict[str, Run]:
     """Other runs whose curves are drawn with those of the watched run, by address."""
     runs = {other: run for other, run in all_runs() if other != address}
-    wanted = [other for other in _view().get("with", "").split(",") if other in runs]
-    key = state.set_widget("train-with", wanted[:MAX_COMPARED])
+    wanted = [other for other in current_view().get("with", "").split(",") if other in runs]
+    key = widget_key("train-with", wanted[:MAX_COMPARED])
     chosen = st.sidebar.multiselect(
         "Compare its curves with",
         list(runs),
+        wanted[:MAX_COMPARED],
         format_func=describe,
         max_selections=MAX_COMPARED,
         placeholder="no other run",
         key=key,
-        on_change=state.when_changed(key, _compare),
+        on_change=when_changed(key, lambda addresses: set_view(**{"with": ",".join(addresses)})),
     )
-    link = {"run": address}
-    if chosen:
-        link["with"] = ",".join(chosen)
-    state.write_view(PAGE, link)
+    set_view(**{"with": ",".join(chosen)})
     return {other: runs[other] for other in chosen}
 
 
 def watch(address: str) -> None:
-    """Look at a run, here and on the pages to come."""
-    _set({"run": address, "with": _view().get("with", "")})
-    state.choose_run(address)
+    """Look at a run, here and on every page."""
+    set_view(view="")
+    select_run(address)
 
 
 def watch_run(run: Run) -> None:
@@ -103,7 +86,8 @@ def watch_run(run: Run) -> None:
 
 def forget_watched() -> None:
     """Look at no run in particular."""
-    _set({"with": _view().get("with", "")})
+    selection = current_selection()
+    selection.run, selection.is_chosen = "", False
 
 
 def plan_new() -> None:
@@ -130,17 +114,5 @@ def _most_interesting(runs: Mapping[str, Run]) -> str | None:
     )
 
 
-def _view() -> dict[str, str]:
-    return state.current_view(PAGE)
-
-
-def _set(view: dict[str, str]) -> None:
-    state.remember_view(PAGE, {name: text for name, text in view.items() if text})
-
-
 def _show(view: str) -> None:
-    _set({**_view(), "view": view if view == "new" else ""})
-
-
-def _compare(addresses: list[str]) -> None:
-    _set({**_view(), "with": ",".join(addresses)})
+    set_view(view=view if view == "new" else "")

@@ -41,7 +41,7 @@ SLOW = pytest.mark.slow
         "rotated_45",
         pytest.param("duplicated", marks=SLOW),
         pytest.param("categorical_64", marks=SLOW),
-        "entangled",
+        pytest.param("entangled", marks=SLOW),
         pytest.param("noise", marks=SLOW),
     ],
 )

@@ -1,0 +1,110 @@
+"""Widgets that show what the app holds: the one way to give them a value, and number fields."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from ui.errors import plain
+
+_SPOKE = "widget-spoke"
+
+
+def enter_page(page: str) -> bool:
+    """Begin a run of a page. Its widgets are its own, also where another page uses their names.
+
+    Returns:
+        Whether a person used a widget of `widget_key` just now.
+    """
+    if st.session_state.get("page") != page:
+        st.session_state["page"] = page
+        st.session_state["widgets"] = {}
+    return bool(st.session_state.pop(_SPOKE, False))
+
+
+def widget_key(name: str, value: object) -> str:
+    """The key of a widget that shows a value of the app. The caller gives the widget that value as
+    its default too.
+
+    Setting `st.session_state` instead would lose the value now and then: when a run is overtaken by
+    the next one, the browser does not hear of it, and the widget comes up with its own default,
+    which a later input sends along as if a person had chosen it.
+
+    Returns:
+        A key that stays while the person and the app agree on the value. It changes where anything
+        but the widget changed the value: a browser that does not know of the change yet sends the
+        old value with the next input, and under the same key that would be taken for a choice.
+    """
+    widgets = _widgets()
+    if name not in widgets:
+        widgets[name] = name, 0
+        return name
+    key, replaced = widgets[name]
+    if key in st.session_state and st.session_state[key] != value:
+        key, replaced = f"{name}-{replaced + 1}", replaced + 1
+        widgets[name] = key, replaced
+    return key
+
+
+def when_changed(key: str, take: Callable[[Any], None]) -> Callable[[], None]:
+    """The `on_change` of a widget of `widget_key`: passes its value to `take`. Changes of a widget
+    that was replaced in the meantime are ignored."""
+
+    def pass_on() -> None:
+        st.session_state[_SPOKE] = True
+        if any(key == current for current, _ in _widgets().values()):
+            take(st.session_state[key])
+
+    return pass_on
+
+
+def _widgets() -> dict[str, tuple[str, int]]:
+    """Key of each widget of this page, and the number of times it was replaced, by name."""
+    widgets: dict[str, tuple[str, int]] = st.session_state.setdefault("widgets", {})
+    return widgets
+
+
+def whole_number(
+    label: str,
+    low: int,
+    high: int,
+    *,
+    key: str,
+    default: int | None = None,
+    on_change: Callable[[], None] | None = None,
+    help: str | None = None,
+    placeholder: str | None = None,
+    width: int = 220,
+) -> int | None:
+    """A field for a whole number from `low` to `high`.
+
+    A text field: `st.number_input` keeps a number out of its range to the browser, so that the
+    server goes on with the number before, which the page no longer shows.
+
+    Returns:
+        The number; None where the field holds none, and the page then says what it takes. Without a
+        default it may stay empty.
+    """
+    with st.container(width=width):
+        text = st.text_input(
+            label,
+            "" if default is None else str(default),
+            key=key,
+            on_change=on_change,
+            help=help,
+            placeholder=placeholder,
+            max_chars=20,
+        )
+        if default is None and not text.strip() and placeholder:
+            return None
+        number = parse_whole(text)
+        if number is None or not low <= number <= high:
+            st.error(plain(f"{label} is “{text}”: enter a whole number from {low:,} to {high:,}."))
+            return None
+        return number
+
+
+def parse_whole(text: str) -> int | None:
+    """The whole number that a text is, with or without separators of thousands, or None."""
+    digits = text.strip().replace(",", "")
+    return int(digits) if digits.removeprefix("-").isdecimal() and digits.isascii() else None
