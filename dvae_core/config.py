@@ -179,8 +179,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Part(BaseModel):
-    """Settings. Title and description of each field are its label and its help."""
+class Settings(BaseModel):
+    """Settings, whose title and description are their label and help. A wrong one raises
+    `ConfigError` with one line on it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -193,7 +194,7 @@ class _Part(BaseModel):
             raise ConfigError(explain(error)) from None
 
 
-class DataConfig(_Part):
+class DataConfig(Settings):
     dataset: str = Field("circles", title="Data set", description="Images to train on.")
     image_size: Literal[32, 64] = Field(
         64,
@@ -202,7 +203,7 @@ class DataConfig(_Part):
     )
 
 
-class ModelConfig(_Part):
+class ModelConfig(Settings):
     latents: FamilyName = Field(
         "categorical",
         title="Latent family",
@@ -252,7 +253,7 @@ class ModelConfig(_Part):
         return count_categories(self.num_latents, self.num_categories, self.cardinalities)
 
 
-class ObjectiveConfig(_Part):
+class ObjectiveConfig(Settings):
     objective: ObjectiveName = Field(
         "elbo", description="Loss on the latents that training adds to the reconstruction loss."
     )
@@ -311,7 +312,7 @@ class ObjectiveConfig(_Part):
     )
 
 
-class TrainingConfig(_Part):
+class TrainingConfig(Settings):
     steps: int = Field(
         300_000,
         ge=1,

@@ -76,7 +76,7 @@ def show_board(
 def show_legend(profile: LatentProfile) -> None:
     """What the marks of a board mean."""
     marks = [
-        "**Bars or curve**: where the encoder places the start image (posterior)",
+        "**bars or curve**: where the encoder places the start image (posterior)",
         "**grey**: all images of the data set",
         "**▴**: the start",
         "**nats**: KL of the start image from the prior",

@@ -33,6 +33,7 @@ def finish() -> None:
     notes.clear()
 
 
+write_link()  # at once, so that a reload during a long run finds it
 try:
     page.run()
 except StopException:

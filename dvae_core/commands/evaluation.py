@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from dvae_core.commands.command import Command, RunFolder
 from dvae_core.commands.output import check_picture, write_picture
+from dvae_core.config import Settings
 from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError
 from dvae_core.evaluation.results import (
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from dvae_core.evaluation.protocol import EvaluationProgress
 
 
+class EvaluationFlags(EvaluationSettings, Settings):
+    """How much is drawn, and from which seed."""
+
+
 @dataclass(frozen=True)
 class Evaluate(Command):
     """Evaluate a run; metrics that were measured before in the same way are not measured again.
@@ -35,7 +40,7 @@ class Evaluate(Command):
     """
 
     run_dir: RunFolder
-    evaluation: EvaluationSettings
+    evaluation: EvaluationFlags
     protocol: ProtocolName = "paper"
     metrics: str = "all"
     workers: int | None = None

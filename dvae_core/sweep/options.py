@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from dvae_core.config import Settings
 
 
-class EngineOptions(BaseModel):
+class EngineOptions(Settings):
     """Where the runs of a sweep are made, and how many at a time."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
     address: str = Field("auto", description="host:port of the Ray cluster; auto finds one here")

@@ -20,7 +20,7 @@ def address(
 
 @pytest.fixture
 def method(page: Page, address: str) -> Page:
-    page.goto(f"{address}/method")
+    page.goto(f"{address}/method?run=checkpoints/circles-categorical")
     expect(page.get_by_text("Disentangling by Factorising")).to_be_visible()
     return page
 

@@ -83,7 +83,7 @@ def test_ones_own_model_is_uploaded_and_slid(
         expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     page.get_by_label("Name").fill("halves")
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("halves is imported")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("halves was imported")).to_be_visible(timeout=60_000)
     assert Run(runs / "halves").record.num_latents == 2
 
     page.get_by_role("button", name="Open in Explore").click()

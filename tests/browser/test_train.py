@@ -17,7 +17,7 @@ from tests.browser.conftest import REPOSITORY, free_port, start_server
 
 pytestmark = pytest.mark.browser
 
-SETTINGS = {"Steps": 600, "Threads": 1, "Snapshot every": 50}
+SETTINGS = {"Steps": 600, "Threads": 1, "Snapshot every": 50, "Batch size": 16}
 PATIENCE = 400_000  # milliseconds; a busy machine trains ten times slower
 
 
@@ -67,7 +67,7 @@ def curve(page: Page) -> str:
 
 
 def heat_map(page: Page) -> list[str]:
-    cells = page.locator(".st-key-train-information .heatmap-label")
+    cells = page.locator(".st-key-train-information .textpoint text")
     cells.first.wait_for(timeout=PATIENCE)
     return cells.all_text_contents()
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from dvae_core.__main__ import main
+from dvae_core.commands import COMMANDS
 from dvae_core.runs.run import Run, State
 
 TINY = [
@@ -94,6 +95,11 @@ def test_cardinalities_are_given_or_taken_from_the_data_set(
         (["resume", "RUN"], "no run folder"),
         (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "no run folder"),
         (["traverse", "RUN", "--latent", "0", "--output", "x.gif"], "written as .png"),
+        (["evaluate", "RUN", "--points", "0"], "points is 0, but"),
+        (["evaluate", "RUN", "--seed", "-1"], "seed is -1, but"),
+        (["sweep", "x.toml", "--workers", "0"], "workers is 0, but"),
+        (["sweep", "x.toml", "--runs-per-gpu", "99"], "runs_per_gpu is 99, but"),
+        (["estimate", "--batch-size", "0"], "batch_size is 0, but"),
         (["dance"], "dance"),
         ([], "train"),
     ],
@@ -110,7 +116,17 @@ def test_a_mistake_is_one_line_and_status_two_and_nothing_is_written(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
+    assert "pydantic" not in captured.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_json_as_a_flag_of_its_own(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    assert "--json" in capsys.readouterr().out
 
 
 def test_a_latent_that_is_not_there_is_said(
@@ -200,6 +216,7 @@ def test_data_that_is_not_there_is_said_in_one_line(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
+    assert "pydantic" not in captured.err
     assert list(tmp_path.iterdir()) == []
 
 

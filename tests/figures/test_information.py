@@ -28,7 +28,7 @@ def test_each_cell_has_a_marker_that_knows_latent_and_factor() -> None:
     markers = figure.data[1]
     assert len(markers.x) == 6
     for x, y, (latent, factor), text in zip(
-        markers.x, markers.y, markers.customdata, markers.text, strict=True
+        markers.x, markers.y, markers.customdata, markers.hovertext, strict=True
     ):
         assert x == NAMES[factor]
         assert y == f"latent {latent}"

@@ -67,6 +67,7 @@ def sweep_on(cluster: Any, file: Path, output: Path, *flags: str) -> int:
     return main(["sweep", str(file), *where, "--json", *flags])
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_node_that_is_killed_are_done_by_another_from_their_last_state(
     cluster: Any,
     tiny_sweep: MakeSweep,
