@@ -2,6 +2,11 @@
 
 import contextlib
 import os
+
+# Before torch reads it: tests that run side by side, each with a thread for every core, would wait
+# for one another. What they start inherits it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 import time
 from collections.abc import Callable, Iterator

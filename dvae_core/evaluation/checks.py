@@ -87,7 +87,7 @@ def check_factors_vary(factors: Factors) -> None:
     if constant.any():
         raise EvaluationError(
             f"factor {int(np.argmax(constant))} has a single value in these "
-            f"{len(factors)} points, so nothing can tell of it: leave it out or draw more points"
+            f"{len(factors)} points, so no latent can encode it: leave it out or draw more points"
         )
 
 
@@ -103,6 +103,6 @@ def check_several_factors(num_factors: int, metric: str) -> None:
     """Refuse a single factor, for metrics that ask which of several factors a latent tells of."""
     if num_factors < 2:
         raise EvaluationError(
-            f"{metric} asks which of several factors a latent tells of, but there is "
+            f"{metric} asks which of several factors a latent encodes, but there is "
             f"{'one factor' if num_factors else 'none that varies'}"
         )

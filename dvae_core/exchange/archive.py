@@ -83,7 +83,7 @@ def import_run(source: bytes | Path, folder: Path, run_id: str | None = None) ->
                 _extract(archive, members, draft)
                 _check_run(Run(draft))
         except FileExistsError:
-            raise RunError(f"{target} was made by someone else this moment: try again") from None
+            raise RunError(f"{target} was just made by another process: try again") from None
     return Run(target)
 
 
@@ -140,9 +140,13 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
         _check_member(name, member)
         members[name] = member
     if sum(member.file_size for member in files) > MAX_BYTES:
-        raise RunError(f"the archive unpacks to more than {MAX_BYTES // 2**30} GB: it is no run's")
+        raise RunError(
+            f"the archive unpacks to more than {MAX_BYTES // 2**30} GB, more than a run has"
+        )
     if sum(name.startswith("snapshots/") for name in members) > _MAX_SNAPSHOTS:
-        raise RunError(f"the archive holds more than {_MAX_SNAPSHOTS} snapshots: it is no run's")
+        raise RunError(
+            f"the archive holds more than {_MAX_SNAPSHOTS} snapshots, more than a run has"
+        )
     if "config.json" not in members:
         raise RunError("the archive holds no config.json: it is no run")
     return inner, members
@@ -160,10 +164,14 @@ def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise RunError(f"{_shown(name)} is packed in a way that is not read here: use deflate")
     if member.file_size > file.max_bytes:
-        raise RunError(f"{_shown(name)} would take {member.file_size:,} bytes: it is no run's")
+        raise RunError(
+            f"{_shown(name)} would take {member.file_size:,} bytes, more than a run's file has"
+        )
     ratio = member.file_size / max(member.compress_size, 1)
     if member.file_size > _SMALL_BYTES and ratio > MAX_RATIO:
-        raise RunError(f"{_shown(name)} unpacks to {ratio:,.0f} times its size: it is no run's")
+        raise RunError(
+            f"{_shown(name)} unpacks to {ratio:,.0f} times its size, more than a run's file does"
+        )
 
 
 def _extract(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: Path) -> None:

@@ -102,7 +102,7 @@ def start_job(
     with _starting(run, command):
         job = find_job(run, command)
         if job is not None and job.state == "running":
-            raise RunError(f"{run.id} is at '{command}' already: wait for it, or stop it")
+            raise RunError(f"{run.id} is already running '{command}': wait for it, or stop it")
         status = run.status()
         if command == TRAINING:
             if run.state_of(status) is State.RUNNING:

@@ -89,7 +89,9 @@ def set_trainings_at_once(root: Path, count: int) -> None:
         RunError: queue.json is damaged.
     """
     if not 1 <= count <= MAX_AT_ONCE:
-        raise ConfigError(f"{count} trainings at once are asked for, but 1 to {MAX_AT_ONCE} can be")
+        raise ConfigError(
+            f"{count} trainings at once are asked for, but the queue runs 1 to {MAX_AT_ONCE}"
+        )
     with _locked(root):
         _write(root, read_queue(root).model_copy(update={"at_once": count}))
         _advance(root)

@@ -36,7 +36,7 @@ def delete_run(run: Run) -> Path:
         raise RunError(f"{run.id} is being trained: stop it, then delete it")
     job = find_job(run, "evaluate")
     if job is not None and job.state == "running":
-        raise RunError(f"{run.id} is being measured: stop that, then delete it")
+        raise RunError(f"{run.id} is being evaluated: stop that, then delete it")
     # Reserved, as a training or an evaluation may have just begun.
     with _locked(path.parent), run.reserved_for("training", "evaluation"):
         kept = deleted_runs(path.parent)

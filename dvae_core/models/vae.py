@@ -42,8 +42,8 @@ class VAE(nn.Module):
         """
         if self.encoder is None:
             raise ModelError(
-                "this model was imported as a decoder alone, and this needs an encoder: import it "
-                "again with both, or slide it from samples of the prior"
+                "this model was imported as a decoder alone, but this needs an encoder: import "
+                "it again with both, or traverse it from samples of the prior"
             )
         return self.latents.posterior(self.encoder(images), noise_scale)
 

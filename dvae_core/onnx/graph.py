@@ -107,8 +107,8 @@ def _check_nodes(nodes: Iterable[NodeProto]) -> None:
             )
         if node.op_type in RANDOM:
             raise ModelError(
-                f"it draws random numbers ({node.op_type}): export what the encoder says of the "
-                f"latents, not a sample of them"
+                f"it draws random numbers ({node.op_type}): export the parameters of the "
+                "posterior, not a sample of it"
             )
         if node.op_type not in PLAIN:
             raise ModelError(

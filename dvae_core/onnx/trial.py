@@ -246,7 +246,7 @@ def _check_same(first: list[Floats], second: list[Floats], what: str) -> None:
         # Other batch sizes take other kernels, which round otherwise.
         if not np.allclose(a, b, rtol=1e-3, atol=1e-3):
             raise ModelError(
-                f"it answers otherwise for {what}: call .eval() before the export, so that nothing "
+                f"its output changes for {what}: call .eval() before the export, so that nothing "
                 f"is drawn and batch normalisation is fixed"
             )
 

@@ -253,8 +253,8 @@ class Run:
         """Raise `RunError` for an imported model, which nothing here can train."""
         if self.record.imported is not None:
             raise RunError(
-                f"{self.path} is an imported model: it can be explored and measured, but not "
-                f"trained on; train a run of your own instead"
+                f"{self.path} is an imported model: it can be traversed and evaluated, but not "
+                "trained further; train a run of your own instead"
             )
 
     def check_not_trained_elsewhere(self) -> None:

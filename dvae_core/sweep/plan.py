@@ -159,7 +159,9 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise ConfigError(f"{path} is no file: a sweep is a .toml or .json file")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_FILE_BYTES // 2**20} MB: it is no sweep's")
+        raise ConfigError(
+            f"{path} has more than {MAX_FILE_BYTES // 2**20} MB, more than a sweep has"
+        )
     try:
         text = path.read_bytes().decode()
         match path.suffix:
@@ -178,7 +180,7 @@ def _unique_keys(path: Path, pairs: list[tuple[str, Any]]) -> Settings:
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ConfigError(f"{path}: {twice[:60]} stands there twice")
+        raise ConfigError(f"{path}: {twice[:60]} appears twice")
     return content
 
 
@@ -210,7 +212,7 @@ def _check_keys(file: _SweepFile) -> None:
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise ConfigError(f"[{part}] {key[:60]}: there is no such setting{hint}")
             if key in places:
-                raise ConfigError(f"[{part}] {key} stands in [{places[key]}] already")
+                raise ConfigError(f"[{part}] {key} is already in [{places[key]}]")
             if not part.startswith("cases"):
                 places[key] = part
             if part != "fixed" and isinstance(value, list):

@@ -75,7 +75,7 @@ def test_a_run_being_measured_is_not_deleted(run: Run) -> None:
     (run.path / "jobs").mkdir()
     record = {"arguments": [], "process": process}
     (run.path / "jobs" / "evaluate.json").write_text(json.dumps(record))
-    with pytest.raises(RunError, match="is being measured: stop that, then delete it"):
+    with pytest.raises(RunError, match="is being evaluated: stop that, then delete it"):
         delete_run(run)
 
 

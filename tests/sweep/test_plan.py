@@ -124,8 +124,8 @@ def test_overrides_win_wherever_the_file_has_a_setting(tmp_path: Path) -> None:
         ("[fixed]\nsteps = -3", "steps is -3, but input should be greater"),
         ("[grid]\ngamma = [-1, 10]", r"gamma is -1, but .* \(in the run of gamma -1\)"),
         ('[fixed]\nlatents = "discrete"', "latents is 'discrete'"),
-        ("seeds = 2\n[grid]\nseed = [3]", r"\[grid\] seed stands in \[seeds\] already"),
-        ("[fixed]\nsteps = 3\n[grid]\nsteps = [4]", r"\[grid\] steps stands in \[fixed\] already"),
+        ("seeds = 2\n[grid]\nseed = [3]", r"\[grid\] seed is already in \[seeds\]"),
+        ("[fixed]\nsteps = 3\n[grid]\nsteps = [4]", r"\[grid\] steps is already in \[fixed\]"),
         ("[[cases]]\nsteps = 3\n[[cases]]\nsteps = 3", "two runs would be called steps-3"),
         (
             '[fixed]\nlatents = "gaussian"\n[grid]\nnum_categories = [4, 8]',
@@ -151,7 +151,7 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, text: str, mess
 
 def test_a_key_that_stands_twice_in_json_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, '{"seeds": 1, "seeds": 2}', "study.json")
-    with pytest.raises(ConfigError, match="seeds stands there twice"):
+    with pytest.raises(ConfigError, match="seeds appears twice"):
         read_sweep(path)
 
 

@@ -87,6 +87,5 @@ def check_array(name: str, shape: tuple[int, ...], dtype: np.dtype, packed_bytes
         )
     if exceeds_ratio(num_bytes, packed_bytes):
         raise DataError(
-            f"{name} would unpack from {packed_bytes:,} bytes to {num_bytes:,}, which no set of "
-            f"images does"
+            f"{name} would unpack from {packed_bytes:,} bytes to {num_bytes:,}, more than images do"
         )

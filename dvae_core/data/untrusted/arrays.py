@@ -49,7 +49,7 @@ def limits(name: str, start: int, stop: int) -> Answer:
 
 def _open_file() -> NpzFile | Hdf5File:
     if _file is None:
-        raise DataError("another file ended its reader: open it again")
+        raise DataError("its reader crashed on another file: open it again")
     return _file
 
 

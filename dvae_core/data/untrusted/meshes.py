@@ -37,7 +37,7 @@ def open_meshes(path: str) -> Answer:
 def next_mesh() -> Answer:
     """Name and shape of the next mesh and its `im`; the name is None after the last."""
     if _archive is None:
-        raise DataError("another file ended its reader: open it again")
+        raise DataError("its reader crashed on another file: open it again")
     found = _archive.next_mesh()
     if found is None:
         return {"name": None}, b""

@@ -82,7 +82,7 @@ def infomec(
     undefined = {}
     if num_factors == 1:
         undefined["infom"] = (
-            "InfoM asks which of several factors a latent tells of, but there is one factor"
+            "InfoM asks which of several factors a latent encodes, but there is one factor"
         )
     elif num_active == 0:
         undefined["infom"] = "InfoM is a mean over active latents, but none is active"
