@@ -11,11 +11,14 @@ from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data import dataset_states
 from dvae_core.data.dataset import Dataset, factor_variation
 from dvae_core.data.imported.dataset import import_images, plan_import, remove_imported
-from dvae_core.data.listing import DatasetInfo
+from dvae_core.data.listing import DatasetInfo, dataset_info
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
+from ui.link import set_view
+from ui.routing import PAGES
 from ui.titles import show_title
+from ui.train.form import draft
 from ui.widgets import when_changed, widget_key
 
 SHEET_IMAGES = 12
@@ -113,6 +116,14 @@ def remove(name: str) -> None:
         st.cache_resource.clear()
 
 
+def train_on(name: str) -> None:
+    """Go to the form of a new run on a data set."""
+    with errors_shown():
+        draft().update(dataset=name, image_size=dataset_info(name).image_shape[1])
+        set_view("train", view="new")
+        st.session_state["data-train"] = True
+
+
 def show_import() -> None:
     """Upload, look at what it would become, name it, import it."""
     st.subheader("Your own images")
@@ -175,9 +186,19 @@ def show_import() -> None:
 show_title(
     "Data", "The data sets that models train on, with their true factors, and an import of yours."
 )
+if st.session_state.pop("data-train", False):
+    st.switch_page(PAGES / "train.py")
 if imported := st.session_state.pop("imported", None):
     choose_dataset(imported)
-    st.success(f"{imported} was imported. You can now choose it on Train.")
+    st.success(f"{imported} was imported.", icon=":material/check:")
+    st.button(
+        "Train on it",
+        icon=":material/model_training:",
+        type="primary",
+        on_click=train_on,
+        args=(imported,),
+        key="data-train-on-it",
+    )
 with errors_shown():
     show_one(show_list(dataset_states()))
 show_import()

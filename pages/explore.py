@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 import torch
-from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.reconstruction import reconstruct
@@ -22,7 +21,7 @@ from ui.images import show_image
 from ui.link import current_view, set_view, write_link
 from ui.run_picker import choose_run, show_summary
 from ui.selection import Exploration, current_selection, redo, undo
-from ui.start_picker import ResolvedStart, choose_start, resolve_start
+from ui.start_picker import checked_code, choose_start, resolve_start
 from ui.titles import show_title
 from ui.widgets import when_changed, widget_key
 
@@ -31,23 +30,6 @@ TOOLS = {
     "interpolation": "From one image to another",
     "downloads": "Export",
 }
-
-
-def checked_code(exploration: Exploration, model: VAE, resolved: ResolvedStart) -> Tensor:
-    """The code of an exploration, (N,). One that a link brought and the model does not have is put
-    right, with a note."""
-    code = exploration.code
-    if code is not None and len(code) != len(resolved.code):
-        st.info(
-            f"The link's code has {len(code)} values, but this model has "
-            f"{len(resolved.code)} latents: the handles stand at the start."
-        )
-        exploration.code = code = None
-    low, high = model.latents.code_range
-    if code is not None and not all(low <= value <= high for value in code):
-        st.info(f"The link's code leaves the range {low:g} to {high:g} and was clamped to it.")
-        exploration.code = code = tuple(min(max(value, low), high) for value in code)
-    return resolved.code if code is None else torch.tensor(code)
 
 
 @st.fragment

@@ -95,10 +95,12 @@ def current_view() -> View:
     return view
 
 
-def set_view(**parts: str) -> None:
-    """Change parts of the view of this page; "" leaves one out."""
-    view = current_view() | parts
-    st.session_state[_VIEWS][_page()] = {name: text for name, text in view.items() if text}
+def set_view(page: str | None = None, /, **parts: str) -> None:
+    """Change parts of the view of a page, this one by default; "" leaves one out."""
+    views: dict[str, View] = st.session_state.setdefault(_VIEWS, {})
+    page = _page() if page is None else page
+    view = views.get(page, {}) | parts
+    views[page] = {name: text for name, text in view.items() if text}
 
 
 def _remember(link: View) -> None:

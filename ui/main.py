@@ -11,6 +11,7 @@ from ui.link import read_link, write_link
 from ui.routing import navigate
 from ui.run_picker import describe
 from ui.selection import current_selection
+from ui.training_badge import show_training_badge
 from ui.widgets import enter_page
 
 # A file of our own: a named icon would be asked of a server elsewhere.
@@ -33,6 +34,8 @@ def finish() -> None:
     notes.clear()
 
 
+if page.url_path != "train":
+    show_training_badge()
 write_link()  # at once, so that a reload during a long run finds it
 try:
     page.run()

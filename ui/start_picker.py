@@ -50,6 +50,23 @@ def resolve_start(exploration: Exploration, model: VAE, dataset: Dataset | None)
     return _look_up(exploration, exploration.start, model, dataset)
 
 
+def checked_code(exploration: Exploration, model: VAE, resolved: ResolvedStart) -> Tensor:
+    """The code of an exploration, (N,). One that a link brought and the model does not have is put
+    right, with a note."""
+    code = exploration.code
+    if code is not None and len(code) != len(resolved.code):
+        st.info(
+            f"The link's code has {len(code)} values, but this model has "
+            f"{len(resolved.code)} latents: the handles stand at the start."
+        )
+        exploration.code = code = None
+    low, high = model.latents.code_range
+    if code is not None and not all(low <= value <= high for value in code):
+        st.info(f"The link's code leaves the range {low:g} to {high:g} and was clamped to it.")
+        exploration.code = code = tuple(min(max(value, low), high) for value in code)
+    return resolved.code if code is None else torch.tensor(code)
+
+
 def first_start(dataset: Dataset | None) -> Start:
     """Where an exploration begins that nobody gave a start."""
     if dataset is None:

@@ -226,3 +226,19 @@ def test_a_second_run_that_is_not_here_is_said(open_app: OpenApp, runs: dict[str
     app = open_app(PAGE, run="checkpoints/discrete", second="runs/nonsense")
     assert not app.exception
     assert "“runs/nonsense”, which is not here" in notes(app)
+
+
+@pytest.mark.parametrize(("code", "second_code"), [("1", "1,2"), ("9,9", "1,2,3"), ("x", "nan")])
+def test_a_code_that_a_run_does_not_have_is_put_right(
+    open_app: OpenApp, runs: dict[str, Run], code: str, second_code: str
+) -> None:
+    link = {"run": "checkpoints/discrete", "second": "runs/smooth", "start": "factors-3.4"}
+    app = open_app(PAGE, **link, code=code, second_code=second_code)
+    assert not app.exception
+    assert not app.error
+    explorations = [
+        app.session_state["selection"].exploration(link[name]) for name in ("run", "second")
+    ]
+    lengths = [exploration.code and len(exploration.code) for exploration in explorations]
+    assert lengths[0] in (None, 2)
+    assert lengths[1] in (None, 3)

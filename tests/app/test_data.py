@@ -72,6 +72,17 @@ def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> 
     assert "mine" not in dataset_names()
 
 
+def test_a_training_on_what_was_imported_is_one_click_away(open_app: OpenApp) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (6, 32, 32), np.uint8)
+    app = upload(open_app(PAGE), "mine.npz", npz(images=images))
+    app.text_input(key="import-name").set_value("mine")
+    app.button(key="import").click().run()
+    app.button(key="data-train-on-it").click().run()
+    assert not app.exception
+    assert next(box.value for box in app.selectbox if box.label == "Data set") == "mine"
+    assert app.button(key="train-start").label == "Train"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -459,3 +459,20 @@ def test_the_queue_takes_more_trainings_at_once(open_app: OpenApp, run: Run) -> 
     app.text_input(key=key).set_value("99").run()
     assert "enter a whole number from 1 to 16" in said(app)
     assert open_app(PAGE).text_input(key=key).value == "2"
+
+
+def test_every_page_says_what_trains_and_a_new_run_joins_the_queue(
+    open_app: OpenApp, run: Run
+) -> None:
+    assert not open_app().get("page_link")
+    run.write_status(
+        Status(state=State.RUNNING, step=3, steps=12, process=ProcessIdentity.current())
+    )
+    for page in (None, "pages/factors.py", "pages/method.py"):
+        app = open_app(page)
+        assert not app.exception
+        labels = [link.proto.label for link in app.get("page_link")]
+        assert "Training mine: 25%" in labels
+    app = open_app(PAGE, view="new")
+    assert app.button(key="train-start").label == "Add to queue"
+    assert "waits until one of 1 trainings ends" in said(app)

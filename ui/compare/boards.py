@@ -17,12 +17,13 @@ from dvae_core.figures.information import information_heatmap
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset
 from ui.charts import NO_TOOLBAR
-from ui.compare.comparison import SIDES, Comparison, Side, current_code, show_right_code
+from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
 from ui.errors import errors_shown, plain
 from ui.images import show_image
 from ui.link import write_link
 from ui.run_picker import show_summary
 from ui.selection import redo, undo
+from ui.start_picker import checked_code
 
 
 def profile_of(side: Side) -> LatentProfile:
@@ -50,7 +51,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
         with column:
             st.markdown(f"#### {plain(side.name)}")
             profile = profile_of(side)
-            code = current_code(side, resolved)
+            code = checked_code(side.exploration, side.model, resolved)
             show_board(
                 BoardView(
                     model=side.model,

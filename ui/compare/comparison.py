@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import prod
 
 import streamlit as st
-import torch
 
 from dvae_core.analysis.linking import (
     Link,
@@ -218,14 +217,6 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
     points = [side.points for side in sides]
     pairs = pair_latents(points[0].codes, points[1].codes, points[0].factors)
     return Comparison((sides[0], sides[1]), dataset, pairs)
-
-
-def current_code(side: Side, resolved: ResolvedStart) -> torch.Tensor:
-    """Where the handles of a side stand, (N,)."""
-    code = side.exploration.code
-    if code is None or len(code) != len(resolved.code):
-        return resolved.code
-    return torch.tensor(code)
 
 
 def show_right_code(comparison: Comparison) -> None:

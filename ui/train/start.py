@@ -1,13 +1,14 @@
 """Naming a new run and starting it, or one of each family."""
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from dvae_core.config import FAMILIES, RunConfig
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.jobs import queue_training
+from dvae_core.jobs import overview, queue_root, queue_training, trainings_at_once
 from dvae_core.runs.catalog import free_path, own_root
 from dvae_core.runs.run import Run, check_run_id
 from dvae_core.training.estimate import Estimate, EstimateProcess, duration_in_words
@@ -15,6 +16,7 @@ from dvae_core.training.trainer import choose_device
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
 from ui.train.form import FIRST_PRESET, config_from, draft, settings_of_preset
+from ui.train.runs_table import ACTIVE
 from ui.train.view import watch_run
 from ui.widgets import when_changed, widget_key
 
@@ -39,10 +41,12 @@ def show_start() -> None:
         width=460,
         help="Also the name of its folder. 1 to 64 characters: a-z, 0-9, _ and -.",
     )
-    st.caption(f":material/schedule: {plain(in_words(await_estimate(config)))}")
+    waits_for = _waits_for()
+    queued = f" It waits until one of {waits_for} trainings ends." if waits_for else ""
+    st.caption(f":material/schedule: {plain(in_words(await_estimate(config)) + queued)}")
     with st.container(horizontal=True):
         st.button(
-            "Train",
+            "Add to queue" if waits_for else "Train",
             icon=":material/play_arrow:",
             type="primary",
             key="train-start",
@@ -76,6 +80,14 @@ def show_first_start() -> None:
         on_click=_start_first,
         args=(_free_name(config), config),
     )
+
+
+def _waits_for() -> int:
+    """How many trainings run or wait before a new one; 0 where it starts at once."""
+    with suppress(RunError):  # the table of runs says what is damaged
+        active = sum(entry.state in ACTIVE for entry in overview(own_root()))
+        return active if active >= trainings_at_once(queue_root(own_root())) else 0
+    return 0
 
 
 def _free_name(config: RunConfig) -> str:
