@@ -1,10 +1,10 @@
-"""Do categorical latents lie along the axes where Gaussian ones turn? The table of docs/results.md.
+"""The MIG of categorical and Gaussian latents over seeds: the tables of docs/results.md.
 
     python -m dvae_core sweep sweeps/circles.toml
     python -m benchmarks.circles_study runs/circles
 
-Prints scores of the `paper` protocol for every run of a folder that a sweep has made, and the
-worst, median and best MIG of the runs that differ in their seed alone.
+Prints the scores of every run of a sweep under the `paper` protocol, and the worst, median and best
+MIG of the runs that differ only in their seed.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from benchmarks.tables import head, row
 from dvae_core.config import RunConfig
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import list_runs
@@ -25,14 +26,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder of the runs")
     runs = list_runs(parser.parse_args().folder)
     if not runs:
-        parser.error("there are no runs in that folder: make them with a sweep")
-    print("| settings | seed | MIG (paper) | KL, nats | reconstruction, nats | seconds |")
-    print("|---|---|---|---|---|---|")
+        parser.error("that folder has no runs: make them with a sweep")
+    scores = ("MIG (paper)", "KL, nats", "reconstruction, nats")
+    print(head("settings", "seed", *scores, "seconds"))
     for settings, group in groups(runs).items():
         for run in group:
-            values = " | ".join(f"{score(run, name):.3f}" for name in SCORES)
-            seconds = f"{run.status().seconds:.0f}"
-            print(f"| {settings} | {run.record.seed} | {values} | {seconds} |")
+            values = [f"{score(run, name):.3f}" for name in SCORES]
+            print(row(settings, run.record.seed, *values, f"{run.status().seconds:.0f}"))
     for settings, group in groups(runs).items():
         migs = sorted(score(run, "mig") for run in group)
         print(
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """Runs by what varies among them, their seed aside, in the order of their seeds."""
+    """Runs by the settings in which they differ, apart from the seed; ordered by seed."""
     names = [
         name
         for name in RunConfig.model_fields
@@ -56,10 +56,10 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def score(run: Run, name: str) -> float:
-    """A score of the paper's protocol."""
+    """A score under the paper's protocol."""
     found = read_evaluation(run).score(name, "paper")
     if found is None or found.value is None:
-        sys.exit(f"{run.path} has no {name}: repeat the sweep, which measures what is missing")
+        sys.exit(f"{run.path} has no {name}: repeat the sweep, which evaluates what is missing")
     return found.value
 
 

@@ -1,10 +1,10 @@
-"""What a board costs the server: encoding, decoding 640 frames of 64x64, and packing them.
+"""Time to encode 640 images of 64x64, to decode 640 codes, and to pack the frames of a board.
 
     python -m benchmarks.codec
 
-The networks are untrained, which changes no time but that of packing; so that is measured on the
-shipped runs, decoded around one of their images. `plain` is the same decoder from PyTorch's own
-layers in its default memory order, on the same codes, in the same process.
+The networks are untrained, which affects only the time of packing; packing is therefore measured
+on frames of the shipped runs. `plain` is the same decoder made of PyTorch's own layers in their
+default memory layout, on the same codes, in the same process.
 """
 
 import statistics
@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from benchmarks.plain import PlainDecoder
+from benchmarks.tables import head, row
 from benchmarks.timing import seconds
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traversal_rows, traverse_all
 from dvae_core.config import ModelConfig
@@ -29,15 +30,14 @@ REPEATS = 15
 
 def main() -> None:
     keep_freed_memory()  # as the app does
-    print("| what | ms | a second |")
-    print("|---|---|---|")
+    print(head("what", "ms", "a second"))
     for channels, colours in ((1, "grey"), (3, "RGB")):
         model = build_model(ModelConfig(), (channels, 64, 64), torch.Generator().manual_seed(0))
         model.requires_grad_(False).eval()
         codes, images = torch.rand(FRAMES, 10) * 2 - 1, torch.rand(FRAMES, channels, 64, 64)
-        row(f"encode {FRAMES} {colours} images", _of_encoding(model, images))
-        row(f"decode {FRAMES} {colours} codes", partial(decode_codes, model, codes))
-        row(f"decode {FRAMES} {colours} codes, plain", _of_plain_decoding(model, codes))
+        report(f"encode {FRAMES} {colours} images", _of_encoding(model, images))
+        report(f"decode {FRAMES} {colours} codes", partial(decode_codes, model, codes))
+        report(f"decode {FRAMES} {colours} codes, plain", _of_plain_decoding(model, codes))
     for run in list_runs(SHIPPED_ROOT):
         shipped = run.load_model()
         dataset = load_dataset(run.record.dataset, run.record.image_size)
@@ -48,17 +48,17 @@ def main() -> None:
             frames = [to_pixels(images) for images in rows]
         start = to_pixels(image)[0]
         megabytes = len(encode_frames(frames, start, "").packed) / 1e6
-        row(
+        report(
             f"pack {sum(map(len, frames))} frames of {run.id}, {megabytes:.2f} MB",
             partial(encode_frames, frames, start, ""),
             sum(map(len, frames)),
         )
 
 
-def row(what: str, work: Callable[[], object], count: int = FRAMES) -> None:
-    """Print the median of some repeats."""
+def report(what: str, work: Callable[[], object], count: int = FRAMES) -> None:
+    """Print a row with the median time of 15 calls."""
     median = statistics.median(seconds(work, REPEATS))
-    print(f"| {what} | {1e3 * median:.0f} | {count / median:,.0f} |")
+    print(row(what, f"{1e3 * median:.0f}", f"{count / median:,.0f}"))
 
 
 def _of_encoding(model: VAE, images: torch.Tensor) -> Callable[[], object]:

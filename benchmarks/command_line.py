@@ -1,17 +1,17 @@
-"""How long the command line takes to answer with its help.
+"""Time until the command line has printed its help.
 
     python -m benchmarks.command_line
 
-Each call is a new process. A call of Python that does nothing stands beside it.
+Each call is a new process. A Python process that does nothing is the baseline.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 from functools import partial
 
-from benchmarks.timing import seconds
+from benchmarks.tables import head, row
+from benchmarks.timing import seconds, summary
 
 
 def main() -> None:
@@ -23,14 +23,12 @@ def main() -> None:
         "`python -m dvae_core --help`": ["-m", "dvae_core", "--help"],
         "`python -m dvae_core train --help`": ["-m", "dvae_core", "train", "--help"],
     }
-    print("| call | median seconds | least | most |")
-    print("|---|---|---|---|")
+    print(head("call", "median seconds", "least", "most"))
     for name, arguments in calls.items():
         call = partial(
             subprocess.run, [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL
         )
-        times = seconds(call, asked.calls)
-        print(f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} | {max(times):.2f} |")
+        print(row(name, *summary(seconds(call, asked.calls), 2)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
-"""Tables of objectives, families and settings for the documents, from dvae_core/config.py.
+"""Write the tables of objectives, families and settings in the documents.
 
-    python -m benchmarks.config_tables
-
-writes them; a test compares them.
+python -m benchmarks.config_tables
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +15,7 @@ Rows = Iterator[tuple[str, ...]]
 
 
 def objectives() -> Rows:
-    """Each objective with its loss and the columns of metrics.jsonl that it logs."""
+    """Each objective with its loss and the terms that it logs to metrics.jsonl."""
     yield "`--objective`", "loss", "what it adds, and when", "settings", "studied", "logged terms"
     for name, info in OBJECTIVES.items():
         yield (
@@ -31,7 +29,7 @@ def objectives() -> Rows:
 
 
 def families() -> Rows:
-    """Each family with the settings that only it heeds."""
+    """Each family with the settings that apply only to it."""
     yield "`--latents`", "what it is, and when", "settings of its own"
     for name, info in FAMILIES.items():
         explanation = f"{info.label} ({info.source}). {info.explanation}"
@@ -76,7 +74,7 @@ DOCUMENTS = {
     "families": (REPOSITORY / "docs" / "method.md", families),
     "settings": (REPOSITORY / "docs" / "sweeps.md", settings),
 }
-"""Where each table stands, and what makes its rows."""
+"""The document of each table, and the function that makes its rows."""
 
 
 def main() -> None:

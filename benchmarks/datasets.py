@@ -1,10 +1,10 @@
-"""Images a second of every data set that is here, in batches of 64 at 64x64, and their memory.
+"""Images per second of every available data set, in batches of 64 at 64x64, and its memory.
 
     python -m benchmarks.datasets
 
-The originals are measured where their files are; the others are always there. Each set has a
-process of its own. Memory is what the process holds for itself after the batches, less what it held
-before it loaded the set; pages of a mapped file do not count, the system takes them back at will.
+The originals are measured if their files are present. Each data set runs in a process of its own.
+Memory is the growth of the process's anonymous memory from before loading the set until after the
+batches; pages of mapped files, which the system can reclaim at any time, do not count.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.tables import head, row
 from dvae_core.data import dataset_states, load_dataset
 
 SECONDS = 3.0
@@ -24,35 +25,31 @@ def main() -> None:
     if len(sys.argv) > 1:
         measure(sys.argv[1])
         return
-    print("| data set | images per second | memory, MB |")
-    print("|---|---|---|")
+    print(head("data set", "images per second", "memory, MB"), flush=True)
     for info in dataset_states():
         if info.state == "ready":
-            command = [sys.executable, "-m", "benchmarks.datasets", info.name]
-            print(
-                subprocess.run(command, check=True, capture_output=True, text=True).stdout, end=""
-            )
+            subprocess.run([sys.executable, "-m", "benchmarks.datasets", info.name], check=True)
 
 
 def measure(name: str) -> None:
-    """Print the row of one set."""
+    """Print the row of one data set."""
     generator = torch.Generator().manual_seed(0)
     before = own_memory()
     dataset = load_dataset(name)
-    dataset.sample_images(BATCH_SIZE, generator)  # the first batch may have to prepare something
+    dataset.sample_images(BATCH_SIZE, generator)  # the first batch may prepare something
     count, started_at = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started_at) < SECONDS:
         dataset.sample_images(BATCH_SIZE, generator)
         count += BATCH_SIZE
-    print(f"| {name} | {count / elapsed:,.0f} | {(own_memory() - before) / 1e6:.0f} |")
+    print(row(name, f"{count / elapsed:,.0f}", f"{(own_memory() - before) / 1e6:.0f}"))
 
 
 def own_memory() -> int:
-    """Bytes of anonymous memory that this process holds."""
+    """Bytes of anonymous memory of this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not tell a process's own memory")
+    raise RuntimeError("/proc/self/status has no RssAnon: run this benchmark on Linux")
 
 
 if __name__ == "__main__":

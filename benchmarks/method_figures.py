@@ -3,8 +3,8 @@
     python -m benchmarks.method_figures --output docs/images
     python -m benchmarks.method_figures --output docs/images --study runs/circles
 
-Reads the shipped runs, and of a study (sweeps/circles.toml) the worst, median and best run
-of each family.
+Uses the shipped runs, and the worst, median and best run of each family in a study
+(sweeps/circles.toml).
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.tables import head, row
 from dvae_core.analysis.axis_angles import factor_grid, factor_plane
 from dvae_core.analysis.rotation import costs_by_angle, round_normal, uniform_grid
 from dvae_core.data import load_dataset
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def write_planes(path: Path, runs: list[tuple[str, Run]], columns: int) -> None:
-    """The grid of the first two factors in the latent plane of each run."""
+    """Draw the grid of the first two factors in the latent plane of each run."""
     pictures, titles = [], []
     for name, run in runs:
         picture, score = drawn(run)
@@ -60,7 +61,7 @@ def write_planes(path: Path, runs: list[tuple[str, Run]], columns: int) -> None:
 
 
 def drawn(run: Run) -> tuple[PlanePicture, float]:
-    """The picture of a run, and its MIG; prints what is measured."""
+    """The picture of a run, and its MIG; prints MIG, angles and R2."""
     model, record = run.load_model(), run.record
     dataset = load_dataset(record.dataset, record.image_size)
     points = EvaluationInputs(run, dataset, "paper", EvaluationSettings(), num_workers=None).train
@@ -84,7 +85,7 @@ def drawn(run: Run) -> tuple[PlanePicture, float]:
 
 
 def write_turned_grids(path: Path) -> None:
-    """A uniform grid after each of `SHOWN_DEGREES`, dark where there is much mass."""
+    """Draw a uniform grid rotated by each of `SHOWN_DEGREES`; darker cells hold more mass."""
     tiles = []
     for degrees in SHOWN_DEGREES:
         mass = uniform_grid(NUM_CATEGORIES).turned(np.radians(degrees)).mass
@@ -96,18 +97,14 @@ def write_turned_grids(path: Path) -> None:
 
 
 def print_costs() -> None:
-    """What a made grid and a made normal of equal variances cost at each angle."""
+    """Print the KL of a rotated uniform grid and of a rotated isotropic normal at each angle."""
     angles = np.radians(SHOWN_DEGREES)
     grid = costs_by_angle(uniform_grid(NUM_CATEGORIES), angles)
     normal = costs_by_angle(round_normal(), angles)
-    columns = ("angle", "KL of the grid, nats", "cells spread", "mass clipped", "KL of the normal")
-    print("| " + " | ".join(columns) + " |")
-    print("|---" * len(columns) + "|")
-    for place, degrees in enumerate(SHOWN_DEGREES):
-        print(
-            f"| {degrees}° | {grid.kl[place]:.3f} | {grid.kl_spread[place]:.3f} | "
-            f"{grid.clipped[place]:.1%} | {normal.kl[place]:.3f} |"
-        )
+    print(head("angle", "KL of the grid, nats", "cells spread", "mass clipped", "KL of the normal"))
+    for i, degrees in enumerate(SHOWN_DEGREES):
+        kls = f"{grid.kl[i]:.3f}", f"{grid.kl_spread[i]:.3f}"
+        print(row(f"{degrees}°", *kls, f"{grid.clipped[i]:.1%}", f"{normal.kl[i]:.3f}"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the table of metrics in docs/api.md, from what each metric says of itself.
+"""Write the table of metrics in docs/api.md from the specs of the metrics.
 
 python -m benchmarks.metric_table
 """
@@ -10,7 +10,7 @@ DOCUMENT = REPOSITORY / "docs" / "api.md"
 
 
 def metric_table() -> str:
-    """One row a score, as Markdown."""
+    """One row per score, as Markdown."""
     metric_of = {
         score.name: metric for metric, spec in METRIC_SPECS.items() for score in spec.scores
     }

@@ -1,9 +1,9 @@
-"""The pictures of the app in README.md, taken from the app.
+"""Take the pictures of the app in README.md.
 
     python -m benchmarks.pictures [--runs FOLDER] [--only explore,train]
 
-Opens the shipped runs in a headless Chromium. The page Train is shown with the first run of the
-folder that has snapshots, and left out without one. Needs requirements-dev.txt and Chromium.
+Opens the shipped runs in a headless Chromium. The page Train shows the first run of FOLDER that has
+snapshots; without one it is left out. Needs requirements-dev.txt and Chromium.
 """
 
 import argparse
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from benchmarks.board_latency import served
+from benchmarks.app import chromium, served
 from benchmarks.tables import REPOSITORY
 from dvae_core.runs.catalog import list_runs
 from ui.run_picker import OPENING_RUN
@@ -27,7 +27,7 @@ FRAMES, FRAME_MS = 40, 90
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: where to go, what to wait for, how large the window is."""
+    """One picture: the link, the element to wait for, the window size and the colour scheme."""
 
     link: str
     shows: str
@@ -47,7 +47,7 @@ SHOTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, help="folder of your own runs")
-    parser.add_argument("--only", help="which, by comma")
+    parser.add_argument("--only", help="names, separated by commas")
     asked = parser.parse_args()
     shots = dict(SHOTS)
     watched = [run for run in list_runs(asked.runs) if run.snapshot_steps()] if asked.runs else []
@@ -55,26 +55,22 @@ def main() -> None:
         shots["train"] = Shot(f"/train?run=runs/{watched[0].id}", ".js-plotly-plot")
     names = asked.only.split(",") if asked.only else [*shots, "drag"]
     with (
-        sync_playwright() as playwright,
+        chromium() as browser,
         tempfile.TemporaryDirectory() as empty,
         served(str(asked.runs or empty)) as address,
     ):
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
         for name in names:
             if name == "drag":
-                take_drag(chromium, address)
+                take_drag(browser, address)
             else:
-                take(chromium, address, shots[name], PICTURES / f"{name}.png")
+                take(browser, address, shots[name], PICTURES / f"{name}.png")
             print(f"{name}: taken", flush=True)
-        chromium.close()
 
 
-def take(chromium: Browser, address: str, shot: Shot, path: Path) -> None:
-    """Open a page, wait until it has drawn itself, and keep what it shows."""
+def take(browser: Browser, address: str, shot: Shot, path: Path) -> None:
+    """Open a page, wait until it is drawn, and save a screenshot."""
     width, height = shot.size
-    page = chromium.new_page(
+    page = browser.new_page(
         viewport={"width": width, "height": height},
         color_scheme=shot.scheme,  # type: ignore[arg-type]
     )
@@ -83,13 +79,13 @@ def take(chromium: Browser, address: str, shot: Shot, path: Path) -> None:
     _settle(page)
     page.screenshot(path=path)
     page.close()
-    # A few hundred colours are as good for a page, at a third of the size.
+    # 256 colours look the same here, at a third of the size.
     Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 
 
-def take_drag(chromium: Browser, address: str) -> None:
-    """The first handle, dragged from one end to the other and back."""
-    page = chromium.new_page(viewport={"width": 500, "height": 640})
+def take_drag(browser: Browser, address: str) -> None:
+    """Record the first handle while it is dragged to one end and back."""
+    page = browser.new_page(viewport={"width": 500, "height": 640})
     page.goto(address)
     handle = page.locator(HANDLE).first
     handle.wait_for(timeout=120_000)
@@ -102,11 +98,11 @@ def take_drag(chromium: Browser, address: str) -> None:
     assert track is not None
     clip = {"x": around["x"], "y": around["y"], "width": around["width"], "height": 420}
     y = box["y"] + box["height"] / 2
-    ways = [place / (FRAMES // 2) for place in range(FRAMES // 2)]
+    shares = [place / (FRAMES // 2) for place in range(FRAMES // 2)]
     page.mouse.move(box["x"] + box["width"] / 2, y)
     page.mouse.down()
     frames = []
-    for share in [*ways, *(1 - way for way in ways)]:
+    for share in [*shares, *(1 - share for share in shares)]:
         page.mouse.move(track["x"] + 12 + share * (track["width"] - 24), y)
         page.wait_for_timeout(30)
         frames.append(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB"))  # type: ignore[arg-type]
@@ -118,7 +114,7 @@ def take_drag(chromium: Browser, address: str) -> None:
 
 
 def _settle(page: Page) -> None:
-    """Wait until no script runs and nothing moves any more."""
+    """Wait until no script runs and animations are over."""
     page.wait_for_timeout(1_500)
     page.locator("[data-testid=stStatusWidget]").wait_for(state="hidden", timeout=120_000)
     page.wait_for_timeout(1_500)

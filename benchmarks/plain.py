@@ -1,6 +1,5 @@
-"""The training step as a first version would be written: PyTorch's own layers in its default memory
-order, one autograd pass a gradient, Adam as it comes. What ours is compared with, in speed here and
-in losses in the tests."""
+"""A reference training step made of PyTorch's own layers in their default memory layout, with one
+autograd pass per gradient and plain Adam. Benchmarks compare its speed, tests its losses."""
 
 from itertools import pairwise
 
@@ -49,7 +48,7 @@ class PlainDecoder(nn.Module):
 
 
 class PlainStep:
-    """Takes the step of a training with plain means, from the weights and draws it stands at."""
+    """The step of a `Training`, from its current weights and random states."""
 
     def __init__(self, training: Training, channels_last: bool = False) -> None:
         config, model = training.config, training.model

@@ -1,10 +1,10 @@
-"""Measure everything and write the tables of docs/performance.md.
+"""Run all benchmarks and write the tables of docs/performance.md.
 
     python benchmarks/run.py [--write] [--only step,codec] [--peers PYTHON]
 
-Runs every benchmark in a process of its own, one after another. With `--write` each table replaces
-the one between its two marks in docs/performance.md, so that no number there is typed by hand; the
-words around them stay. Takes about half an hour; leave the machine alone meanwhile.
+Runs the benchmarks one after another, each in a process of its own. With `--write` each result
+replaces the table between its two marks in docs/performance.md. Takes about half an hour, during
+which nothing else should run on the machine.
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.tables import REPOSITORY, replace_table
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
-# In the order of the document, with their arguments; each prints Markdown.
+# In the order of the document, with their arguments. Each prints Markdown.
 BENCHMARKS: dict[str, list[str]] = {
     "machine": [],
     "step": [],
@@ -38,12 +38,12 @@ BENCHMARKS: dict[str, list[str]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="replace the tables in the document")
-    parser.add_argument("--only", default=",".join(BENCHMARKS), help="which, by comma")
+    parser.add_argument("--only", default=",".join(BENCHMARKS), help="names, separated by commas")
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="see step.py")
     asked = parser.parse_args()
     unknown = set(asked.only.split(",")) - BENCHMARKS.keys()
     if unknown:
-        parser.error(f"no benchmark is called {min(unknown)}: there are {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark {min(unknown)}: choose from {', '.join(BENCHMARKS)}")
     failed = False
     for name in BENCHMARKS:
         if name in asked.only.split(","):
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def machine() -> str:
-    """The machine in words, and the day."""
+    """Cores, processor, versions and date."""
     features = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     model = re.search(r"model name\s*: (.*)", features)
     vectors = [name for name in ("avx2", "avx512f", "amx_tile") if f" {name} " in features]
@@ -71,7 +71,7 @@ def machine() -> str:
 
 
 def measured(name: str, peers: str) -> str:
-    """What a benchmark printed, or nothing where it failed."""
+    """The output of a benchmark; "" if it failed."""
     arguments = ["--peers", peers] if name == "step" else BENCHMARKS[name]
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *arguments],

@@ -1,11 +1,11 @@
-"""The shipped runs: from a finished run to checkpoints/, and from there to docs/results.md.
+"""Pack finished runs into checkpoints/, and write docs/results.md from them.
 
     python -m benchmarks.shipped pack runs/rooms-categorical
     python -m benchmarks.shipped report
 
-`pack` takes a finished run that was measured in both protocols, and leaves out what only resuming
-needs: the trainer's state, the discriminator, the snapshots, and most rows of the curves. `report`
-writes the tables of docs/results.md, between their marks, and a picture of each run in docs/images.
+`pack` copies a finished run that was evaluated under both protocols, without the trainer's state,
+the discriminator, the snapshots and most rows of the curves. `report` writes the tables of
+docs/results.md and a picture of each run in docs/images.
 """
 
 import argparse
@@ -57,7 +57,7 @@ ORDER = ("circles", "rooms", "sprites", "digits")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    packing = commands.add_parser("pack", help="put finished, measured runs into checkpoints/")
+    packing = commands.add_parser("pack", help="copy finished, evaluated runs to checkpoints/")
     packing.add_argument("runs", type=Path, nargs="+")
     commands.add_parser("report", help="write the tables and the pictures of docs/results.md")
     asked = parser.parse_args()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def pack(run: Run, target: Path) -> None:
-    """Copy what is shipped of a run, as a folder that is there whole or not at all.
+    """Copy the shipped part of a run to a new folder; a failure leaves no folder.
 
     Raises:
         RunError: the run is not finished or lacks scores, or the target exists.
@@ -95,7 +95,7 @@ def pack(run: Run, target: Path) -> None:
 
 
 def report() -> None:
-    """Write every table and every picture."""
+    """Write all tables and pictures."""
     runs = sorted(list_runs(SHIPPED_ROOT), key=_place)
     for dataset, group in groupby(runs, key=lambda run: run.record.dataset):
         members = list(group)
@@ -116,7 +116,7 @@ def _place(run: Run) -> tuple[int, str, bool, bool]:
 
 
 def _table(runs: list[Run]) -> list[list[str]]:
-    """Settings and scores of some runs, a column a run."""
+    """Settings and scores, with a column for each run."""
     evaluations = [read_evaluation(run) for run in runs]
     rows = [["", *(_name(run) for run in runs)]]
     rows += [[label, *(setting(run) for run in runs)] for label, setting in _SETTINGS.items()]
@@ -167,13 +167,10 @@ def _value(evaluation: Evaluation, name: str, protocol: str, digits: int) -> str
 
 
 def _both(evaluation: Evaluation, name: str, digits: int) -> str:
-    """The value in the paper's protocol and in the native one; once where they are the same."""
+    """The value under both protocols, paper first; only one where they are equal."""
     values = [_value(evaluation, name, protocol, digits) for protocol in PROTOCOLS]
     return " / ".join(dict.fromkeys(values))
 
-
-# ------------------------------------------------------------------------------------------------
-# The picture of a run: a row a latent, what it changes and its information about each factor.
 
 COLUMNS = 9
 FRAME = 64
@@ -181,7 +178,7 @@ LABEL, CELL, HEAD, GAP = 150, 62, 34, 6
 
 
 def picture(run: Run) -> Image.Image:
-    """Traversals of the active latents with the KL of each, beside the heat map's rows."""
+    """A row per active latent: its KL, its traversal, and its information about each factor."""
     record, model = run.record, run.load_model()
     dataset = load_dataset(record.dataset, record.image_size)
     profile = latent_profile(model, dataset)
@@ -229,17 +226,13 @@ def _draw_cell(
     share: float,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    colour = _heat(share)
+    # As in the heat maps of the app.
+    (shares,) = sample_colorscale(COLOR_SCALE, [min(max(share, 0.0), 1.0)], colortype="tuple")
+    colour = tuple(round(255 * part) for part in shares)
     pen.rectangle((left, top, left + CELL - 3, top + FRAME - 1), colour)
     dark = sum(colour) < 380
     middle = (left + CELL // 2 - 1, top + FRAME // 2)
     pen.text(middle, f"{share:.2f}", "white" if dark else "black", font, anchor="mm")
-
-
-def _heat(share: float) -> tuple[int, int, int]:
-    """The colour that the heat maps of the app have for a share."""
-    (colour,) = sample_colorscale(COLOR_SCALE, [min(max(share, 0.0), 1.0)], colortype="tuple")
-    return tuple(round(255 * part) for part in colour)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the snapshots of a training cost, as a share of its time.
+"""The share of the training time that snapshots take.
 
     python -m benchmarks.snapshots
 
-Times one step and one snapshot, written to a disk, in processor seconds of one thread, and reckons
-with the steps and snapshots of a whole training.
+Times one step and one snapshot (including writing it) in CPU seconds of one thread, and multiplies
+by the number of steps and snapshots of a whole training.
 """
 
 import tempfile
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.tables import head, row
 from benchmarks.timing import seconds
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
@@ -36,15 +37,15 @@ CASES: list[tuple[str, str | None, dict[str, Any]]] = [
 
 def main() -> None:
     keep_freed_memory()
-    print("| training | steps | step, ms | snapshot, ms | taken | kept | MB | share of the time |")
-    print("|---|---|---|---|---|---|---|---|")
+    milliseconds = ("step, ms", "snapshot, ms")
+    print(head("training", "steps", *milliseconds, "taken", "kept", "MB", "share of the time"))
     for name, preset, settings in CASES:
         config = RunConfig.from_preset(preset, threads=1, device="cpu", **settings)
         with tempfile.TemporaryDirectory() as folder, thread_count(1):
-            print(f"| {name} | {config.steps:,} {_measure(config, Path(folder))}")
+            print(row(name, f"{config.steps:,}", *_measure(config, Path(folder))))
 
 
-def _measure(config: RunConfig, folder: Path) -> str:
+def _measure(config: RunConfig, folder: Path) -> tuple[str, ...]:
     dataset = load_dataset(config.dataset, config.image_size)
     training = Training(config, dataset, torch.device("cpu"))
     run = Run.create(folder / "run", config, dataset.image_shape)
@@ -57,8 +58,12 @@ def _measure(config: RunConfig, folder: Path) -> str:
     spent = len(scheduled) * snapshot_seconds
     share = spent / (spent + config.steps * step_seconds)
     return (
-        f"| {1e3 * step_seconds:.1f} | {1e3 * snapshot_seconds:.0f} | {len(scheduled)} | {kept} "
-        f"| {kept * size / 1e6:.1f} | {share:.1%} |"
+        f"{1e3 * step_seconds:.1f}",
+        f"{1e3 * snapshot_seconds:.0f}",
+        f"{len(scheduled)}",
+        f"{kept}",
+        f"{kept * size / 1e6:.1f}",
+        f"{share:.1%}",
     )
 
 

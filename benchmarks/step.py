@@ -1,16 +1,14 @@
-"""One training step of a 64x64x1 model at batch 64: ours, the plain one, and those of peers.
+"""Time of one training step of a 64x64x1 model at batch size 64: ours, a plain one, and peers.
 
     python -m benchmarks.step
 
-Each variant runs in a process of its own, one after another, the whole row again in each round.
-`% of peak` is the plain step's floating point operations over the time, against what a large
-matrix product reaches on the same cores: it counts the convolutions and linear layers only, as
-PyTorch's counter does.
+Each round runs every variant in a process of its own, one after another. `% of peak` compares the
+operations per second of the plain step (convolutions and linear layers only, as PyTorch's counter
+does) with those of a large matrix product on the same cores.
 
-Peers train the same Gaussian network with the step of their own framework, on images that lie
-ready; ours makes its images within the step. They are measured where they can be imported:
-`--peers PYTHON` names an interpreter of an environment that has them and this project's
-requirements, such as
+Peers train the same Gaussian network with the step of their own framework, on prepared images; ours
+makes its images within the step. `--peers PYTHON` names an interpreter whose environment has the
+peers and this project's requirements, such as
 
     python3 -m venv peers && peers/bin/pip install -r requirements.txt pythae disent torchvision
 """
@@ -25,7 +23,7 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.tables import REPOSITORY
+from benchmarks.tables import REPOSITORY, head, row
 from benchmarks.timing import seconds
 
 BATCH, SIZE = 64, 64
@@ -53,34 +51,30 @@ def main() -> None:
 
 
 def table(results: dict[str, list[dict[str, float | str]]]) -> str:
-    """The rounds as a Markdown table; each variant by its median round."""
+    """A Markdown table of the median round of each variant."""
 
     def median(name: str, key: str) -> float:
         return statistics.median(float(result[key]) for result in results[name])
 
     peak = median("matrix product", "gflop_per_second")
     reference = median("plain, channels last", "milliseconds")
-    lines = [
-        "| step | ms | images/s | times plain, channels last | % of peak |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [head("step", "ms", "images/s", "times plain, channels last", "% of peak")]
     for name, rounds in results.items():
         if "problem" in rounds[0]:
-            lines.append(f"| {name} | not measured: {rounds[0]['problem']} | | | |")
+            lines.append(row(name, f"not measured: {rounds[0]['problem']}", "", "", ""))
         elif name != "matrix product":
             milliseconds = median(name, "milliseconds")
             of_peak = ""
             if "gflop" in rounds[0]:
                 of_peak = f"{median(name, 'gflop') / milliseconds * 1e3 / peak:.0%}"
-            lines.append(
-                f"| {name} | {milliseconds:.1f} | {BATCH * 1e3 / milliseconds:,.0f} "
-                f"| {milliseconds / reference:.2f} | {of_peak} |"
-            )
+            images, ratio = BATCH * 1e3 / milliseconds, milliseconds / reference
+            cells = f"{milliseconds:.1f}", f"{images:,.0f}", f"{ratio:.2f}", of_peak
+            lines.append(row(name, *cells))
     return "\n".join([*lines, "", f"Matrix product 2048x2048: {peak:.0f} GFLOP/s."])
 
 
 def matrix_product() -> dict[str, float]:
-    """What a product of two 2048x2048 matrices reaches, the best of twenty."""
+    """GFLOP/s of a product of two 2048x2048 matrices, the best of twenty."""
     left, right = torch.randn(2, 2048, 2048)
     return {"gflop_per_second": 2 * 2048**3 / 1e9 / min(seconds(lambda: left @ right, 20, 3))}
 
@@ -95,7 +89,7 @@ def ours(latents: str, objective: str = "elbo") -> dict[str, float]:
 
 
 def plain(latents: str, objective: str = "elbo", channels_last: bool = False) -> dict[str, float]:
-    """The same step from PyTorch's own layers, see benchmarks/plain.py."""
+    """The same step made of PyTorch's own layers, see benchmarks/plain.py."""
     from benchmarks.plain import PlainStep
 
     step = PlainStep(_training(latents, objective), channels_last)
@@ -103,12 +97,12 @@ def plain(latents: str, objective: str = "elbo", channels_last: bool = False) ->
 
 
 def pythae() -> dict[str, float | str]:
-    """Forward, backward and update as pythae's BaseTrainer does them."""
+    """Forward, backward and update as in pythae's BaseTrainer."""
     try:
         from pythae.models import VAE, VAEConfig
         from pythae.models.base.base_utils import ModelOutput
         from pythae.models.nn import BaseDecoder, BaseEncoder
-    except Exception as error:  # whatever an environment lacks
+    except Exception as error:  # whatever the environment lacks
         return {"problem": f"{type(error).__name__}: {error}"[:80]}
     from benchmarks.plain import PlainDecoder, PlainEncoder
 
@@ -154,7 +148,7 @@ def disent() -> dict[str, float | str]:
     try:
         from disent.frameworks.vae import Vae
         from disent.model import AutoEncoder, DisentDecoder, DisentEncoder
-    except Exception as error:  # whatever an environment lacks
+    except Exception as error:  # whatever the environment lacks
         return {"problem": f"{type(error).__name__}: {error}"[:80]}
     from benchmarks.plain import PlainDecoder, PlainEncoder
 

@@ -1,7 +1,8 @@
-"""How long a piece of work takes, time after time."""
+"""Time a piece of work repeatedly."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import median
 
 
 def seconds(
@@ -10,7 +11,7 @@ def seconds(
     warm_up: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Seconds of each of `count` calls, after some that are not counted."""
+    """Seconds of each of `count` calls, after `warm_up` calls that are not counted."""
     for _ in range(warm_up):
         work()
     times = []
@@ -19,3 +20,8 @@ def seconds(
         work()
         times.append(clock() - started_at)
     return times
+
+
+def summary(times: Sequence[float], digits: int) -> list[str]:
+    """Median, least and greatest of some times, as cells of a table."""
+    return [f"{statistic(times):.{digits}f}" for statistic in (median, min, max)]

@@ -1,8 +1,8 @@
-"""The objectives: what training adds to the reconstruction loss, for every family of latents.
+"""The objectives: the terms that training adds to the reconstruction loss.
 
-An `Objective` is a module that turns the posterior and the code of a batch into a `Penalty`. From
-top to bottom: that interface, then the weighted KL (elbo, beta), the annealed capacity, the total
-correlation by a discriminator (factor) and from the batch (tc), the covariances (dip_i, dip_ii),
+An `Objective` is a module that computes a `Penalty` from the posterior and the code of a batch.
+From top to bottom: this interface, the weighted KL (elbo, beta), the annealed capacity, the total
+correlation from a discriminator (factor) and from the batch (tc), the covariances (dip_i, dip_ii),
 and `build_objective`. All terms are in nats per image, averaged over the batch.
 
 `OBJECTIVES` in dvae_core/config.py has their names, settings and papers; docs/method.md explains
@@ -31,13 +31,13 @@ from dvae_core.models.networks import initialize_weights
 
 @dataclass(frozen=True)
 class Penalty:
-    """What an objective adds to the reconstruction loss of a batch.
+    """The terms that an objective adds to the reconstruction loss of a batch.
 
     Attributes:
         total: the weighted sum to minimise, a scalar.
-        terms: its parts by name, in the order of `term_names`, scalars, to be logged. Without
-            their weights, unless an objective says so.
-        own_gradients: of the objective's own parameters, in their order; none where it has none.
+        terms: scalars to log, by name, in the order of `term_names`; without weights unless an
+            objective says otherwise.
+        own_gradients: gradients of the objective's own parameters, in their order.
     """
 
     total: Tensor
@@ -57,7 +57,7 @@ class Objective(nn.Module, ABC):
     def noise(
         self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
     ) -> Tensor | None:
-        """Random numbers that `forward` needs for codes (B, N); None where it needs none."""
+        """Random numbers that `forward` needs for codes (B, N), or None."""
         return None
 
     @abstractmethod
@@ -69,13 +69,13 @@ class Objective(nn.Module, ABC):
         Args:
             posterior: of B images.
             code: (B, N), sampled from it.
-            noise: what `noise` drew for it.
-            step: updates done before this one, a scalar.
+            noise: result of `noise` for this batch.
+            step: number of updates before this one, a scalar.
         """
 
     def code_penalty(self, posterior: Posterior, code: Tensor) -> Tensor:
-        """The weighted part of the penalty that depends on the code (B, N) and not on the posterior
-        alone, a scalar; 0 where there is no such part."""
+        """The weighted part of the penalty that depends on the code (B, N), a scalar; 0 if the
+        penalty depends only on the posterior."""
         return code.new_zeros(())
 
 
@@ -131,8 +131,8 @@ class AnnealedCapacity(Objective):
 class Factor(Objective):
     """KL plus gamma * total correlation (FactorVAE, Kim & Mnih 2018; FactorDVAE on categories).
 
-    The total correlation of the aggregate posterior is estimated by a discriminator D that tells
-    codes from codes whose columns were permuted within the batch: mean of D_joint - D_permuted.
+    The total correlation of the aggregate posterior is estimated by a discriminator D between codes
+    and codes whose columns are permuted within the batch: the mean of D_joint - D_permuted.
     """
 
     term_names = ("kl", "total_correlation")
@@ -145,7 +145,7 @@ class Factor(Objective):
     def noise(
         self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
     ) -> Tensor:
-        """Uniform numbers (B, N), whose order by column is the permutation of each latent."""
+        """Uniform numbers (B, N); the order of a column is the permutation of a latent."""
         return torch.rand(shape, generator=generator, device=device)
 
     def forward(
@@ -153,7 +153,7 @@ class Factor(Objective):
     ) -> Penalty:
         assert noise is not None
         kl = mean_kl(posterior)
-        permuted = code.detach().gather(0, noise.argsort(0))  # each latent on its own
+        permuted = code.detach().gather(0, noise.argsort(0))  # each latent separately
         compared = self.discriminator.step(code, permuted)
         return Penalty(
             kl + self.gamma * compared.log_density_ratio,
@@ -166,11 +166,11 @@ class Factor(Objective):
 
 
 def gaussian_total_correlation(posterior: GaussianPosterior, code: Tensor) -> Tensor:
-    """Estimate of the total correlation of a batch from one code (B, N) of each image, in nats: a
+    """Estimate of the total correlation of a batch from one code (B, N) per image, in nats: a
     scalar.
 
-    That of disentanglement_lib (`total_correlation` in methods/unsupervised/vae.py) plus
-    (N - 1) ln B, the constant by which it is that of the batch's mixture; gradients are the same.
+    The estimate of disentanglement_lib (`total_correlation` in methods/unsupervised/vae.py) plus
+    the constant (N - 1) ln B, which makes it that of the batch's mixture. Gradients are the same.
     """
     count, num_latents = code.shape
     # Density of the code of image j under the posterior of image i: (B_j, B_i, N).
@@ -186,18 +186,17 @@ def gaussian_total_correlation(posterior: GaussianPosterior, code: Tensor) -> Te
 def categorical_total_correlation(posterior: CategoricalPosterior, uniform: Tensor) -> Tensor:
     """Estimate of the total correlation of a batch over categories, in nats: a scalar.
 
-    Categories have no density that a code could be moved through, so that a sample of them carries
-    no gradient, and what a sample does carry, grad log q(z), is zero in the mean. Hence nothing is
-    sampled that can be summed. The marginal terms are entropies and are exact. In the joint term
-    each latent in turn is summed over all of its categories while the others hold one that was
-    drawn (Titsias & Lazaro-Gredilla 2015, "Local expectation gradients"). Value and gradient are
-    those of the batch's total correlation in the mean over `uniform`, without relaxation or bias,
-    and depend on the posteriors alone: not on the scale of the noise, nor on the code decoded.
+    Samples of categories have no pathwise gradient, so sums replace samples where possible. The
+    marginal terms are entropies and exact. In the joint term each latent in turn is summed over all
+    of its categories, while the others have a drawn category (Titsias & Lazaro-Gredilla 2015,
+    "Local expectation gradients"). Without relaxation or bias, the expectations of value and
+    gradient over `uniform` are those of the batch's total correlation. They depend only on the
+    posteriors, not on the noise scale or the decoded code.
 
     Args:
         posterior: of B images; latents may have different numbers of categories.
-        uniform: numbers in (0, 1], (B, N), that draw a category for each latent of each image.
-            A zero would draw the first category however improbable.
+        uniform: numbers in (0, 1], (B, N), that draw a category for each latent of each image. A
+            zero would draw the first category even with probability 0.
     """
     smallest = torch.finfo(uniform.dtype).tiny  # 0 log 0 is 0, but has no gradient
     log_probabilities = posterior.logits.log_softmax(-1)
@@ -206,20 +205,20 @@ def categorical_total_correlation(posterior: CategoricalPosterior, uniform: Tens
     marginal_entropies = -(marginals * marginals.log()).sum()
     log_aggregate = _log_aggregate(log_probabilities.detach(), uniform, smallest)
     expected = (probabilities * log_aggregate).sum(-1)  # (B, N): over latent l, the others as drawn
-    # Each of the N is an estimate of the value; the gradients of all of them add up to the whole.
+    # Each of the N sums estimates the value, but only all their gradients together the gradient.
     value, carrier = expected.mean(), expected.sum(1).mean()
     return carrier + (value - carrier).detach() + marginal_entropies
 
 
 def _log_aggregate(log_probabilities: Tensor, uniform: Tensor, smallest: float) -> Tensor:
-    """log mean_i q(z|x_i) for the z drawn from each posterior j, with latent l set to each of its
-    categories in turn: (B_j, N, K)."""
+    """log mean_i q(z|x_i) for z drawn from each posterior j, with each latent set to each of its
+    categories: (B_j, N, K)."""
     count, num_latents, _ = log_probabilities.shape
     probabilities = log_probabilities.exp()
     drawn = _draw_categories(probabilities, uniform)  # (B_j, N)
     by_latent = log_probabilities.transpose(0, 1)  # (N, B_i, K)
     picked = by_latent.gather(2, drawn.T[:, None].expand(-1, count, -1))  # (N, B_i, B_j)
-    # A sum minus its own part would lose the rest beside a very improbable category.
+    # Subtracting a latent's own part from the sum would lose precision for improbable categories.
     all_but_one = 1.0 - torch.eye(num_latents, dtype=picked.dtype, device=picked.device)
     others = (all_but_one @ picked.flatten(1)).view_as(picked)
     peak = others.amax(1, keepdim=True)  # (N, 1, B_j)
@@ -230,10 +229,10 @@ def _log_aggregate(log_probabilities: Tensor, uniform: Tensor, smallest: float) 
 
 
 def _draw_categories(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Category (B, N) at which the cumulated chances (B, N, K) reach the uniform number. One that
-    has no chance is never drawn."""
+    """First category (B, N) whose cumulative probability reaches the uniform number (B, N). A
+    category of probability 0 is never drawn."""
     cumulated = probabilities.cumsum(-1)
-    reached = uniform.unsqueeze(-1) * cumulated[..., -1:]  # rounding leaves sums beside 1
+    reached = uniform.unsqueeze(-1) * cumulated[..., -1:]  # sums are not exactly 1
     return (cumulated < reached).sum(-1)
 
 
@@ -272,7 +271,7 @@ class GaussianTotalCorrelation(_TotalCorrelation):
 
 
 class CategoricalTotalCorrelation(_TotalCorrelation):
-    """beta-TCVAE on categories, in our reading of it."""
+    """beta-TCVAE on categories, in our own formulation."""
 
     def noise(
         self, shape: tuple[int, int], generator: torch.Generator, device: torch.device
@@ -286,7 +285,7 @@ class CategoricalTotalCorrelation(_TotalCorrelation):
         return categorical_total_correlation(posterior, noise)
 
 
-# Weight of the variances over that of the covariances, as in disentanglement_lib.
+# Ratio of the weights of variances and covariances, as in disentanglement_lib.
 DIAGONAL_FACTOR = {"i": 10.0, "ii": 1.0}
 
 
@@ -294,13 +293,12 @@ class Dip(Objective):
     """KL plus weight * (sum of squared covariances between latents + d * sum of squared distances
     of their variances from those of the prior).
 
-    Variant i takes the covariance of the mean codes over the batch, with d = 10. Variant ii adds
-    the mean variance of the posteriors, which makes it the covariance of the codes themselves, with
-    d = 1 (`DIPVAE` in disentanglement_lib). Codes of categories are compared with the variance of
-    their own prior, which is (K + 1) / (3 (K - 1)) on K categories from -1 to 1, and not 1.
+    Variant i uses the covariance of the mean codes over the batch, with d = 10. Variant ii adds the
+    mean variance of the posteriors, which gives the covariance of the codes, with d = 1 (`DIPVAE`
+    in disentanglement_lib). The prior variance of K categories from -1 to 1 is (K + 1) / (3 (K -
+    1)), not 1.
 
-    The term `dip` is logged with its weight: it is the weight that turns squared covariances into
-    nats.
+    The term `dip` is logged with its weight, which gives it the unit nats.
     """
 
     term_names = ("kl", "dip")
@@ -329,7 +327,7 @@ class Dip(Objective):
         return Penalty(kl + dip, {"kl": kl, "dip": dip})
 
 
-# What computes each objective of `dvae_core.config.OBJECTIVES`.
+# The class of each objective of `dvae_core.config.OBJECTIVES`.
 BUILDERS: dict[ObjectiveName, Callable[[RunConfig], Objective]] = {
     "elbo": lambda config: WeightedKl(),
     "beta": lambda config: WeightedKl(config.beta),
@@ -348,13 +346,8 @@ BUILDERS: dict[ObjectiveName, Callable[[RunConfig], Objective]] = {
 
 
 def build_objective(config: RunConfig, generator: torch.Generator | None = None) -> Objective:
-    """The objective that a config names.
-
-    Args:
-        config: of a run; its latents decide how some objectives are computed.
-        generator: draws the weights of a discriminator; without it they are arbitrary, to be
-            loaded.
-    """
+    """The objective of a config. Without a generator, the weights of a discriminator are arbitrary
+    and must be loaded."""
     objective = BUILDERS[config.objective](config)
     if generator is not None:
         initialize_weights(objective, generator)
@@ -362,6 +355,6 @@ def build_objective(config: RunConfig, generator: torch.Generator | None = None)
 
 
 def _prior_variance(config: RunConfig) -> Tensor:
-    """Variance (N,) of a code of the prior, which is the posterior of an encoder that says 0."""
+    """Variance (N,) of the prior, which is the posterior for an encoder output of zeros."""
     latents = build_latents(config)
     return latents.posterior(torch.zeros(1, latents.head_size)).code_variance()[0]

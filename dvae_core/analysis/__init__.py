@@ -1,1 +1,1 @@
-"""What a model does with images and codes, beside the scores of `evaluation`."""
+"""Analysis of a model beyond the scores of `evaluation`: traversals, rotations, linked latents."""

@@ -1,4 +1,4 @@
-"""How the grid of two factors lies in the plane of two latents."""
+"""The angles between the grid of two factors and the axes of two latents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class FactorGrid:
-    """Images of all pairs of values of two factors, the others fixed.
+    """Images of all pairs of values of two factors, with the other factors fixed.
 
     Attributes:
-        pair: the two factors; the first runs down, the second across.
-        values: which values of each are shown.
+        pair: the two factors; the first varies over rows, the second over columns.
+        values: the values of each factor in the grid.
         images: (rows, columns, C, H, W).
     """
 
@@ -44,13 +44,9 @@ class FactorGrid:
 def factor_grid(
     dataset: Dataset, factors: Sequence[int], pair: tuple[int, int], max_values: int = MAX_VALUES
 ) -> FactorGrid:
-    """The grid of two factors around an image.
+    """The grid of a pair of factors, with the others fixed at the values of `factors` (F,).
 
-    Args:
-        dataset: with factors.
-        factors: (F,), what the others are fixed at.
-        pair: two different factors.
-        max_values: of each factor that are shown, evenly chosen.
+    Takes at most `max_values` evenly spaced values of each factor.
 
     Raises:
         EvaluationError: both factors are the same, or one has a single value.
@@ -58,7 +54,7 @@ def factor_grid(
     """
     if pair[0] == pair[1]:
         raise EvaluationError(
-            f"factor {dataset.factor_names[pair[0]]} was chosen twice: a grid needs two factors"
+            f"factor {dataset.factor_names[pair[0]]} is chosen twice: a grid needs two factors"
         )
     values = []
     for factor in pair:
@@ -72,19 +68,14 @@ def factor_grid(
     grid = torch.tensor(list(factors)).repeat(len(rows), len(columns), 1)  # (rows, columns, F)
     grid[..., pair[0]] = torch.tensor(rows)[:, None]
     grid[..., pair[1]] = torch.tensor(columns)
-    generator = torch.Generator(dataset.device).manual_seed(0)  # what factors leave open
+    generator = torch.Generator(dataset.device).manual_seed(0)  # of what factors do not determine
     images = dataset.images(grid.flatten(0, 1).to(dataset.device), generator)
     return FactorGrid(pair, (rows, columns), images.unflatten(0, (len(rows), len(columns))))
 
 
 def best_latents(information: NDArray[np.float64], pair: tuple[int, int]) -> tuple[int, int] | None:
-    """The two latents with the most information about two factors, in their order; None for a
-    model with one latent.
-
-    Args:
-        information: (N, F), nats or shares of entropy.
-        pair: the factors.
-    """
+    """The two latents with the most information about a pair of factors, in their order; None for
+    one latent. `information` (N, F) is in nats or shares of entropy."""
     first, second = latents_of_factors(information[:, list(pair)])
     return None if first is None or second is None else (first, second)
 
@@ -94,11 +85,11 @@ class AxisAngles:
     """A linear map from two factors to two latents, fitted by least squares.
 
     Attributes:
-        matrix: (2, 2); column f is what a factor's whole range does to the two latents.
-        centre: (2,), the code of the middle of the grid by that map.
-        r_squared: share of the codes' variance that the map explains, 1 at best. Where it is low,
-            the grid is bent and its angles say little.
-        angles: (2,), radians in [0, pi / 4], between each factor's image and the nearest latent
+        matrix: (2, 2); column f is the change of both latents over the whole range of factor f.
+        centre: (2,), the mapped centre of the grid.
+        r_squared: share of the codes' variance that the map explains, at most 1. If it is low, the
+            grid is curved and its angles mean little.
+        angles: (2,), radians in [0, pi / 4], between each factor's column and the nearest latent
             axis.
     """
 
@@ -109,16 +100,13 @@ class AxisAngles:
 
 
 def axis_angles(codes: NDArray[np.floating]) -> AxisAngles:
-    """Fit codes = matrix . factors + offset over a grid of two factors.
-
-    Args:
-        codes: (rows, columns, 2), the first factor evenly spaced down, the second across.
+    """Fit codes = matrix . factors + offset to the codes (rows, columns, 2) of a `FactorGrid`.
 
     Raises:
-        EvaluationError: the codes do not vary, so that there is no direction.
+        EvaluationError: the codes do not vary.
     """
     rows, columns, _ = codes.shape
-    # Over the whole range of a factor, and about the middle: the offset is then the centre.
+    # Centred factors with a range of 1, so that the offset is the centre.
     down, across = np.meshgrid(
         np.linspace(-0.5, 0.5, rows), np.linspace(-0.5, 0.5, columns), indexing="ij"
     )
@@ -140,13 +128,8 @@ def axis_angles(codes: NDArray[np.floating]) -> AxisAngles:
 
 @dataclass(frozen=True)
 class FactorPlane:
-    """The grid of two factors in the plane of the two latents that carry them.
-
-    Attributes:
-        latents: one for each factor.
-        codes: (rows, columns, 2).
-        fitted: how it lies.
-    """
+    """The grid of two factors in the plane of the two latents that encode them: the latent of each
+    factor, the codes (rows, columns, 2), and the fitted map."""
 
     latents: tuple[int, int]
     codes: NDArray[np.float32]
@@ -154,12 +137,7 @@ class FactorPlane:
 
 
 def factor_plane(model: Encoder, points: Representation, grid: FactorGrid) -> FactorPlane:
-    """Find the latents of a grid's factors by mutual information (20 bins), and encode the grid.
-
-    Args:
-        model: on the device of the grid.
-        points: of the model, for images of the grid's data set.
-        grid: of two factors.
+    """Find the latents of a grid's factors by mutual information (20 bins) and encode the grid.
 
     Raises:
         EvaluationError: the model has one latent, or its codes do not vary over the grid.
@@ -167,6 +145,6 @@ def factor_plane(model: Encoder, points: Representation, grid: FactorGrid) -> Fa
     information = measure_information(points.codes, points.factors).matrix
     latents = best_latents(information, grid.pair)
     if latents is None:
-        raise EvaluationError("the model has one latent, and a plane needs two")
+        raise EvaluationError("the model has one latent, but a plane needs two")
     codes = grid.encoded(model)[..., list(latents)]
     return FactorPlane(latents, codes, axis_angles(codes))

@@ -1,4 +1,4 @@
-"""What a page says about each latent before anyone slides it."""
+"""Summary of each latent: traversal values, aggregate posterior, KL, information about factors."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ class LatentProfile:
 
     Attributes:
         span: name of the range that traversals cover.
-        values: that traversals visit, ascending, N times (P_j,).
+        values: of the traversals, ascending, N times (P_j,).
         aggregate: density of the aggregate posterior at `values`, N times (P_j,).
         kl: divergence of each latent's posterior from the prior, nats, (N,).
-        factor_names: (F,), or () where information cannot be told.
+        factor_names: (F,); () if information cannot be estimated.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
         num_points: images that the information was measured on.
     """
@@ -46,15 +46,15 @@ class LatentProfile:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether each latent carries more than 0.05 nats, (N,)."""
+        """Whether the KL of each latent is above 0.05 nats, (N,)."""
         return self.kl > ACTIVE_KL
 
     def by_kl(self) -> list[int]:
-        """Latents, the one with the largest KL first."""
+        """Latents by descending KL."""
         return np.argsort(-self.kl, kind="stable").tolist()
 
     def by_information(self, factor: int) -> list[int]:
-        """Latents, the one with the most information about a factor first."""
+        """Latents by descending information about a factor."""
         return np.argsort(-self.information[:, factor], kind="stable").tolist()
 
     def carries(self, latent: int) -> tuple[str, float | None]:
@@ -84,15 +84,13 @@ def latent_profile(
 ) -> LatentProfile:
     """Profile of a model on images drawn uniformly from a data set.
 
-    The information is estimated from few images, with the Miller-Madow correction: good enough to
-    name a latent, not to be quoted.
+    The information is a rough estimate from few images, with the Miller-Madow correction.
 
     Args:
-        model: on the device of the data set.
-        dataset: with or without factors. None: decoded samples of the prior stand in for images.
-            A model without an encoder looks at none: its profile is that of the prior.
+        model: on the device of the data set. Without an encoder, the profile is that of the prior.
+        dataset: with or without factors; None uses decoded samples of the prior as images.
         span: one of the family's `spans`.
-        num_images: how many images to look at.
+        num_images: number of images.
     """
     generator = torch.Generator(dataset.device if dataset else "cpu").manual_seed(0)
     span = span or model.latents.spans[0]
@@ -113,7 +111,7 @@ def latent_profile(
     factor_names = dataset.factor_names if dataset else ()
     try:
         information = _information_shares(codes, factors)
-    except EvaluationError:  # no factors, or too few images to count with
+    except EvaluationError:  # no factors, or too few images
         factor_names, information = (), np.zeros((codes.shape[1], 0))
     return LatentProfile(
         span=span,
@@ -154,14 +152,9 @@ def _information_shares(codes: Tensor, factors: Tensor) -> NDArray[np.float64]:
 
 @torch.inference_mode()
 def aggregate_density(posteriors: Iterable[Posterior], rows: Sequence[Tensor]) -> list[Tensor]:
-    """Mean over images of the posterior's density, float32 N times (P_j,).
+    """Mean over images of the posterior's density at the values of `rows`, float32 N times (P_j,).
 
-    For categorical latents the probability of the category nearest to each value, for Gaussian
-    ones the density at it.
-
-    Args:
-        posteriors: of images drawn from the data set, in batches of any size, at least one.
-        rows: points at which to measure each latent, N times (P_j,).
+    For categorical latents this is the probability of the category nearest to each value.
     """
     totals, count = [torch.zeros_like(row) for row in rows], 0
     for posterior in posteriors:

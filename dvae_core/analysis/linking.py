@@ -1,7 +1,6 @@
-"""From a value of one model's latent to the value of another's that means the same.
+"""Map values of one model's latent to the corresponding values of another model's latent.
 
-Two models never share a scale, and their signs are arbitrary. Data are what they share: both encode
-the same images, and so their codes can be set beside each other.
+Scales and signs of latents are arbitrary; two models are linked by their codes of the same images.
 """
 
 from dataclasses import dataclass
@@ -24,12 +23,12 @@ _QUANTILES = 101
 
 @dataclass(frozen=True)
 class Link:
-    """Which value of one latent means which of its partner.
+    """A map from the values of one latent to those of its partner.
 
     Attributes:
         own: ascending, (P,).
         partner: (P,).
-        sign: 1 where both grow together, -1 where one falls.
+        sign: 1 if both increase together, otherwise -1.
     """
 
     own: NDArray[np.float64]
@@ -37,32 +36,21 @@ class Link:
     sign: int
 
     def carry(self, value: float) -> float:
-        """The partner's value; between two known ones a value between, beyond them the last."""
+        """The partner's value, by linear interpolation, constant beyond the ends."""
         return float(np.interp(value, self.own, self.partner))
 
 
 class Partners(NamedTuple):
-    """Two latents that carry the same.
-
-    Attributes:
-        latents: of the left model and of the right.
-        factor: that both carry; None where there are no factors.
-    """
+    """Corresponding latents of the left and the right model, and the factor that both encode; None
+    without factors."""
 
     latents: tuple[int, int]
     factor: int | None
 
 
 def link_by_quantile(own: Codes, partner: Codes) -> Link:
-    """The same quantile of the data, counted from the other end where the codes run against each
-    other.
-
-    The sign is that of the rank correlation.
-
-    Args:
-        own: codes of one latent, (points,).
-        partner: codes of the other latent for the same images, (points,).
-    """
+    """Link equal quantiles of two latents' codes (points,) of the same images. If their rank
+    correlation is negative, the quantiles of the partner are reversed."""
     sign = _sign(own, partner)
     shares = np.linspace(0.0, 1.0, _QUANTILES)
     own_quantiles = np.quantile(own.astype(np.float64), shares)
@@ -72,15 +60,10 @@ def link_by_quantile(own: Codes, partner: Codes) -> Link:
 
 
 def link_by_factor(own: Codes, partner: Codes, factor: NDArray[np.integer]) -> Link:
-    """Both latents' mean code of the same value of the factor that they carry.
+    """Link the mean codes of both latents for each value of a factor; all arguments are (points,).
 
-    Where a latent does not run along with the factor, values that it has in common for two values
-    of the factor are averaged, and the link says little.
-
-    Args:
-        own: codes of one latent, (points,).
-        partner: codes of the other latent for the same images, (points,).
-        factor: value of the factor, (points,).
+    If a latent is not a monotonic function of the factor, its equal means are merged and the link
+    is less meaningful.
     """
     values = np.unique(factor)
     own_means = np.array([own[factor == value].mean() for value in values])
@@ -90,15 +73,14 @@ def link_by_factor(own: Codes, partner: Codes, factor: NDArray[np.integer]) -> L
 
 
 def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
-    """Latents of two models that carry the same, no latent twice.
+    """Corresponding latents of two models, each latent at most once.
 
-    By the factor that each carries, where there are factors; else by their mutual
-    information, and the factor is None. Both are the assignment with the largest sum of mutual
-    information, 20 bins.
+    With factors, pairs encode the same factor; without, pairs share the most mutual information.
+    Both are assignments that maximise the sum of mutual information, 20 bins.
 
     Args:
         left: codes of one model, (points, N).
-        right: codes of the other for the same images, (points, N').
+        right: codes of the other model for the same images, (points, N').
         factors: (points, F).
     """
     if factors.shape[1] == 0:
@@ -116,7 +98,7 @@ def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
 
 
 def _link(own: NDArray[np.float64], partner: NDArray[np.float64], sign: int) -> Link:
-    """Equal values of `own` become one, at the mean of what they stand for."""
+    """Merge equal values of `own`, with the mean of their partners."""
     distinct, places = np.unique(own, return_inverse=True)
     sums = np.bincount(places, weights=partner)
     return Link(distinct, sums / np.bincount(places), sign)
@@ -128,23 +110,18 @@ def _sign(own: Codes, partner: Codes) -> int:
 
 
 def latents_of_factors(information: NDArray[np.float64]) -> list[int | None]:
-    """For each factor the latent that carries it, no latent twice: the assignment with the largest
-    sum of mutual information. None for factors left over where there are fewer latents.
-
-    Args:
-        information: (N, F), nats or shares of entropy.
-    """
-    num_factors = information.shape[1]
+    """The latent of each factor, each latent at most once: the assignment that maximises the sum of
+    `information` (N, F). None for factors left over if there are fewer latents."""
     latents, factors = linear_sum_assignment(information, maximize=True)
-    carried: list[int | None] = [None] * num_factors
+    carried: list[int | None] = [None] * information.shape[1]
     for latent, factor in zip(latents.tolist(), factors.tolist(), strict=True):
         carried[factor] = latent
     return carried
 
 
 def diagonal_order(information: NDArray[np.float64]) -> list[int]:
-    """All latents, so ordered that the heat map (N, F) shows its diagonal: first those that carry
-    the factors, in the order of the factors, then the others by what they tell at most."""
+    """Order of the latents for a diagonal heat map (N, F): first the latents of the factors, in the
+    order of the factors, then the others by their maximal information."""
     carrying = [latent for latent in latents_of_factors(information) if latent is not None]
     others = [latent for latent in range(len(information)) if latent not in carrying]
     most = information.max(axis=1, initial=0.0)

@@ -1,4 +1,4 @@
-"""One image through a model: its posterior, its code, what comes back, and at what loss."""
+"""Encode and reconstruct a single image."""
 
 import io
 import warnings
@@ -18,7 +18,7 @@ MAX_UPLOAD_PIXELS = 50_000_000
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a code gives back of an image.
+    """The reconstruction of an image from a code.
 
     Attributes:
         image: decoded, (C, H, W) in [0, 1].
@@ -39,7 +39,7 @@ def encode_image(model: VAE, image: Tensor) -> Posterior:
 
 @torch.inference_mode()
 def reconstruct(model: VAE, image: Tensor, code: Tensor) -> Reconstruction:
-    """Compare an image (C, H, W) with what a code (N,) decodes to."""
+    """Decode a code (N,) and compare the result with an image (C, H, W)."""
     logits = model.decode(code.unsqueeze(0))
     decoded = logits[0].sigmoid()
     loss = reconstruction_loss(logits, image.unsqueeze(0)).item()
@@ -47,27 +47,27 @@ def reconstruct(model: VAE, image: Tensor, code: Tensor) -> Reconstruction:
 
 
 def read_image(data: bytes, image_shape: tuple[int, int, int]) -> tuple[Tensor, str]:
-    """An image file as a model takes it, and a note on what was changed to fit.
+    """Read a PNG or JPEG file and fit it to a model.
 
     Args:
-        data: content of a PNG or JPEG file.
+        data: content of the file.
         image_shape: (C, H, W) of the model.
 
     Returns:
-        float32 (C, H, W) in [0, 1], and the note, empty where nothing was changed.
+        float32 (C, H, W) in [0, 1], and a note on what was changed, or "".
 
     Raises:
-        DataError: the data are no such image, or one of too many pixels.
+        DataError: the data are not such an image, or have too many pixels.
     """
     channels, height, width = image_shape
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Pillow warns of files that unpack to very much
+            warnings.simplefilter("error")  # Pillow warns of decompression bombs
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as file:
                 if file.width * file.height > MAX_UPLOAD_PIXELS:
                     raise DataError(
                         f"the image has {file.width}x{file.height} pixels, but at most "
-                        f"{MAX_UPLOAD_PIXELS // 10**6} million are read: make it smaller"
+                        f"{MAX_UPLOAD_PIXELS // 10**6} million are allowed: make it smaller"
                     )
                 found = f"{file.width}x{file.height} {file.mode}"
                 upright = ImageOps.exif_transpose(file)
@@ -75,7 +75,7 @@ def read_image(data: bytes, image_shape: tuple[int, int, int]) -> tuple[Tensor, 
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError("the file is no PNG or JPEG image: choose one of these") from None
+        raise DataError("the file is not a PNG or JPEG image: choose one of these") from None
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
         raise DataError(f"the image is damaged ({str(error)[:80]}): choose another file") from None
     fitted = ImageOps.fit(converted, (width, height), Image.Resampling.LANCZOS)

@@ -1,19 +1,18 @@
-"""What a rotation of two latents does to each term of the loss.
+"""The effect of a rotation of two latents on each term of the loss.
 
-A Gaussian prior looks the same from every side, so that a turned code costs nothing: the KL stays,
-and a decoder that turns back gives the same images. A grid has axes. A turned product of two
-categorical distributions is no product any more, and it does not fall on the grid: so its joint
-mass is taken, every cell's mass moved to the cell nearest to where the rotation takes it, and what
-falls beyond the border is clipped to it.
+A Gaussian prior is rotation invariant: the KL of a rotated code is the same, and a decoder that
+undoes the rotation gives the same images. A grid is not. A rotated product of two categorical
+distributions is no longer a product and does not lie on the grid; its joint mass is therefore
+moved, cell by cell, to the cell nearest to the rotated position, and clipped to the border.
 
-Both families answer the same questions, with the same letters:
+Both families have the same methods:
 
-    turned(angle)   the same kind of mass, after the rotation
+    turned(angle)   the rotated mass
     kl()            of the joint from the prior, nats
-    dependence()    the part of it that no product of two latents can have, nats
+    dependence()    the mutual information of the two latents, a part of the KL, nats
     code()          the expectation, (2,)
-    clipped         share of the mass that had to be clipped
-    picture()       what to draw
+    clipped         share of the mass that was clipped
+    picture()       heights to draw
 """
 
 from dataclasses import dataclass
@@ -32,17 +31,17 @@ from dvae_core.models.vae import VAE, reconstruction_loss
 Floats = NDArray[np.float64]
 
 SPREAD_PARTS = 5
-"""Points along each side of a cell over which its mass is spread."""
+"""Number of points along each side of a cell over which its mass is spread."""
 
 NORMAL_POINTS = np.linspace(-3.5, 3.5, 71)
-"""Where the density of a normal is drawn."""
+"""Points at which the density of a normal is drawn."""
 
 
 class Picture(NamedTuple):
     """Mass or density of two latents over pairs of points.
 
     Attributes:
-        heights: (P, Q), first latent down, second across.
+        heights: (P, Q), first latent over rows, second over columns.
         points: of both latents, (P,) and (Q,).
     """
 
@@ -55,9 +54,9 @@ class GridMass:
     """Joint mass of two categorical latents.
 
     Attributes:
-        mass: (K_1, K_2), first latent down, second across; sums to one.
+        mass: (K_1, K_2), first latent over rows, second over columns; sums to one.
         values: of the categories of both latents, (K_1,) and (K_2,), ascending.
-        clipped: share of the mass that a rotation took beyond the border.
+        clipped: share of the mass that a rotation moved beyond the border.
     """
 
     mass: Floats
@@ -65,11 +64,11 @@ class GridMass:
     clipped: float = 0.0
 
     def turned(self, angle: float, parts: int = 1) -> "GridMass":
-        """The mass of each cell moved to the cell nearest to where a rotation about 0 takes it.
+        """The mass after a rotation about 0, with each cell's mass moved to the nearest cell.
 
-        Whole cells that move to whole cells leave holes and heaps at any K, which cost KL of their
-        own. With `parts` above 1 each cell's mass lies spread over its area instead, at
-        parts x parts points: what then remains is the cost of the border and of dependence.
+        Moving whole cells leaves empty and doubly filled cells at any K, which adds to the KL. With
+        `parts` above 1 each cell's mass is spread over parts x parts points of its area, so that
+        only the cost of clipping and of dependence remains.
 
         Args:
             angle: radians, from the first latent's axis towards the second's.
@@ -84,7 +83,7 @@ class GridMass:
         ]
         places = turn(_corners(*along), angle)  # (K_1 parts, K_2 parts, 2)
         arrived = np.stack([_along(steps[i], self.values[i], places[..., i]) for i in (0, 1)], -1)
-        # A quarter turn lands on cells exactly, but for the last bits of floating point.
+        # Rounding makes a quarter turn exact despite floating-point errors.
         cells = np.rint(arrived.round(9)).astype(np.int64)
         inside = ((cells >= 0) & (cells <= last)).all(axis=-1)
         rows, columns = np.clip(cells, 0, last).reshape(-1, 2).T
@@ -103,7 +102,7 @@ class GridMass:
         return max(0.0, apart - _entropy(self.mass))
 
     def apart(self) -> "GridMass":
-        """The product of its marginals: the nearest mass whose two latents are independent."""
+        """The product of the marginals: the nearest mass with independent latents."""
         return GridMass(np.outer(self.mass.sum(1), self.mass.sum(0)), self.values, self.clipped)
 
     def code(self) -> Floats:
@@ -111,19 +110,18 @@ class GridMass:
         return np.array([self.mass.sum(1) @ self.values[0], self.mass.sum(0) @ self.values[1]])
 
     def picture(self) -> Picture:
-        """The mass itself at the values of the categories."""
+        """The mass at the values of the categories."""
         return Picture(self.mass, self.values)
 
 
 @dataclass(frozen=True)
 class NormalMass:
-    """Normal distribution of two latents; of an aggregate, the one of the same mean and
-    covariance.
+    """Normal distribution of two latents; for an aggregate, with the same mean and covariance.
 
     Attributes:
         mean: (2,).
         covariance: (2, 2).
-        clipped: always 0, as there is no border.
+        clipped: always 0.
     """
 
     mean: Floats
@@ -142,7 +140,7 @@ class NormalMass:
         return float(0.5 * (moments - log_determinant - 2))
 
     def dependence(self) -> float:
-        """Mutual information of the two latents; 0 at every angle where variances are equal."""
+        """Mutual information of the two latents; 0 at every angle if the variances are equal."""
         _, log_determinant = np.linalg.slogdet(self.covariance)
         return max(0.0, float(0.5 * (np.log(np.diag(self.covariance)).sum() - log_determinant)))
 
@@ -151,7 +149,7 @@ class NormalMass:
         return self.mean
 
     def picture(self) -> Picture:
-        """The density at all pairs of points up to 3.5 standard deviations of the prior."""
+        """The density up to 3.5 standard deviations of the prior."""
         corners = _corners(NORMAL_POINTS, NORMAL_POINTS) - self.mean
         exponents = np.einsum("ija,ab,ijb->ij", corners, np.linalg.inv(self.covariance), corners)
         height = 1 / (2 * np.pi * np.sqrt(np.linalg.det(self.covariance)))
@@ -162,18 +160,13 @@ JointMass = GridMass | NormalMass
 
 
 def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
-    """Distribution of two latents, averaged over the B images of a posterior: of one image the
-    product of its two marginals, of many their aggregate.
-
-    Args:
-        posterior: of images (B, C, H, W).
-        latents: the first and the second of the plane.
+    """Joint distribution of two latents, averaged over the B images of a posterior.
 
     Raises:
         ConfigError: both latents are the same.
     """
     if latents[0] == latents[1]:
-        raise ConfigError(f"latent {latents[0]} was chosen twice: a rotation needs two latents")
+        raise ConfigError(f"latent {latents[0]} is chosen twice: a rotation needs two latents")
     pair = list(latents)
     if isinstance(posterior, CategoricalPosterior):
         (probabilities, rows), (others, columns) = (
@@ -189,15 +182,14 @@ def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
 
 
 def uniform_grid(rows: int, columns: int | None = None) -> GridMass:
-    """A made aggregate: every cell of a grid alike, which is the prior itself; square where no
-    number of columns is given."""
+    """The uniform distribution over a grid, which is the prior; square by default."""
     shape = rows, columns or rows
     values = tuple(np.linspace(-1.0, 1.0, count) for count in shape)
     return GridMass(np.full(shape, 1 / (shape[0] * shape[1])), (values[0], values[1]))
 
 
 def round_normal(mean: float = 1.0, variance: float = 0.25) -> NormalMass:
-    """A made distribution off the centre, of equal variances and no covariance."""
+    """An isotropic normal distribution with the mean (`mean`, 0)."""
     return NormalMass(np.array([mean, 0.0]), variance * np.eye(2))
 
 
@@ -209,12 +201,12 @@ def turn(points: Floats, angle: float) -> Floats:
 
 @dataclass(frozen=True)
 class TurnedCosts:
-    """What a mass costs at each of a row of angles, (A,) each.
+    """The terms of a rotated mass at each angle, (A,) each.
 
     Attributes:
         kl: nats.
-        kl_spread: the same where each cell's mass was spread over its area before it was turned,
-            so that rounding costs next to nothing; of a normal, `kl`.
+        kl_spread: nats, with each cell's mass spread over its area before the rotation, which
+            nearly removes the cost of rounding; equals `kl` for a normal.
         dependence: nats.
         clipped: share of the mass.
     """
@@ -226,7 +218,7 @@ class TurnedCosts:
 
 
 def costs_by_angle(mass: JointMass, angles: Floats) -> TurnedCosts:
-    """What a mass costs at `angles` (A,) in radians."""
+    """The terms of a mass rotated by `angles` (A,), radians."""
     turned = [mass.turned(angle) for angle in angles]
     spread = turned
     if isinstance(mass, GridMass):
@@ -241,12 +233,12 @@ def costs_by_angle(mass: JointMass, angles: Floats) -> TurnedCosts:
 
 @dataclass(frozen=True)
 class TurnedCodes:
-    """One image's code at each of a row of angles, (A, N) each.
+    """One image's code at each angle, (A, N) each.
 
     Attributes:
-        as_it_is: what a decoder that knows of no rotation would read.
-        turned_back: what one reads that undoes the rotation first, as a trained one would. Where
-            nothing was rounded or clipped, this is the code from before.
+        as_it_is: the rotated code, which a decoder without knowledge of the rotation would read.
+        turned_back: the rotated code after undoing the rotation, as a trained decoder would. It
+            equals the original code if nothing was rounded or clipped.
     """
 
     as_it_is: Tensor
@@ -256,12 +248,12 @@ class TurnedCodes:
 def turned_codes(
     code: Tensor, latents: tuple[int, int], mass: JointMass, angles: Floats
 ) -> TurnedCodes:
-    """The code (N,) of an image with two latents at the expectation of their turned mass.
+    """The code (N,) of an image, with two latents at the expectation of their rotated mass.
 
     Args:
-        code: of the image; the other latents keep it.
-        latents: of the plane.
-        mass: of this image, from `joint_mass`.
+        code: of the image.
+        latents: the two latents that are rotated.
+        mass: `joint_mass` of this image.
         angles: (A,), radians.
     """
     turned = np.stack([mass.turned(angle).code() for angle in angles])  # (A, 2)
@@ -287,14 +279,14 @@ def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Fl
 
 
 def _along(ys: Floats, xs: Floats, x: Floats) -> Floats:
-    """The line through (xs, ys), continued straight beyond both ends, at `x`."""
+    """Linear interpolation of (xs, ys) at `x`, extrapolated beyond both ends."""
     left = np.clip(np.searchsorted(xs, x) - 1, 0, len(xs) - 2)
     slope = (ys[left + 1] - ys[left]) / (xs[left + 1] - xs[left])
     return ys[left] + slope * (x - xs[left])
 
 
 def _corners(rows: Floats, columns: Floats) -> Floats:
-    """All pairs of two rows of numbers, (R, C, 2)."""
+    """All pairs of two sequences of numbers, (R, C, 2)."""
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
 
 

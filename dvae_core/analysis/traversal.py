@@ -1,7 +1,6 @@
-"""From codes to images: one latent, all latents, two latents, from one code to another.
+"""Traversals and interpolations: codes, and the images that they decode to.
 
-Everything here decodes; nothing is random. Images are float32 (.., C, H, W) in [0, 1]; `to_pixels`
-makes them uint8 (.., H, W, C) for screens and files.
+Images are float32 (.., C, H, W) in [0, 1]; `to_pixels` converts them to uint8 (.., H, W, C).
 """
 
 from collections.abc import Sequence
@@ -19,15 +18,14 @@ DECODE_BATCH = 256
 
 @torch.inference_mode()
 def decode_codes(model: VAE, codes: Tensor) -> Tensor:
-    """Images (.., C, H, W) of codes (.., N), in batches that bound the memory."""
+    """Images (.., C, H, W) of codes (.., N), decoded in batches to limit the memory."""
     flat = codes.reshape(-1, codes.shape[-1])  # (.., N) -> (B, N)
     images = torch.cat([model.decode_images(batch) for batch in flat.split(DECODE_BATCH)])
     return images.reshape(*codes.shape[:-1], *images.shape[1:])
 
 
 def traverse_latent(model: VAE, code: Tensor, latent: int, values: Tensor) -> Tensor:
-    """Images (count, C, H, W) as one latent takes each of `values` (count,) and the others keep
-    their value of `code` (N,).
+    """Images (count, C, H, W) of `code` (N,) with one latent set to each of `values` (count,).
 
     Raises:
         ConfigError: the model has no such latent.
@@ -39,13 +37,8 @@ def traverse_latent(model: VAE, code: Tensor, latent: int, values: Tensor) -> Te
 
 
 def traverse_all(model: VAE, code: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
-    """Traversals of all latents at once: N times (P_j, C, H, W).
-
-    Args:
-        model: the VAE.
-        code: start (N,), from which each row changes one latent.
-        rows: values that each latent takes, N times (P_j,).
-    """
+    """Traversals of all latents, N times (P_j, C, H, W): each changes one latent of `code` (N,) to
+    the values of its row, N times (P_j,)."""
     counts = [len(row) for row in rows]
     codes = code.repeat(sum(counts), 1)
     for latent, (part, row) in enumerate(zip(codes.split(counts), rows, strict=True)):
@@ -56,8 +49,8 @@ def traverse_all(model: VAE, code: Tensor, rows: Sequence[Tensor]) -> list[Tenso
 def traversal_rows(
     model: VAE, span: str | None = None, codes: Tensor | None = None, count: int | None = None
 ) -> list[Tensor]:
-    """Values that a traversal of each latent visits, N times (P_j,): fewer where a latent has fewer
-    categories. Arguments and errors as in `traversal_values` of the family."""
+    """Values of a traversal of each latent, N times (P_j,); at most K_j for categorical latents.
+    Arguments and errors as in `traversal_values` of the family."""
     latents = model.latents
     return [
         latents.traversal_values(latent, count, span, codes)
@@ -68,7 +61,8 @@ def traversal_rows(
 def traverse_pair(
     model: VAE, code: Tensor, latents: tuple[int, int], rows: Tensor, columns: Tensor
 ) -> Tensor:
-    """Grid of images (rows, columns, C, H, W): the first latent changes down, the second across.
+    """Grid of images (rows, columns, C, H, W); the first latent varies over rows, the second over
+    columns.
 
     Raises:
         ConfigError: the model has no such latent, or both are the same.
@@ -76,7 +70,7 @@ def traverse_pair(
     for latent in latents:
         check_latent(model, latent)
     if latents[0] == latents[1]:
-        raise ConfigError(f"latent {latents[0]} was chosen twice: a grid needs two latents")
+        raise ConfigError(f"latent {latents[0]} is chosen twice: a grid needs two latents")
     codes = code.repeat(len(rows), len(columns), 1)  # (N,) -> (rows, columns, N)
     codes[:, :, latents[0]] = rows[:, None]
     codes[:, :, latents[1]] = columns
@@ -84,14 +78,13 @@ def traverse_pair(
 
 
 def interpolate(start: Tensor, end: Tensor, count: int) -> Tensor:
-    """Codes (count, N) on the straight way from one code (N,) to another, both included."""
+    """Codes (count, N) on the line from one code (N,) to another, ends included."""
     shares = torch.linspace(0.0, 1.0, count, device=start.device).unsqueeze(1)
     return start + shares * (end - start)
 
 
 def interpolate_by_latent(start: Tensor, end: Tensor, order: list[int]) -> Tensor:
-    """Codes (len(order) + 1, N) from a start (N,) to an end (N,), one latent after the other put to
-    its end."""
+    """Codes (len(order) + 1, N) from a start (N,) to an end (N,), changing one latent at a time."""
     codes = [start]
     for latent in order:
         code = codes[-1].clone()
@@ -116,7 +109,7 @@ def to_pixels(images: Tensor) -> np.ndarray:
 
 
 def film_strip(images: Tensor, gap: int = 1) -> np.ndarray:
-    """Images (count, C, H, W) side by side as uint8 (H, count * (W + gap) - gap, C), gaps white."""
+    """Images (count, C, H, W) side by side, uint8 (H, count * (W + gap) - gap, C), white gaps."""
     pixels = to_pixels(images)  # (count, H, W, C)
     padded = np.pad(pixels, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=255)
     strip = np.concatenate(list(padded), axis=1)
@@ -126,20 +119,20 @@ def film_strip(images: Tensor, gap: int = 1) -> np.ndarray:
 def category_distances(
     model: VAE, code: Tensor, latent: int, values: Tensor
 ) -> NDArray[np.float64]:
-    """Distances between the images that a latent decodes to, (P, P): root mean square over pixels
-    and channels, 0 alike, 1 black against white.
+    """Distances (P, P) between the images of a traversal: the root mean square over pixels and
+    channels, 0 for equal images, 1 for black against white.
 
     Args:
-        model: the VAE.
-        code: (N,), what the other latents keep.
-        latent: which one.
-        values: that it takes, (P,), the categories of a categorical latent.
+        model: on the device of `code`.
+        code: (N,), the start of the traversal.
+        latent: the one that is traversed.
+        values: of the traversal, (P,).
 
     Raises:
         ConfigError: the model has no such latent.
     """
     images = traverse_latent(model, code, latent, values).flatten(1)  # (P, C * H * W)
-    # The quicker way, by matrix products, leaves equal images a distance.
+    # The faster way, by matrix products, gives equal images a distance above 0.
     exact = "donot_use_mm_for_euclid_dist"
     distances = torch.cdist(images.double(), images.double(), compute_mode=exact)
     distances /= images.shape[1] ** 0.5
@@ -147,5 +140,5 @@ def category_distances(
 
 
 def distance_by_steps(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean distance between categories that lie 1, 2, .., P - 1 steps apart, (P - 1,)."""
+    """Mean distance between categories 1, 2, .., P - 1 steps apart, (P - 1,)."""
     return np.array([np.diagonal(distances, steps).mean() for steps in range(1, len(distances))])

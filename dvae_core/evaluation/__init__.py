@@ -1,1 +1,1 @@
-"""How good a model's latents are: scores that name their protocol, points and seed."""
+"""Evaluation of a model's latents: metrics, and the protocols under which they are computed."""

@@ -1,4 +1,4 @@
-"""All metrics, in tables made from the specs in `metrics/`."""
+"""Tables of all metrics, made from the specs in `metrics/`."""
 
 from importlib import import_module
 
@@ -17,7 +17,7 @@ def _read_specs() -> dict[str, MetricSpec]:
 
 
 METRIC_SPECS = _read_specs()
-"""Every metric by name, the quickest first."""
+"""Every metric by name, fastest first."""
 
 METRICS = tuple(METRIC_SPECS)
 
@@ -32,14 +32,14 @@ MEANINGS: dict[str, ScoreSpec] = {
     )
     for score in spec.scores
 }
-"""Every score by name, as tables list them: those of the paper first, those without labels last."""
+"""Every score by name, in the order of tables: the paper's first, those without labels last."""
 
 
 def metrics_named(names: str) -> tuple[str, ...]:
-    """Metrics from their names joined by commas, or from one of the sets all, fast and paper.
+    """Metrics from comma-separated names, or from a set: all, fast or paper.
 
     Raises:
-        ConfigError: there is no such metric.
+        ConfigError: a metric is unknown.
     """
     sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
     if names in sets:

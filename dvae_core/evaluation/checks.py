@@ -1,4 +1,4 @@
-"""What every metric on plain arrays asks of its codes (points, N) and factors (points, F)."""
+"""Checks of codes (points, N) and factors (points, F), shared by all metrics on plain arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,43 +8,38 @@ from dvae_core.errors import EvaluationError
 Codes = NDArray[np.floating] | NDArray[np.integer]
 Factors = NDArray[np.integer]
 
-# Beyond it, differences of single-precision codes soon overflow.
+# Differences of larger single-precision codes may overflow.
 LARGEST_CODE = 1e30
 
 
 def check_points(codes: Codes, factors: Factors) -> None:
-    """Refuse codes and factors of which no score could be made.
-
-    Args:
-        codes: (points, N), integer or finite floating point.
-        factors: integer (points, F).
+    """Check codes (points, N), integer or finite floating point, and integer factors (points, F).
 
     Raises:
-        EvaluationError: wrong shapes or types, no points, no latents, no factors, a code that is
-            not finite or beyond 1e30.
+        EvaluationError: wrong shapes or types, no points, latents or factors, or a code that is not
+            finite or above 1e30.
     """
     check_codes(codes)
     if factors.ndim != 2 or not np.issubdtype(factors.dtype, np.integer):
         raise EvaluationError(
-            f"factors must be integers of shape (points, F), not {factors.dtype} {factors.shape}"
+            f"factors are {factors.dtype} {factors.shape}, but must be integers (points, F)"
         )
     if factors.shape[1] == 0:
-        raise EvaluationError("there are no ground-truth factors to score the latents against")
+        raise EvaluationError("metrics need ground-truth factors, but there are none")
     if len(codes) != len(factors):
         raise EvaluationError(
-            f"codes and factors must have the same points, but there are {len(codes)} and "
-            f"{len(factors)}"
+            f"there are {len(codes)} codes and {len(factors)} factors, but each point needs both"
         )
 
 
 def check_train_and_test(
     codes_train: Codes, factors_train: Factors, codes_test: Codes, factors_test: Factors
 ) -> None:
-    """`check_points` of both, and that they have the same latents and factors.
+    """`check_points` of both sets.
 
     Raises:
-        EvaluationError: they have not, either is malformed, or a factor has a single value in
-            training.
+        EvaluationError: either set is malformed, they differ in N or F, or a factor has a single
+            value in training.
     """
     check_points(codes_train, factors_train)
     check_points(codes_test, factors_test)
@@ -52,47 +47,43 @@ def check_train_and_test(
     test = (codes_test.shape[1], factors_test.shape[1])
     if train != test:
         raise EvaluationError(
-            f"training has {train[0]} latents and {train[1]} factors, so testing must have as "
-            f"many, but has {test[0]} and {test[1]}"
+            f"the training set has {train[0]} latents and {train[1]} factors, but the test set "
+            f"has {test[0]} and {test[1]}"
         )
     check_factors_vary(factors_train)
 
 
 def check_codes(codes: Codes) -> None:
-    """Refuse what is no (points, N) array of finite numbers, with `EvaluationError`."""
+    """Raise `EvaluationError` unless codes are finite numbers (points, N)."""
     if codes.ndim != 2 or not (
         np.issubdtype(codes.dtype, np.floating) or np.issubdtype(codes.dtype, np.integer)
     ):
         raise EvaluationError(
-            f"codes must be numbers of shape (points, N), not {codes.dtype} {codes.shape}"
+            f"codes are {codes.dtype} {codes.shape}, but must be numbers (points, N)"
         )
     if 0 in codes.shape:
-        raise EvaluationError(f"codes hold no points or no latents: their shape is {codes.shape}")
+        raise EvaluationError(f"codes are {codes.shape}, but need a point and a latent")
     if np.issubdtype(codes.dtype, np.floating):
         sound = (np.abs(codes) < LARGEST_CODE).all(axis=0)
         if not sound.all():
             raise EvaluationError(
-                f"latent {int(np.argmin(sound))} has codes that are not finite, or beyond "
+                f"codes of latent {int(np.argmin(sound))} are not finite or above "
                 f"{LARGEST_CODE:g}: the model has diverged, train it again"
             )
 
 
 def check_factors_vary(factors: Factors) -> None:
-    """Refuse a factor with a single value: it has no entropy to share out.
-
-    Raises:
-        EvaluationError: naming the first such factor.
-    """
+    """Raise `EvaluationError` for a factor with a single value, which has no entropy."""
     constant = (factors == factors[0]).all(axis=0)
     if constant.any():
         raise EvaluationError(
             f"factor {int(np.argmax(constant))} has a single value in these "
-            f"{len(factors)} points, so no latent can encode it: leave it out or draw more points"
+            f"{len(factors)} points: leave it out or draw more points"
         )
 
 
 def check_several_latents(codes: Codes, metric: str) -> None:
-    """Refuse a single latent, for metrics that compare the best latent with the second best."""
+    """Raise `EvaluationError` for a single latent: the metric compares the two best latents."""
     if codes.shape[1] < 2:
         raise EvaluationError(
             f"{metric} compares the best latent with the second best, but there is one latent"
@@ -100,9 +91,9 @@ def check_several_latents(codes: Codes, metric: str) -> None:
 
 
 def check_several_factors(num_factors: int, metric: str) -> None:
-    """Refuse a single factor, for metrics that ask which of several factors a latent tells of."""
+    """Raise `EvaluationError` for fewer than two factors: the metric compares factors."""
     if num_factors < 2:
         raise EvaluationError(
-            f"{metric} asks which of several factors a latent encodes, but there is "
-            f"{'one factor' if num_factors else 'none that varies'}"
+            f"{metric} needs at least two factors that vary, but there is "
+            f"{'one factor' if num_factors else 'none'}"
         )

@@ -1,4 +1,4 @@
-"""Which factor to fix at which value: the draws of the FactorVAE and BetaVAE scores."""
+"""Draws of fixed factors and their values, for the FactorVAE and BetaVAE scores."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ BATCH_SIZE = 64  # images, or pairs of images, behind one point
 
 
 def varying_factors(dataset: Dataset, metric: str) -> NDArray[np.int64]:
-    """Indices of the factors with more than one value, among which the metric has to choose.
+    """Indices of the factors with more than one value.
 
     Raises:
         EvaluationError: there are fewer than two of them.
@@ -26,14 +26,10 @@ def varying_factors(dataset: Dataset, metric: str) -> NDArray[np.int64]:
 
 
 def check_has_factors(dataset: Dataset) -> None:
-    """Refuse a set without factors.
-
-    Raises:
-        EvaluationError: naming the set.
-    """
+    """Raise `EvaluationError` for a data set without factors."""
     if not dataset.factor_sizes:
         raise EvaluationError(
-            f"{dataset.name} has no ground-truth factors to score the latents against"
+            f"this metric needs ground-truth factors, but {dataset.name} has none"
         )
 
 
@@ -50,10 +46,10 @@ def draw_fixed_factors(
 def group_by_fixed_value(
     fixed: NDArray[np.int64], values: NDArray[np.int64]
 ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Factor, value, and the positions that fix this factor at this value, in a set order.
+    """Factor, value, and the positions that fix this factor at this value, in ascending order.
 
     Args:
-        fixed: factor of each position, (positions,).
+        fixed: fixed factor of each position, (positions,).
         values: value of that factor, (positions,).
     """
     for factor in np.unique(fixed):

@@ -1,7 +1,7 @@
 """Mutual information between latents and factors, by counting.
 
-Codes become categories (equal-width bins, or the categories as they are), and one `bincount` a
-factor fills the contingency tables of all latents at once.
+Codes become categories (equal-width bins, or integer codes as they are). One `bincount` per factor
+fills the contingency tables of all latents at once.
 """
 
 from typing import Literal, NamedTuple
@@ -15,11 +15,11 @@ from dvae_core.evaluation.checks import Codes, Factors, check_codes, check_point
 Correction = Literal["miller_madow"]
 
 PAPER_BINS = 20
-"""Equal-width bins of the paper's protocol (disentanglement_lib, `histogram_discretize`)."""
+"""Equal-width bins in the paper's protocol (disentanglement_lib, `histogram_discretize`)."""
 
 
 class Information(NamedTuple):
-    """Mutual information beside the entropies that bound and normalise it, in nats.
+    """Mutual information, and the entropies that bound and normalise it, in nats.
 
     Attributes:
         matrix: (N, F).
@@ -56,18 +56,18 @@ def measure_information(
     I(z_n; v_f) = sum over cells of p(z, v) log(p(z, v) / (p(z) p(v))) with p the relative
     frequencies, clipped to [0, min(H(z_n), H(v_f))] against rounding and over-correction.
     The estimate is biased up by about (categories - 1)(values - 1) / (2 points) nats;
-    "miller_madow" takes (cells - categories - values + 1) / (2 points) off, each counted where it
-    occurs (Miller 1955).
+    "miller_madow" subtracts (cells - categories - values + 1) / (2 points), where only those that
+    occur count (Miller 1955).
 
     Args:
-        codes: (points, N). With `num_bins` None these are integers, each its own category.
+        codes: (points, N); integer categories if `num_bins` is None.
         factors: integer (points, F). A factor with a single value has information 0.
         num_bins: equal-width bins between the least and the greatest code of each latent.
         correction: None for the plug-in estimate.
 
     Raises:
         EvaluationError: malformed arrays, floating-point codes without bins, or no more points
-            than categories, where the plug-in estimate is all bias.
+            than categories, where the plug-in estimate is dominated by bias.
     """
     check_points(codes, factors)
     categories = discretize(codes, num_bins)
@@ -78,7 +78,7 @@ def measure_information(
 def latent_information_matrix(
     codes: Codes, num_bins: int | None = PAPER_BINS, correction: Correction | None = None
 ) -> NDArray[np.float64]:
-    """Mutual information in nats between each two latents, (N, N), entropies on the diagonal.
+    """Mutual information in nats between each pair of latents, (N, N), entropies on the diagonal.
 
     Arguments and errors as in `measure_information`, of which this is the case factors = codes.
     """
@@ -91,8 +91,8 @@ def discretize(codes: Codes, num_bins: int | None) -> NDArray[np.int64]:
     """Category of each code, numbered from 0 within its latent, int64 (points, N).
 
     With bins this is numpy's `digitize(z, histogram(z, num_bins)[1][:-1])`, so that the greatest
-    code falls in the last bin (disentanglement_lib). A latent whose codes differ by less than
-    floating point can divide into bins has one category.
+    code falls in the last bin (disentanglement_lib). A latent whose range is too narrow for
+    floating point to divide has one category.
 
     Raises:
         EvaluationError: as in `measure_information`.
@@ -100,14 +100,14 @@ def discretize(codes: Codes, num_bins: int | None) -> NDArray[np.int64]:
     if num_bins is None:
         if not np.issubdtype(codes.dtype, np.integer):
             raise EvaluationError(
-                f"categories as they are need integer codes, not {codes.dtype}: give num_bins"
+                f"codes are {codes.dtype}, but without num_bins they must be integers: set num_bins"
             )
         return _renumbered(codes.astype(np.int64, copy=False))
     if num_bins < 2:
-        raise EvaluationError(f"num_bins must be at least 2, not {num_bins}")
+        raise EvaluationError(f"num_bins is {num_bins}, but must be at least 2")
     if len(codes) < num_bins:
         raise EvaluationError(
-            f"{len(codes)} points cannot fill {num_bins} bins: draw more points or use fewer bins"
+            f"{len(codes)} points are too few for {num_bins} bins: draw more or use fewer bins"
         )
     return np.stack([_binned(column, num_bins) for column in codes.T], axis=1)
 
@@ -121,14 +121,13 @@ def _binned(column: Codes, num_bins: int) -> NDArray[np.int64]:
 
 
 def _renumbered(columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Each column's values replaced by their rank among the values that occur in it."""
+    """The rank of each value among the distinct values of its column."""
     ranks = np.empty(columns.shape, dtype=np.int64)
     for index, column in enumerate(columns.T):
         occurring, ranks[:, index] = np.unique(column, return_inverse=True)
         if len(occurring) > 1 and len(occurring) == len(column):
             raise EvaluationError(
-                f"{len(column)} points show {len(occurring)} different categories, none of them "
-                "twice: draw more points"
+                f"all {len(column)} points have different categories: draw more points"
             )
     return ranks
 

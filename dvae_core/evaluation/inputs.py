@@ -1,4 +1,4 @@
-"""A run's model on its data, with what several metrics share made once."""
+"""The inputs of the metrics of a run: codes, factors and statistics, computed once."""
 
 from functools import cached_property
 
@@ -25,7 +25,7 @@ from dvae_core.runs.run import Run
 
 
 class EvaluationInputs:
-    """A run's model on its data, with what several metrics share made once."""
+    """A run's model applied to its data; what several metrics need is computed once."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class EvaluationInputs:
     ) -> None:
         if dataset.image_shape != run.record.image_shape:
             raise EvaluationError(
-                f"the images of {dataset.name} are {dataset.image_shape} (C, H, W), but the model "
-                f"of {run.id} was made for {run.record.image_shape}"
+                f"images of {dataset.name} are {dataset.image_shape} (C, H, W), but the model of "
+                f"{run.id} was made for {run.record.image_shape}"
             )
         self.run = run
         self.dataset = dataset
@@ -54,7 +54,7 @@ class EvaluationInputs:
 
     @property
     def category_counts(self) -> tuple[int, ...]:
-        """K_j of each latent, (N,); () where there are no categories."""
+        """K_j of each latent, (N,); () without categories."""
         return self.model.latents.category_counts
 
     @property
@@ -63,7 +63,7 @@ class EvaluationInputs:
 
     @property
     def counting(self) -> tuple[int | None, Correction | None]:
-        """Bins and correction where information is counted."""
+        """Number of bins and bias correction for counted information."""
         return (None, "miller_madow") if self.uses_categories else (PAPER_BINS, None)
 
     @property
@@ -98,21 +98,15 @@ class EvaluationInputs:
 
     @property
     def source(self) -> CodeSource:
-        # Refused here, before the whole set is encoded for nothing.
+        # Raises before the whole set is encoded.
         varying_factors(self.dataset, "A score of fixed factors")
         if self._table is not None:
             return self._table
-        # Draws of the BetaVAE score, which needs most.
+        # The BetaVAE score needs the most draws.
         num_draws = 2 * BATCH_SIZE * (self.settings.points + self.settings.test_points)
-        source = code_source(
-            self.model,
-            self.dataset,
-            num_draws,
-            self.settings.seed,
-            self.kind,
-            self.progress,
-        )
-        # The other kind draws noise: sharing it would tie each score to those measured before.
+        seed = self.settings.seed
+        source = code_source(self.model, self.dataset, num_draws, seed, self.kind, self.progress)
+        # The other kind draws noise; sharing it would make scores depend on their order.
         if isinstance(source, LookedUpCodes):
             self._table = source
         return source
@@ -125,7 +119,7 @@ class EvaluationInputs:
 
     @property
     def cells(self) -> NDArray:
-        """What information is counted on: categories, or codes yet to be binned."""
+        """Categories, or mean codes that are still to be binned."""
         if not self.uses_categories:
             return self.train.codes
         assert self.train.categories is not None
@@ -138,12 +132,12 @@ class EvaluationInputs:
 
     @cached_property
     def factor_indices(self) -> list[int]:
-        """Factors with more than one value; the others leave nothing to tell."""
+        """Indices of the factors with more than one value."""
         check_has_factors(self.dataset)
         varying = np.ptp(self.train.factors, axis=0) > 0
         if not varying.any():
             raise EvaluationError(
-                f"every factor of {self.dataset.name} has a single value in these points"
+                f"every factor of {self.dataset.name} has a single value in these points: draw more"
             )
         return [int(index) for index in np.flatnonzero(varying)]
 
@@ -163,8 +157,8 @@ class EvaluationInputs:
     def train_and_test(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Codes and factors to fit to, then those to test on."""
-        # Data sets without factors are refused before the test points are encoded for nothing.
+        """Training codes and factors, then test codes and factors."""
+        # `self.factors` raises for sets without factors before the test points are encoded.
         codes, factors = self.train.codes_of_kind(self.kind), self.factors
         return codes, factors, self.test.codes_of_kind(self.kind), self.test_factors
 

@@ -1,4 +1,4 @@
-"""What a model's latents carry, without asking any label."""
+"""Statistics of a model's latents that need no labels."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,12 +15,12 @@ from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import reconstruction_loss
 from dvae_core.progress import Progress, no_progress
 
-# Mean KL, in nats, above which a latent counts as used.
+# Mean KL in nats above which a latent counts as active.
 ACTIVE_KL = 0.05
 
 
 class Autoencoder(Encoder, Protocol):
-    """A model that also draws what it encoded."""
+    """A model that encodes and decodes."""
 
     def decode(self, codes: Tensor) -> Tensor:
         """Image logits (B, C, H, W) of codes (B, N)."""
@@ -33,9 +33,9 @@ class LatentStatistics:
 
     Attributes:
         kl: divergence of each latent's posterior from its prior, nats, (N,).
-        usage: aggregate posterior, (N, K), each row summing to one; None without categories.
-        reconstruction_error: Bernoulli cross entropy of the image that the mean code gives, summed
-            over pixels and channels, nats per image.
+        usage: aggregate posterior, (N, K), rows sum to one; None without categories.
+        reconstruction_error: Bernoulli cross entropy of the image decoded from the mean code,
+            summed over pixels and channels, nats per image.
     """
 
     kl: NDArray[np.float64]
@@ -49,12 +49,8 @@ class LatentStatistics:
 
 
 def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many categories each latent uses: the exponential of the entropy of its aggregate
-    posterior, from 1 to K, (N,).
-
-    Args:
-        usage: (N, K), each row summing to one.
-    """
+    """Effective number of categories of each latent, (N,): the exponential of the entropy of its
+    aggregate posterior `usage` (N, K), from 1 to K."""
     surprise = -np.log(usage, where=usage > 0, out=np.zeros_like(usage))
     return np.exp((usage * surprise).sum(axis=1))
 
@@ -66,17 +62,10 @@ def latent_statistics(
     seed: int,
     progress: Progress = no_progress,
 ) -> LatentStatistics:
-    """KL and usage of each latent, and the reconstruction error, over images drawn uniformly.
-
-    Args:
-        model: on the device of the data set.
-        dataset: where images come from.
-        count: number of images.
-        seed: decides which images.
-        progress: told of images done.
+    """KL and usage of each latent, and the reconstruction error, over `count` random images.
 
     Raises:
-        EvaluationError: the model gives numbers that are not finite.
+        EvaluationError: a KL or reconstruction error is not finite.
     """
     kl: Tensor | float = 0.0
     usage: Tensor | float = 0.0
@@ -94,7 +83,7 @@ def latent_statistics(
     kl_mean = (torch.as_tensor(kl) / count).cpu().numpy()
     if not (np.isfinite(kl_mean).all() and np.isfinite(error)):
         raise EvaluationError(
-            "the model gives numbers that are not finite: it has diverged, train it again"
+            "KL or reconstruction error is not finite: the model has diverged, train it again"
         )
     return LatentStatistics(
         kl=kl_mean,

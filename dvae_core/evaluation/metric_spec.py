@@ -1,4 +1,4 @@
-"""What a metric says of itself: how it is measured, and what its scores mean."""
+"""The description of a metric: how it is computed, and what its scores mean."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class ScoreSpec:
         name: in evaluation.json.
         label: in tables and figures, with the unit.
         meaning: one sentence.
-        better: the better direction; "" where neither is.
+        better: the better direction, or "".
     """
 
     name: str
@@ -35,10 +35,10 @@ class ScoreSpec:
 
 
 class Measurement:
-    """What a metric gave: its scores in the order of its spec, and its tables by name.
+    """The results of a metric: scores in the order of its spec, and tables by name.
 
-    A score that is not defined is the reason in words. A table is a matrix, or a vector that is
-    stored as a matrix of one row.
+    An undefined score is a string with the reason. A table is a matrix, or a vector that is stored
+    as a matrix of one row.
     """
 
     def __init__(self, *scores: float | str, **tables: NDArray) -> None:
@@ -47,7 +47,7 @@ class Measurement:
 
 
 def values_or_reasons(result: Any, *names: str) -> tuple[float | str, ...]:
-    """Those attributes of a result, each replaced by its entry in `undefined` where it has one."""
+    """Attributes of a result; those listed in its `undefined` are replaced by the reason."""
     return tuple(result.undefined.get(name, getattr(result, name)) for name in names)
 
 
@@ -56,17 +56,18 @@ class MetricSpec:
     """A metric. Its name is the name of its file.
 
     Attributes:
-        measure: computes it. An `EvaluationError` becomes the reason why there are no scores.
-        scores: what it gives; () where it gives tables alone.
-        estimator: codes and method in words. Results of the same estimator, points, seed and
-            weights hold for both protocols.
-        seconds: about how long it takes at the default settings on two cores. Metrics are
-            measured in this order, and those under ten seconds are the set `fast`.
-        source: author and year of the paper; "" where there is none to name.
-        needs_factors: whether it compares latents with factors. Then the columns of its tables are
-            factors, and those with a single value are left out.
-        in_paper: whether it is one of the six of Friede et al. (2023).
-        is_tested: whether it tests what it fits on other points.
+        measure: computes it. The message of an `EvaluationError` becomes the reason for missing
+            scores.
+        scores: its scores; () for a metric that has only tables.
+        estimator: codes and method in words. Results with the same estimator, points, seed and
+            weights are valid under both protocols.
+        seconds: approximate time at the default settings on two cores. Metrics are computed in this
+            order; those under ten seconds form the set `fast`.
+        source: author and year of the paper, or "".
+        needs_factors: whether it compares latents with factors. The columns of its tables are then
+            factors; factors with a single value are left out.
+        in_paper: whether it is one of the six metrics of Friede et al. (2023).
+        is_tested: whether it needs separate test points.
         points: number of points that it is computed on.
     """
 

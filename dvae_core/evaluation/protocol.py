@@ -1,10 +1,10 @@
-"""All metrics of a run, under one of two protocols, each kept as soon as it is done.
+"""Evaluation of a run under one of two protocols.
 
-- `paper`: mean codes for every family, in 20 equal-width bins where information is counted
+- `paper`: mean codes for every family, in 20 equal-width bins for counted information
   (disentanglement_lib; Friede et al. 2023).
-- `native`: for categorical latents the most likely category as it is, K_j cells, Miller-Madow
-  corrected where information is counted; its value where a metric needs numbers. Gaussian codes
-  have no categories and are scored as in `paper`, which their `estimator` says.
+- `native`: for categorical latents the most likely category, with Miller-Madow correction where
+  information is counted, or its value where a metric needs numbers. Gaussian codes have no
+  categories and are evaluated as under `paper`; their `estimator` says so.
 """
 
 import time
@@ -32,14 +32,8 @@ from dvae_core.runs.run import Run
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far an evaluation is.
-
-    Attributes:
-        metric: being measured.
-        index: metrics done before it.
-        count: metrics in all.
-        fraction: of this metric, in [0, 1]; starts again at 0 where it encodes before it computes.
-    """
+    """Progress of an evaluation: the current metric, its index among `count` metrics, and the
+    fraction of it that is done, in [0, 1]. The fraction restarts at 0 after encoding."""
 
     metric: Metric
     index: int
@@ -64,26 +58,26 @@ def evaluate(
     should_stop: Callable[[], bool] = lambda: False,
     num_workers: int | None = None,
 ) -> Evaluation:
-    """Measure metrics of a run, skipping those measured before in the same way.
+    """Compute metrics of a run, and reuse existing results.
 
-    The same way means the same points, seed, weights and estimator; so what does not depend on the
-    protocol is taken over from the other one.
+    A result is reused if points, seed, weights and estimator are the same, also from the other
+    protocol.
 
     Args:
         run: with a model.
         dataset: of the run, on the device to compute on.
         protocol: "paper" or "native".
-        metrics: which, in this order.
-        settings: how much is drawn.
-        existing: what was measured before.
-        on_result: given the whole evaluation after each metric that was measured, to be kept.
-        on_progress: told several times a second.
+        metrics: computed in this order.
+        settings: seed and numbers of points.
+        existing: earlier results.
+        on_result: called with the whole evaluation after each new metric.
+        on_progress: called several times a second.
         should_stop: asked as often.
-        num_workers: processes of the exact DCI; None for as many as there are cores.
+        num_workers: processes of the exact DCI; None for one per core.
 
     Returns:
-        `existing` with the results. Where `should_stop` ended it, those finished until then. A
-        score that the case does not define is None with the reason.
+        `existing` with the new results; after `should_stop`, those finished until then. An
+        undefined score is None with the reason.
 
     Raises:
         EvaluationError: a metric is unknown, or the data set's images do not fit the model.
@@ -126,7 +120,7 @@ def is_measured(
     settings: EvaluationSettings,
     step: int,
 ) -> bool:
-    """Whether a metric was measured as asked: on weights of that step, from the same points."""
+    """Whether there is a result of this metric and protocol, for the same step, points and seed."""
     return any(
         entry.protocol == protocol and _is_same(entry, metric, settings, step)
         for entry in (*evaluation.scores, *evaluation.tables)
@@ -134,19 +128,19 @@ def is_measured(
 
 
 def _is_same(entry: Result, metric: Metric, settings: EvaluationSettings, step: int) -> bool:
-    """Whether a result is of that metric, on weights of that step, from the same points."""
+    """Whether a result is of this metric, for the same step, points and seed."""
     found = (entry.metric, entry.seed, entry.step, entry.points, entry.test_points)
     return found == (metric, settings.seed, step, *_points(metric, settings))
 
 
 def _points(metric: Metric, settings: EvaluationSettings) -> tuple[int, int]:
-    """Points that a metric is computed on, and that it is tested on."""
+    """Number of points and of test points of a metric."""
     spec = METRIC_SPECS[metric]
     return spec.points(settings), settings.test_points if spec.is_tested else 0
 
 
 def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metric) -> Evaluation:
-    """The evaluation with a metric in it; the same object where it was measured before."""
+    """The evaluation with this metric; the same object if it was there already."""
     spec = METRIC_SPECS[metric]
     estimator = spec.estimator(inputs)
 
@@ -176,7 +170,7 @@ def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metri
         if spec.needs_factors:
             note, columns = inputs.note, inputs.factor_names
     except EvaluationError as error:
-        names = names or [metric]  # where there would be tables alone, the reason stands as a score
+        names = names or [metric]  # a metric without scores stores the reason as one
         measurement = Measurement(*[str(error)] * len(names))
     points, test_points = _points(metric, inputs.settings)
     common = {

@@ -1,4 +1,4 @@
-"""What a model makes of a data set: codes beside the factors they came from."""
+"""Codes of a data set's images, with the factors of these images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from dvae_core.errors import EvaluationError
 from dvae_core.models.latents import CategoricalPosterior, Posterior
 from dvae_core.progress import Progress, no_progress
 
-# As many images as keep the encoder's first maps in a processor's cache.
+# The encoder's first feature maps of this many images fit a processor's cache.
 ENCODING_BATCH = 128
 
-# How many times larger than its images a set's full grid may be, to be looked up.
+# Largest ratio of factor combinations to images for which codes are kept in a table.
 MAX_SPARSITY = 100
 
 CodeKind = Literal["mean", "mode"]
@@ -26,7 +26,7 @@ CodeKind = Literal["mean", "mode"]
 
 
 class Encoder(Protocol):
-    """What a metric asks of a model."""
+    """The part of a model that metrics need."""
 
     def encode(self, images: Tensor) -> Posterior:
         """Posterior over the codes of images (B, C, H, W)."""
@@ -39,9 +39,9 @@ class Representation:
 
     Attributes:
         codes: mean codes, float32 (points, N).
-        mode_codes: values of the most likely categories, float32 (points, N); the mean codes where
-            there are no categories.
-        categories: most likely categories, int64 (points, N); None where there are none.
+        mode_codes: values of the most likely categories, float32 (points, N); without categories
+            the mean codes.
+        categories: most likely categories, int64 (points, N); None without categories.
         factors: int64 (points, F).
     """
 
@@ -62,14 +62,7 @@ def encode_points(
     seed: int,
     progress: Progress = no_progress,
 ) -> Representation:
-    """Codes of images drawn uniformly with replacement.
-
-    Args:
-        model: on the device of the data set.
-        dataset: where images come from.
-        count: number of points.
-        seed: decides which points, and the noise in their images.
-        progress: told of images encoded.
+    """Codes of `count` images drawn uniformly with replacement.
 
     Raises:
         EvaluationError: a code is not finite.
@@ -98,15 +91,8 @@ def draw_batches(
     progress: Progress = no_progress,
     batch_size: int = ENCODING_BATCH,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Factors (B, F) and images (B, C, H, W) of `count` points, uniform with replacement.
-
-    Args:
-        dataset: with F = 0 factors its images are drawn directly.
-        count: number of points.
-        seed: decides which points, and the noise in their images.
-        progress: told of points drawn so far.
-        batch_size: greatest B.
-    """
+    """Factors (B, F) and images (B, C, H, W) of `count` points, drawn uniformly with replacement,
+    in batches. F is 0 for a set without factors. The seed also draws the noise in images."""
     generator = torch.Generator(dataset.device).manual_seed(seed)
     for start in range(0, count, batch_size):
         progress(start, count)
@@ -120,7 +106,7 @@ def draw_batches(
 
 
 class CodeSource(Protocol):
-    """Codes of given factors, as metrics that fix a factor need them."""
+    """Codes of given factors, for metrics that fix a factor."""
 
     def codes_of(self, factors: Tensor) -> NDArray[np.float32]:
         """Codes float32 (B, N) of factors int64 (B, F)."""
@@ -128,7 +114,7 @@ class CodeSource(Protocol):
 
 
 class EncodedCodes:
-    """A `CodeSource` that makes and encodes the image of every draw, noise included."""
+    """A `CodeSource` that makes and encodes an image for every draw, noise included."""
 
     def __init__(
         self, model: Encoder, dataset: Dataset, seed: int, kind: CodeKind = "mean"
@@ -136,7 +122,7 @@ class EncodedCodes:
         self._model = model
         self._dataset = dataset
         self._kind = kind
-        # Not the stream from which a metric of the same seed draws its factors.
+        # Independent of the factors that a metric draws with the same seed.
         noise_seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
         self._generator = torch.Generator(dataset.device).manual_seed(noise_seed)
 
@@ -151,7 +137,7 @@ class EncodedCodes:
 
 
 class LookedUpCodes:
-    """A `CodeSource` over a set whose every image was encoded once."""
+    """A `CodeSource` with a table of the codes of all images."""
 
     def __init__(self, factor_sizes: tuple[int, ...], table: NDArray[np.float32]) -> None:
         self._strides = _strides(factor_sizes)
@@ -165,21 +151,15 @@ class LookedUpCodes:
 def encode_dataset(
     model: Encoder, dataset: Dataset, kind: CodeKind = "mean", progress: Progress = no_progress
 ) -> LookedUpCodes:
-    """Every image of a data set encoded once.
-
-    Args:
-        model: on the device of the data set.
-        dataset: one without noise in its images, or an image would stand for all of its kind.
-        kind: which code to keep.
-        progress: told of images encoded.
+    """Encode every image of a data set once.
 
     Raises:
-        EvaluationError: the set is noisy, or a code is not finite.
+        EvaluationError: the images are noisy, so that factors do not determine codes, or a code is
+            not finite.
     """
     if dataset.is_noisy:
         raise EvaluationError(
-            f"the images of {dataset.name} hold noise, so that one code cannot stand for all "
-            "images of its factors"
+            f"images of {dataset.name} hold noise, so their factors do not determine their codes"
         )
     strides = _strides(dataset.factor_sizes)
     table = None
@@ -189,7 +169,7 @@ def encode_dataset(
             progress(int(part[0]), len(dataset))
             codes = _finite(_codes(model.encode(dataset.images_at(part)), kind))
             if table is None:
-                # Combinations that do not exist stay unread; calloc gives them no memory.
+                # Missing combinations are never read, and calloc allocates no memory for them.
                 rows = int(np.prod(dataset.factor_sizes))
                 table = np.zeros((rows, codes.shape[1]), dtype=np.float32)
             table[dataset.factors_at(part).cpu().numpy() @ strides] = codes
@@ -206,8 +186,8 @@ def code_source(
     kind: CodeKind = "mean",
     progress: Progress = no_progress,
 ) -> CodeSource:
-    """The source that encodes fewer images for `num_draws` draws; arguments as in each."""
-    # Codes are looked up by their place in the full grid, of which little may exist.
+    """The source that encodes fewer images for `num_draws` draws."""
+    # The table covers all combinations of factors, of which few may have an image.
     grid = prod(dataset.factor_sizes)
     if dataset.is_noisy or len(dataset) > num_draws or grid > max(MAX_SPARSITY * len(dataset), 1):
         return EncodedCodes(model, dataset, seed, kind)
@@ -220,12 +200,10 @@ def _codes(posterior: Posterior, kind: CodeKind) -> Tensor:
 
 def _finite(codes: Tensor) -> NDArray[np.float32]:
     if not codes.isfinite().all():
-        raise EvaluationError(
-            "the model gives codes that are not finite: it has diverged, train it again"
-        )
+        raise EvaluationError("the model's codes are not finite: it has diverged, train it again")
     return codes.numpy()
 
 
 def _strides(factor_sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    """Distance in the list of all combinations between neighbouring values of each factor."""
+    """Strides of the factors in the table of all combinations, (F,)."""
     return np.cumprod([1, *factor_sizes[:0:-1]], dtype=np.int64)[::-1]

@@ -1,4 +1,4 @@
-"""evaluation.json: scores and tables, each with what a reader must know to believe it."""
+"""evaluation.json: scores and tables, with the settings that they depend on."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +10,7 @@ from dvae_core.config import explain
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.metrics import METRIC_NAMES
 
-if TYPE_CHECKING:  # so that the command line's help waits for neither torch nor numpy
+if TYPE_CHECKING:  # keeps the command line's help fast
     import numpy as np
     from numpy.typing import NDArray
 
@@ -33,7 +33,7 @@ class _Record(BaseModel):
 
 
 class EvaluationSettings(_Record):
-    """How much is drawn, and from which seed."""
+    """Seed and numbers of points."""
 
     seed: int = Field(0, ge=0, le=2**31 - 1, description="decides points, noise and ties")
     points: int = Field(10_000, ge=1, description="points that a metric is computed on")
@@ -42,48 +42,48 @@ class EvaluationSettings(_Record):
 
 
 class Result(_Record):
-    """What every result says about itself."""
+    """Fields that scores and tables share."""
 
-    metric: Metric = Field(description="what was asked for")
-    name: str = Field(description="which of the metric's results this is")
+    metric: Metric = Field(description="metric that gave the result")
+    name: str = Field(description="of this score or table")
     protocol: ProtocolName
     points: int
-    test_points: int = Field(description="0 where nothing is tested")
+    test_points: int = Field(description="0 for metrics without test points")
     seed: int
     step: int = Field(description="training steps of the weights")
     estimator: str = Field(description="codes and method, in words")
-    seconds: float = Field(description="that the metric took, encoding included if it came first")
-    note: str = Field("", description="what a reader has to know, such as factors left out")
+    seconds: float = Field(description="of the metric, with encoding if it came first")
+    note: str = Field("", description="remark, such as factors left out")
 
 
 class Score(Result):
-    """One number, or the reason why there is none."""
+    """One number, or the reason why it is undefined."""
 
     value: float | None
     reason: str = Field("", description="why value is None")
 
 
 class Table(Result):
-    """One matrix, such as mutual information (N, F) in nats; a vector is its only row."""
+    """One matrix, such as mutual information (N, F) in nats. A vector is stored as one row."""
 
     values: list[list[float]]
-    columns: list[str] = Field(description="factor names where columns are factors, else []")
+    columns: list[str] = Field(description="factor names if columns are factors, else []")
 
 
 class Evaluation(_Record):
-    """evaluation.json: everything that was measured of a run."""
+    """evaluation.json: all results of a run."""
 
     format_version: Literal[1] = 1
     scores: list[Score] = []
     tables: list[Table] = []
 
     def score(self, name: str, protocol: ProtocolName) -> Score | None:
-        """The score of that name, or None where it was not measured."""
+        """The score of this name, or None if it was not evaluated."""
         found = (s for s in self.scores if (s.name, s.protocol) == (name, protocol))
         return next(found, None)
 
     def table(self, name: str, protocol: ProtocolName) -> Table | None:
-        """The table of that name, or None where it was not measured."""
+        """The table of this name, or None if it was not evaluated."""
         found = (t for t in self.tables if (t.name, t.protocol) == (name, protocol))
         return next(found, None)
 
@@ -91,14 +91,14 @@ class Evaluation(_Record):
         """The values of a table.
 
         Raises:
-            EvaluationError: it was not measured, or is not defined.
+            EvaluationError: it was not evaluated, or is undefined.
         """
         import numpy as np
 
         table = self.table(name, protocol)
         if table is None:
             reasons = [s.reason for s in self.scores if s.metric == name and s.reason]
-            raise EvaluationError(reasons[0] if reasons else f"{name} was not measured")
+            raise EvaluationError(reasons[0] if reasons else f"{name} was not evaluated")
         return np.array(table.values)
 
     def information_shares(self, protocol: ProtocolName) -> "NDArray[np.float64]":
@@ -111,7 +111,7 @@ class Evaluation(_Record):
         return self.matrix("mutual_information", protocol) / entropy.clip(1e-9)
 
     def columns(self, name: str, protocol: ProtocolName) -> list[str]:
-        """The factors that the columns of a table are."""
+        """The names of the factors in the columns of a table."""
         table = self.table(name, protocol)
         return list(table.columns) if table is not None else []
 
@@ -122,7 +122,7 @@ class Evaluation(_Record):
         scores: Sequence[Score],
         tables: Sequence[Table],
     ) -> "Evaluation":
-        """This with a metric's results in place of those it had under the protocol."""
+        """A copy with new results of a metric under a protocol."""
 
         def is_other(entry: Result) -> bool:
             return (entry.metric, entry.protocol) != (metric, protocol)
@@ -134,10 +134,10 @@ class Evaluation(_Record):
 
 
 def read_evaluation(run: "Run") -> Evaluation:
-    """evaluation.json of a run; empty where nothing was measured yet.
+    """evaluation.json of a run; empty if nothing was evaluated.
 
     Raises:
-        RunError: the file is damaged, or of another version.
+        RunError: the file is damaged or of another version.
     """
     try:
         return Evaluation.model_validate(run.read_evaluation())

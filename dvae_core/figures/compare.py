@@ -1,4 +1,4 @@
-"""Plotly figures that set two runs, or two families, side by side: numbers in, a figure out."""
+"""Plotly figures that compare two runs or two families of latents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dvae_core.analysis.rotation import Picture
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, FAMILY_COLORS, MARK, TEMPLATE
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, FAMILY_COLORS, MARK, run_box, styled
 
 Floats = NDArray[np.float64]
-
-_MARGIN = {"l": 10, "r": 10, "t": 30, "b": 10}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of `angle_curves`.
-
-    Attributes:
-        name: in the legend.
-        color: of the line.
-        y: (A,).
-        dash: of the line, a name that plotly knows.
-    """
+    """One line of `angle_curves`: its name in the legend, its colour, its values (A,), and its dash
+    style in Plotly's terms."""
 
     name: str
     color: str
@@ -33,13 +25,13 @@ class Curve:
 
 
 def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit: str) -> go.Figure:
-    """Curves over the angle of a rotation, the current angle marked.
+    """Curves over the angle of a rotation, with a line at the current angle.
 
     Args:
         degrees: (A,).
         curves: (A,) each.
-        current: the current angle, degrees.
-        unit: what the curves are, and in what.
+        current: angle in degrees.
+        unit: quantity and unit of the curves.
     """
     figure = go.Figure(
         [
@@ -57,19 +49,12 @@ def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit:
     figure.add_vline(x=current, line={"color": MARK, "width": 1.5})
     figure.update_xaxes(title_text="angle", ticksuffix="°", dtick=15, range=[-1, 91])
     figure.update_yaxes(title_text=unit, rangemode="tozero")
-    figure.update_layout(
-        template=TEMPLATE,
-        height=360,
-        margin=_MARGIN,
-        dragmode=False,
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.25, "x": 0, "entrywidth": 0},
-    )
-    return figure
+    legend = {"orientation": "h", "y": -0.25, "x": 0, "entrywidth": 0}
+    return styled(figure, height=360, top=30, showlegend=True, legend=legend)
 
 
 def mass_heatmap(picture: Picture, latents: tuple[int, int]) -> go.Figure:
-    """Mass or density of two latents, the first latent to the right and the second up."""
+    """Probability mass or density of two latents: the first on the x axis, the second on y."""
     figure = go.Figure(
         go.Heatmap(
             z=picture.heights.T,
@@ -83,8 +68,7 @@ def mass_heatmap(picture: Picture, latents: tuple[int, int]) -> go.Figure:
     )
     figure.update_xaxes(title_text=f"latent {latents[0]}", constrain="domain")
     figure.update_yaxes(title_text=f"latent {latents[1]}", scaleanchor="x", constrain="domain")
-    figure.update_layout(template=TEMPLATE, height=300, margin={**_MARGIN, "t": 10}, dragmode=False)
-    return figure
+    return styled(figure, height=300)
 
 
 def frame_cells(
@@ -110,35 +94,15 @@ def family_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) 
     """A box for each family, with a point for each run.
 
     Args:
-        values: by family, (value, run id).
-        label: of the score.
+        values: (value, run id) of each run, by family.
+        label: title of the figure.
     """
-    figure = go.Figure(
-        [
-            go.Box(
-                y=[value for value, _ in shown],
-                text=[run_id for _, run_id in shown],
-                name=family,
-                boxpoints="all",
-                jitter=0.5,
-                pointpos=0,
-                fillcolor="rgba(0, 0, 0, 0)",
-                marker={"color": FAMILY_COLORS[family], "size": 6, "opacity": 0.75},
-                line={"width": 1.5},
-                hovertemplate="%{text}<br>%{y:.3f}<extra></extra>",
-                showlegend=False,
-            )
-            for family, shown in values.items()
-        ]
-    )
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": label, "font": {"size": 14}},
-        height=260,
-        margin={**_MARGIN, "t": 36},
-        dragmode=False,
-    )
-    return figure
+    boxes = []
+    for family, runs in values.items():
+        scores, run_ids = [value for value, _ in runs], [run_id for _, run_id in runs]
+        boxes.append(run_box("y", scores, run_ids, family, FAMILY_COLORS[family], ".3f"))
+    title = {"text": label, "font": {"size": 14}}
+    return styled(go.Figure(boxes), height=260, top=36, title=title)
 
 
 def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: str) -> go.Figure:
@@ -158,19 +122,12 @@ def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: st
     )
     figure.update_xaxes(title_text="value")
     figure.update_yaxes(title_text=unit, rangemode="tozero")
-    figure.update_layout(
-        template=TEMPLATE,
-        height=280,
-        margin=_MARGIN,
-        bargap=0.1,
-        dragmode=False,
-        legend={"orientation": "h", "y": 1.15, "x": 0},
-    )
-    return figure
+    legend = {"orientation": "h", "y": 1.15, "x": 0}
+    return styled(figure, height=280, top=30, bargap=0.1, legend=legend)
 
 
 def distance_heatmap(distances: Floats) -> go.Figure:
-    """Distances between the images of each two values of a latent, (P, P)."""
+    """Distances between the images of each pair of values of a latent, (P, P)."""
     figure = go.Figure(
         go.Heatmap(
             z=distances,
@@ -180,11 +137,11 @@ def distance_heatmap(distances: Floats) -> go.Figure:
             hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
         )
     )
-    figure.update_yaxes(title_text="category", autorange="reversed", scaleanchor="x")
-    figure.update_yaxes(constrain="domain")
     figure.update_xaxes(title_text="category", constrain="domain")
-    figure.update_layout(template=TEMPLATE, height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
-    return figure
+    figure.update_yaxes(
+        title_text="category", autorange="reversed", scaleanchor="x", constrain="domain"
+    )
+    return styled(figure, height=320)
 
 
 def distance_curve(by_steps: Floats) -> go.Figure:
@@ -200,5 +157,4 @@ def distance_curve(by_steps: Floats) -> go.Figure:
     )
     figure.update_xaxes(title_text="steps apart")
     figure.update_yaxes(title_text="mean distance", rangemode="tozero")
-    figure.update_layout(template=TEMPLATE, height=320, margin={**_MARGIN, "t": 10}, dragmode=False)
-    return figure
+    return styled(figure, height=320)

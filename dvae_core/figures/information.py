@@ -1,7 +1,4 @@
-"""Plotly figures that pages and notebooks share: numbers in, a figure out.
-
-Each carries `TEMPLATE`, so that it looks the same in a notebook as on a page.
-"""
+"""Heat maps of mutual information, as Plotly figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, TEMPLATE
+from dvae_core.figures.compare import frame_cells
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, styled
 
 
 def information_heatmap(
@@ -22,18 +20,18 @@ def information_heatmap(
     bars: Mapping[str, NDArray[np.float64]] | None = None,
     marked: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """Heat map of the information of latents about factors, with bars for each latent beside it.
+    """Heat map of the information that latents carry about factors, with bars for each latent.
 
-    Above the cells lies a layer of invisible markers whose `customdata` is (latent, factor): a heat
-    map itself reports no clicks.
+    Invisible markers with `customdata` (latent, factor) lie over the cells, because a heat map
+    reports no clicks.
 
     Args:
         information: (N, F), nats or shares of the factor's entropy.
         factor_names: (F,).
         order: latents from top to bottom.
-        unit: what the numbers are, for hover and colour bar.
-        bars: name -> a number for each latent, (N,), such as its KL; a column of bars each.
-        marked: a (latent, factor) to frame.
+        unit: of `information`, for hover text and colour bar.
+        bars: columns of bars by name: one number per latent, (N,), such as its KL.
+        marked: the cell (latent, factor) to frame.
     """
     bars = bars or {}
     rows = [f"latent {latent}" for latent in order]
@@ -101,31 +99,18 @@ def information_heatmap(
         title = name.replace(" ", "<br>")  # on two lines, since the columns are narrow
         figure.update_xaxes(title_text=title, nticks=3, rangemode="tozero", row=1, col=column)
     if marked is not None and marked[0] in order:
-        column, row = marked[1], list(order).index(marked[0])
-        figure.add_shape(
-            type="rect",
-            x0=column - 0.49,
-            x1=column + 0.49,
-            y0=row - 0.48,
-            y1=row + 0.48,
-            line={"color": "#e4572e", "width": 3},
-        )
+        frame_cells(figure, order, [marked])
     figure.update_yaxes(autorange="reversed", row=1, col=1)
-    figure.update_layout(
-        template=TEMPLATE,
-        height=140 + 38 * len(rows),
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},  # above the plot stand the chart's buttons
-        dragmode=False,
-        # A click anywhere in a cell is one on its marker.
-        hovermode="closest",
-        hoverdistance=-1,
+    # The chart's buttons take the space above. With hoverdistance -1 a click anywhere in a cell
+    # selects its marker.
+    return styled(
+        figure, height=140 + 38 * len(rows), top=40, hovermode="closest", hoverdistance=-1
     )
-    return figure
 
 
 def latent_information_heatmap(information: NDArray[np.float64], order: Sequence[int]) -> go.Figure:
-    """Heat map of the mutual information between each two latents, (N, N) nats, without the
-    entropies on the diagonal."""
+    """Heat map of the mutual information between each pair of latents, (N, N) nats, with an empty
+    diagonal."""
     shown = information[np.ix_(list(order), list(order))].astype(float)
     np.fill_diagonal(shown, np.nan)
     names = [f"latent {latent}" for latent in order]
@@ -145,10 +130,4 @@ def latent_information_heatmap(information: NDArray[np.float64], order: Sequence
         )
     )
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(
-        template=TEMPLATE,
-        height=160 + 30 * len(names),
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        dragmode=False,
-    )
-    return figure
+    return styled(figure, height=160 + 30 * len(names), top=40)

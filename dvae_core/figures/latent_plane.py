@@ -1,5 +1,4 @@
-"""The grid of two factors drawn in the plane of two latents, as SVG: for a page, which lets a
-pointer ask for the image behind a point, and for a file."""
+"""The grid of two factors in the plane of two latents, drawn as SVG for pages and files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 SIDE = 320
 _MARGIN = 30
-# One hue a factor, of like weight on a light and on a dark ground.
+# One hue per factor, equally visible on light and dark backgrounds.
 FACTOR_COLORS = ("#2a88a8", "#e07b39")
 
 _Place = Callable[[NDArray[np.floating]], NDArray[np.float64]]
@@ -21,8 +20,8 @@ class PlanePicture:
     """A drawn grid.
 
     Attributes:
-        svg: the drawing, 320 x 320; its ink is the text colour of what surrounds it.
-        points: where each image of the grid lies in it, (rows, columns, 2).
+        svg: the drawing, 320 x 320, in the text colour of its surroundings.
+        points: position of each image of the grid in the drawing, (rows, columns, 2).
     """
 
     svg: str
@@ -38,17 +37,17 @@ def draw_plane(
     arrows: NDArray[np.floating] | None = None,
     centre: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0),
 ) -> PlanePicture:
-    """Lines along equal values of each factor, the first latent to the right, the second up.
+    """Draw lines of constant factor values, with the first latent on the x axis, the second on y.
 
-    Lines on which the second factor varies carry the colour of the second, and so for the first;
-    they grow stronger with the value of the factor that stays.
+    A line has the colour of the factor that varies along it; its opacity grows with the value of
+    the other factor.
 
     Args:
-        codes: (rows, columns, 2), the first factor down, the second across.
-        latents: which ones these are.
+        codes: (rows, columns, 2); the first factor varies over rows, the second over columns.
+        latents: indices for the axis labels.
         factor_names: of the two factors.
-        bounded: the latents live in [-1, 1], whose border is drawn, and 0 is no special place.
-        arrows: (2, 2), column f is what the whole range of factor f does to the latents.
+        bounded: whether codes lie in [-1, 1]; the border is then drawn.
+        arrows: (2, 2); column f is the change of the latents over the whole range of factor f.
         centre: (2,), where the arrows cross.
     """
     reach = 1.2 * (1.0 if bounded else max(1.0, float(np.abs(codes).max())))
@@ -79,7 +78,7 @@ def draw_plane(
 
 
 def side_by_side(pictures: Sequence[PlanePicture], titles: Sequence[str], columns: int) -> str:
-    """One SVG file of several drawings with a title above each, dark ink on white."""
+    """Several drawings with titles as one SVG file, dark on white."""
     height = SIDE + 24
     rows = -(-len(pictures) // columns)
     parts = []
@@ -122,7 +121,7 @@ def _axes(place: _Place, reach: float, bounded: bool, latents: tuple[int, int]) 
 
 
 def _lines(lines: NDArray[np.float64], color: str) -> list[str]:
-    """One polyline a row of (rows, columns, 2) points, stronger from the first to the last."""
+    """A polyline for each row of points (rows, columns, 2), with increasing opacity."""
     drawn = []
     for line, opacity in zip(lines, np.linspace(0.3, 1.0, len(lines)), strict=True):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
@@ -146,7 +145,7 @@ def _arrow(ends: NDArray[np.float64], color: str, name: str) -> str:
     )
     text = np.clip(tip + 13 * along, 16, SIDE - 16)
     return (
-        # A rim in the colour of the ground keeps the arrow apart from the lines under it.
+        # An outline in the background colour separates the arrow from the lines below it.
         f'<path d="{shape}" fill="none" stroke="var(--paper, #ffffff)" stroke-width="6" '
         'stroke-linecap="round"/>'
         f'<path d="{shape}" fill="none" stroke="{color}" stroke-width="3" '

@@ -1,4 +1,4 @@
-"""Plotly figures of many runs: numbers in, a figure out."""
+"""Plotly figures of many runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,28 +7,20 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dvae_core.figures.style import COLOR_SCALE, TEMPLATE
+from dvae_core.figures.style import COLOR_SCALE, run_box, styled
 
 Floats = NDArray[np.float64]
 
-# Told apart on light and dark ground, and by most who see few colours; after Okabe and Ito.
+# Distinguishable on light and dark backgrounds and with most colour blindness; after Okabe and Ito.
 GROUP_COLORS = ("#2a88a8", "#e07b39", "#8a6fb8", "#4d9a5b", "#c2577f", "#b59a2c", "#5f7fd0")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
-_MARGIN = {"l": 10, "r": 10, "t": 36, "b": 10}
 _LEGEND = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0}
 
 
 @dataclass(frozen=True)
 class Points:
-    """One group of runs in `gap_scatter`.
-
-    Attributes:
-        group: in words.
-        x: (runs,).
-        y: (runs,).
-        ids: of the runs.
-        picked: the run that the gap picks, or "".
-    """
+    """One group of runs in `gap_scatter`: its label, x and y (runs,), the run ids, and the id of
+    the run that the gap picks, or ""."""
 
     group: str
     x: Floats
@@ -39,15 +31,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Line:
-    """One group of runs in `band_lines`: a middle and a range.
-
-    Attributes:
-        group: in words.
-        x: (P,).
-        middle: (P,).
-        low: (P,).
-        high: (P,).
-    """
+    """One group of runs in `band_lines`: its label, and a middle line and range, (P,) each."""
 
     group: str
     x: Floats
@@ -58,12 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of `parallel_coordinates`.
-
-    Attributes:
-        label: of the axis.
-        values: numbers or texts, one for each run.
-    """
+    """One axis of `parallel_coordinates`: its label, and a number or text for each run."""
 
     label: str
     values: Sequence[float | str]
@@ -72,7 +51,7 @@ class Axis:
 def gap_scatter(
     groups: Sequence[Points], x_label: str, y_label: str, *, legend: bool = True
 ) -> go.Figure:
-    """A point for each run, a colour and a sign for each group; the picked ones in a ring.
+    """A point for each run, a colour and symbol for each group, and a ring around picked runs.
 
     `customdata` of a point is (run id,).
     """
@@ -110,16 +89,13 @@ def gap_scatter(
         )
     figure.update_xaxes(title_text=x_label)
     figure.update_yaxes(title_text=y_label)
-    figure.update_layout(
-        template=TEMPLATE,
+    return styled(
+        figure,
         height=460 if legend else 280,
-        margin={**_MARGIN, "t": 10},
         showlegend=legend,
         legend=_LEGEND,
-        dragmode=False,
         hovermode="closest",
     )
-    return figure
 
 
 def band_lines(
@@ -131,15 +107,15 @@ def band_lines(
     dashed: Mapping[str, tuple[Floats, Floats]] | None = None,
     height: int = 360,
 ) -> go.Figure:
-    """A line with its range as a band for each group.
+    """A line for each group, with its range as a band.
 
     Args:
-        lines: of the groups.
-        x_label: what runs to the right.
-        y_label: what runs up.
-        logarithmic: whether x doubles from tick to tick; its values are then ticks.
-        dashed: further lines without a range, (x, y) by name, in grey.
-        height: in pixels.
+        lines: one per group.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+        logarithmic: use a log scale for x, with ticks at its values.
+        dashed: further grey lines without a range, (x, y) by name.
+        height: pixels.
     """
     figure = go.Figure()
     for index, line in enumerate(lines):
@@ -191,31 +167,17 @@ def band_lines(
         ticks = sorted({float(value) for line in lines for value in line.x})
         figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.update_yaxes(title_text=y_label)
-    figure.update_layout(
-        template=TEMPLATE,
-        height=height,
-        margin={**_MARGIN, "t": 10},
-        showlegend=True,
-        legend=_LEGEND,
-        dragmode=False,
-    )
-    return figure
+    return styled(figure, height=height, showlegend=True, legend=_LEGEND)
 
 
 def parallel_coordinates(axes: Sequence[Axis], colors: Floats, color_label: str) -> go.Figure:
-    """A line for each run through its settings and scores, coloured by one score.
-
-    Args:
-        axes: from left to right.
-        colors: of the runs, (runs,).
-        color_label: what the colour is.
-    """
+    """A line for each run through its settings and scores, coloured by `colors` (runs,)."""
     dimensions = []
     for axis in axes:
         if all(isinstance(value, int | float) for value in axis.values):
             dimensions.append({"label": axis.label, "values": list(axis.values)})
         else:
-            # Texts, such as "none", below the numbers, and these ascending.
+            # Text such as "none" first, then the numbers in ascending order.
             known = sorted(set(axis.values), key=lambda value: (not isinstance(value, str), value))
             dimensions.append(
                 {
@@ -239,8 +201,7 @@ def parallel_coordinates(axes: Sequence[Axis], colors: Floats, color_label: str)
             labelside="top",
         )
     )
-    figure.update_layout(template=TEMPLATE, height=460, margin={"l": 60, "r": 20, "t": 90, "b": 20})
-    return figure
+    return styled(figure, height=460, margin={"l": 60, "r": 20, "t": 90, "b": 20})
 
 
 def group_boxes(groups: Mapping[str, tuple[Floats, Sequence[str]]], label: str) -> go.Figure:
@@ -248,40 +209,17 @@ def group_boxes(groups: Mapping[str, tuple[Floats, Sequence[str]]], label: str) 
 
     Args:
         groups: values (runs,) and run ids, by group.
-        label: of the score.
+        label: of the values, on the x axis.
     """
     figure = go.Figure(
         [
-            go.Box(
-                x=values,
-                text=list(ids),
-                name=name,
-                orientation="h",
-                boxpoints="all",
-                jitter=0.5,
-                pointpos=0,
-                fillcolor="rgba(0, 0, 0, 0)",
-                marker={
-                    "color": GROUP_COLORS[index % len(GROUP_COLORS)],
-                    "size": 6,
-                    "opacity": 0.75,
-                },
-                line={"width": 1.5},
-                hovertemplate="%{text}<br>%{x:.4g}<extra></extra>",
-                showlegend=False,
-            )
+            run_box("x", values, ids, name, GROUP_COLORS[index % len(GROUP_COLORS)], ".4g")
             for index, (name, (values, ids)) in enumerate(groups.items())
         ]
     )
     figure.update_xaxes(title_text=label)
     figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_layout(
-        template=TEMPLATE,
-        height=110 + 70 * len(groups),
-        margin={**_MARGIN, "t": 10},
-        dragmode=False,
-    )
-    return figure
+    return styled(figure, height=110 + 70 * len(groups))
 
 
 def _faint(color: str) -> str:

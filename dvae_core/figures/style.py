@@ -1,10 +1,13 @@
 """The look of every figure: colours, and a template that matches the pages' light theme."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import plotly.graph_objects as go
 
 from dvae_core.config import FAMILIES
 
-# Viridis keeps its order on both grounds: dark means little and light means much.
+# Viridis keeps its order on light and dark backgrounds: dark is low and light is high.
 COLOR_SCALE = "Viridis"
 ACCENT = "#2a88a8"
 MARK = "#e4572e"
@@ -30,4 +33,30 @@ TEMPLATE = go.layout.Template(
     },
     data={"scatter": [{"marker": {"line": {"width": 0}}}]},
 )
-"""Pages lay the theme that their reader has chosen over this template."""
+"""Pages override it with the theme that the reader has chosen."""
+
+
+def styled(figure: go.Figure, *, height: int, top: int = 10, **layout: Any) -> go.Figure:
+    """The figure in this look: `TEMPLATE`, margins of 10 pixels (`top` above), no dragging."""
+    margin = {"l": 10, "r": 10, "t": top, "b": 10}
+    layout = {"margin": margin, "dragmode": False} | layout
+    return figure.update_layout(template=TEMPLATE, height=height, **layout)
+
+
+def run_box(
+    axis: str, values: Sequence[float], run_ids: Sequence[str], name: str, color: str, digits: str
+) -> go.Box:
+    """A box along `axis` ("x" or "y") with a point for each run, which shows the run's id."""
+    return go.Box(
+        {axis: values, "orientation": "h" if axis == "x" else None},
+        text=list(run_ids),
+        name=name,
+        boxpoints="all",
+        jitter=0.5,
+        pointpos=0,
+        fillcolor="rgba(0, 0, 0, 0)",
+        marker={"color": color, "size": 6, "opacity": 0.75},
+        line={"width": 1.5},
+        hovertemplate=f"%{{text}}<br>%{{{axis}:{digits}}}<extra></extra>",
+        showlegend=False,
+    )

@@ -1,4 +1,4 @@
-"""Plotly figures of trainings: numbers in, a figure out."""
+"""Plotly figures of training curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from dvae_core.figures.style import ACCENT, TEMPLATE
+from dvae_core.figures.style import ACCENT, styled
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ MAX_POINTS = 2_000
 
 
 def series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[Floats, Floats]:
-    """Steps and values (P,) of one column of rows; rows that do not have it are passed over."""
+    """Steps and values (P,) of one column of rows; rows without it are skipped."""
     pairs = [(row["step"], row[name]) for row in rows if name in row]
     steps, values = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return steps, values
@@ -27,10 +27,10 @@ def series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[Floats, Floa
 def downsample(
     steps: Floats, values: Floats, max_points: int = MAX_POINTS
 ) -> tuple[Floats, Floats]:
-    """At most `max_points` of the points of a curve (P,), chosen so that it looks the same.
+    """At most `max_points` points of a curve (P,), chosen so that it looks the same.
 
-    The points between the first and the last are cut into equal buckets, of which the least and
-    the greatest value stay, so that no spike is lost.
+    Keeps the first and last point, and the minimum and maximum of each of the equal buckets between
+    them, so that no spike is lost.
 
     Args:
         steps: ascending, (P,).
@@ -50,14 +50,14 @@ def downsample(
 
 
 def smooth(values: Floats, weight: float) -> Floats:
-    """Exponential moving average of a curve (P,), corrected for its start.
+    """Exponential moving average of a curve (P,), with bias correction at the start.
 
-    s_t = (1 - w) * sum over i of w^i v_(t-i), over (1 - w^(t+1)), the sum of these weights; so a
-    constant stays what it is. For 1, 3 and w = 0.5: s = 1, (0.25 * 1 + 0.5 * 3) / 0.75 = 2.33.
+    s_t = (1 - w) * sum over i of w^i v_(t-i), divided by the sum of these weights, 1 - w^(t+1), so
+    that a constant stays constant. For 1, 3 and w = 0.5: s = 1, (0.25 * 1 + 0.5 * 3) / 0.75 = 2.33.
 
     Args:
         values: (P,), finite.
-        weight: w of what came before, in [0, 1); 0 changes nothing.
+        weight: w of earlier values, in [0, 1); 0 changes nothing.
     """
     if not 0 <= weight < 1:
         raise ValueError(f"weight is {weight}, but must lie in [0, 1)")
@@ -65,7 +65,7 @@ def smooth(values: Floats, weight: float) -> Floats:
     return sums / (1 - weight ** np.arange(1, len(values) + 1))
 
 
-# Tell apart on light and on dark ground; the first is the accent of all figures.
+# Distinguishable on light and dark backgrounds.
 RUN_COLORS = (ACCENT, "#e07b39", "#8a6fb8", "#5a9e4b", "#c94f6d", "#b59a2b", "#6b8fd6", "#8c7a6b")
 
 
@@ -74,7 +74,7 @@ class RunCurve:
     """One quantity of one run.
 
     Attributes:
-        name: of the run, for legend and hover.
+        name: of the run, for legend and hover text.
         steps: ascending, (P,).
         values: (P,).
     """
@@ -93,21 +93,21 @@ def curve_figure(
     bounds: tuple[float, float] | None = None,
     markers: bool = False,
 ) -> go.Figure:
-    """A quantity over the steps of one run, or of several laid over each other.
+    """A quantity over the training steps of one or several runs.
 
     Args:
-        curves: of any length, 0 included; each is thinned to what a screen shows.
-        label: the quantity and its unit.
-        smoothing: weight of `smooth`; above 0 the raw curve stays behind, faint.
-        logarithmic: scale of the values, on which those of 0 and below cannot be drawn.
-        bounds: of the values' axis, for a quantity that has some; linear.
-        markers: show each point, for few of them.
+        curves: of any length, also 0; long ones are downsampled.
+        label: quantity and unit, the title of the figure.
+        smoothing: weight of `smooth`; above 0 the raw curve is drawn faintly as well.
+        logarithmic: use a log scale, which leaves gaps at values of 0 and below.
+        bounds: range of a linear y axis.
+        markers: draw each point.
     """
     figure = go.Figure()
     several = len(curves) > 1
     for index, curve in enumerate(curves):
         if not len(curve.steps):
-            continue  # its colour stays its own
+            continue  # and leave its colour unused
         color = RUN_COLORS[index % len(RUN_COLORS)]
         if smoothing > 0:
             figure.add_trace(_line(curve, curve.values, color, 0.25, logarithmic, in_legend=False))
@@ -115,20 +115,18 @@ def curve_figure(
         trace = _line(curve, smoothed, color, 1.0, logarithmic, in_legend=several)
         figure.add_trace(trace.update(mode="lines+markers" if markers else "lines"))
     figure.update_xaxes(title_text="step", rangemode="tozero")
-    # The label stands above: sideways it would take a third of a narrow screen's height.
+    # The label is the title: along the axis it would take a third of a narrow screen's height.
     figure.update_yaxes(type="log" if logarithmic else "linear")
     if bounds is not None and not logarithmic:
         figure.update_yaxes(range=list(bounds))
-    figure.update_layout(
-        template=TEMPLATE,
-        title={"text": label, "font": {"size": 14}},
+    return styled(
+        figure,
         height=280 + (20 * len(curves) if several else 0),
-        margin={"l": 10, "r": 10, "t": 36, "b": 10},
-        dragmode=False,
+        top=36,
+        title={"text": label, "font": {"size": 14}},
         hovermode="x unified" if several else "closest",
         legend={"orientation": "h", "y": -0.4, "x": 0, "yanchor": "top"},
     )
-    return figure
 
 
 def _line(
@@ -142,17 +140,14 @@ def _line(
     steps, shown = downsample(curve.steps, values)
     if logarithmic:
         shown = np.where(shown > 0, shown, np.nan)  # a gap in the line
-    is_faint = opacity < 1
+    hover = {"hovertemplate": "step %{x:,.0f}: %{y:.4g}<extra>%{fullData.name}</extra>"}
     return go.Scatter(
         x=steps,
         y=shown,
         name=curve.name,
         mode="lines",
-        line={"color": color, "width": 1.2 if is_faint else 2.2},
+        line={"color": color, "width": 1.2 if opacity < 1 else 2.2},
         opacity=opacity,
         showlegend=in_legend,
-        hoverinfo="skip" if is_faint else None,
-        hovertemplate=None
-        if is_faint
-        else "step %{x:,.0f}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        **({"hoverinfo": "skip"} if opacity < 1 else hover),
     )

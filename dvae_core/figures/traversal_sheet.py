@@ -1,4 +1,4 @@
-"""Traversals as one picture: a row a latent with its KL, as the literature shows them."""
+"""Traversals as one picture with a labelled row per latent, as in the literature."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,13 +18,13 @@ def traversal_sheet(
     heads: Sequence[tuple[str, NDArray[np.uint8]]] = (),
     scale: int = 1,
 ) -> NDArray[np.uint8]:
-    """Rows of images with a label before each, as one picture on white.
+    """Labelled rows of images as one picture on a white background.
 
     Args:
-        frames: of each row, uint8 (count, H, W, C); a shorter row leaves its end white.
-        labels: one a row.
+        frames: the images of each row, uint8 (count, H, W, C).
+        labels: one per row.
         heads: captioned images of the same size for a row above, such as the original.
-        scale: every pixel of an image becomes that many, wide and high.
+        scale: integer magnification of the images.
 
     Returns:
         uint8 (height, width, 3).

@@ -1,11 +1,10 @@
-"""The discriminator of FactorVAE (Kim & Mnih 2018), and its step in one backward pass.
+"""The discriminator of FactorVAE (Kim & Mnih 2018), with a single backward pass.
 
-Model and discriminator learn from the same logits: the model from the mean log density ratio of its
-codes, the discriminator from its cross entropy. Per code, both gradients at the logits point along
-(1, -1), since the probabilities of two classes sum to one; they differ by a factor that is known
-after the forward pass. A layer acts on each code alone, so this factor carries through to every
-layer, and one backward pass serves both: unscaled down to the codes, scaled row by row for the
-weights.
+Model and discriminator use the same logits: the model the mean log density ratio of its codes, the
+discriminator its cross entropy. For each code, both gradients at the logits point along (1, -1),
+because the probabilities of two classes sum to one; their ratio is known after the forward pass.
+Layers act on each code separately, so this ratio is the same in every layer and one backward pass
+gives both gradients: unscaled for the codes, scaled row by row for the weights.
 """
 
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# The slope of the reference implementation; disentanglement_lib has 0.2.
+# As in the reference implementation; disentanglement_lib uses 0.2.
 SLOPE = 0.01
 
 
 @dataclass(frozen=True)
 class DiscriminatorStep:
-    """What `Discriminator.step` computes for the model and for the discriminator.
+    """The results of `Discriminator.step` for the model and for the discriminator.
 
     Attributes:
         log_density_ratio: mean over the codes of log q(z) - log prod q(z_i), nats, a scalar;
@@ -34,9 +33,9 @@ class DiscriminatorStep:
 
 
 class Discriminator(nn.Module):
-    """Codes (B, N) to two logits (B, 2): drawn jointly, or permuted latent by latent.
+    """Classifies codes (B, N) as drawn jointly or permuted latent by latent: two logits (B, 2).
 
-    The density ratio behind the total correlation of FactorVAE (Kim & Mnih 2018, section 3).
+    Gives the density ratio for the total correlation of FactorVAE (Kim & Mnih 2018, section 3).
     """
 
     def __init__(self, num_latents: int, width: int = 1000, num_hidden: int = 6) -> None:
@@ -57,8 +56,8 @@ class Discriminator(nn.Module):
         return (logits[:, 0] - logits[:, 1]).mean()
 
     def step(self, codes: Tensor, permuted: Tensor) -> DiscriminatorStep:
-        """Density ratio and gradients for codes (B, N) as drawn and codes (B, N) permuted latent by
-        latent; changes no weights.
+        """Density ratio and gradients for codes (B, N) and the same codes permuted latent by
+        latent. Does not change weights.
 
         The discriminator's loss is 0.5 (CE(D(codes), 0) + CE(D(permuted), 1)).
         """
@@ -86,12 +85,12 @@ class Discriminator(nn.Module):
             delta = delta @ linear.weight
             if linear is not linears[0]:
                 delta = torch.ops.aten.leaky_relu_backward(delta, layer_inputs, SLOPE, True)
-        # The codes as drawn go back to the model; the permuted ones are the discriminator's alone.
+        # The model gets gradients of the codes as drawn, but not of the permuted ones.
         return ratio[:count].mean(), delta[:count] / count, tuple(reversed(gradients))
 
 
 class _WithGradient(torch.autograd.Function):
-    """A scalar whose gradient with respect to the codes was computed along with it."""
+    """A scalar with a precomputed gradient with respect to the codes."""
 
     @staticmethod
     def forward(ctx: Any, codes: Tensor, value: Tensor, gradient: Tensor) -> Tensor:

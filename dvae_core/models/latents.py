@@ -1,21 +1,20 @@
-"""The families of latents behind one interface, so that nobody has to ask which one it is.
+"""The families of latents, with a common interface.
 
-A *family* (`CategoricalLatents`, `GaussianLatents`) turns what the encoder says into a *posterior*
-over the codes of a batch, and knows the prior. The posteriors of all families answer:
+A *family* (`CategoricalLatents`, `GaussianLatents`) turns the encoder's output into a *posterior*
+over the codes of a batch, and defines the prior. The posteriors of all families have:
 
-    mean_code()     (B, N)   the noise-free code, the representation of every metric
+    mean_code()     (B, N)   the noise-free code, used by the metrics
     mode_code()     (B, N)   the most likely code
     code_variance() (B, N)   variance of the code
-    discrete_code() (B, N)   most likely category, int64; None where there are no categories
-    sample(...)     (B, N)   a code to train on
+    discrete_code() (B, N)   most likely category, int64; None without categories
+    sample(...)     (B, N)   a random code, differentiable
     kl()            (B, N)   divergence from the prior, in nats
-    density(...)    (B, P) for each latent, its shape over P given values, to be drawn
+    density(...)    (B, P) for each latent, at P given values
 
-Latents may have different numbers of categories: where K_j of latent j is below K, the logits past
-K_j are masked. Only who needs the numbers themselves asks for them (`category_counts`).
+Latents may have different numbers of categories: if K_j of latent j is below K, the logits after
+the first K_j are masked. `category_counts` gives the numbers.
 
-Noise can be drawn apart from being applied, so that a compiled or captured step takes it as an
-input.
+Noise can be drawn separately, so that it can be an input of a compiled step.
 """
 
 from collections.abc import Sequence
@@ -28,9 +27,8 @@ from torch import Tensor, nn
 from dvae_core.config import ModelConfig, Sampling, count_categories
 from dvae_core.errors import ConfigError
 
-# Logit of a category that a latent does not have: its probability is exactly 0, and 0 log 0 is 0.
-# With minus infinity that would not be a number, and with the least float its gradient would not,
-# once a weight multiplies it.
+# Logit of a masked category: its probability is exactly 0, and 0 log 0 is 0. With minus infinity
+# the result would be nan, and with the least float its gradient times a weight would be.
 ABSENT = -1e9
 
 GAUSSIAN_SPANS = ("prior ±2 sd", "prior quantiles", "data ±2 sd", "data range")
@@ -41,10 +39,10 @@ class CategoricalPosterior:
     """q(z_i | x) over ordered categories, for each of N latents.
 
     Attributes:
-        logits: (B, N, K), free of noise. Past the categories of a latent they are `ABSENT`.
-        values: (N, K), the scalar of each category; the decoder reads these.
+        logits: (B, N, K), without noise; `ABSENT` for masked categories.
+        values: (N, K), the scalar of each category, which the decoder reads.
         noise_scale: s, the factor of the Gumbel noise; a float or a scalar tensor.
-        category_counts: K_j of each latent, int64 (N,); None where all have K.
+        category_counts: K_j of each latent, int64 (N,); None if all have K.
     """
 
     logits: Tensor
@@ -53,7 +51,7 @@ class CategoricalPosterior:
     category_counts: Tensor | None = None
 
     def probabilities(self) -> Tensor:
-        """q as (B, N, K), each row summing to one."""
+        """q, (B, N, K); rows sum to one."""
         return self.logits.softmax(-1)
 
     def mean_code(self) -> Tensor:
@@ -81,7 +79,7 @@ class CategoricalPosterior:
     ) -> Tensor:
         """softmax(logits + s * Gumbel) . values: (B, N).
 
-        The temperature of the softmax stays 1 and the noise is scaled instead (reference
+        The temperature of the softmax is always 1; the noise is scaled instead (reference
         implementation of Friede et al. 2023). `straight_through` returns the value of the most
         likely category of the noisy logits, with the gradient of the soft code.
         """
@@ -103,8 +101,7 @@ class CategoricalPosterior:
         return (log_q.exp() * log_q).sum(-1) + log_k
 
     def density(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Probability of the category nearest to each of `points`: these are N times (P_j,), the
-        answer N times (B, P_j)."""
+        """Probability of the category nearest to each point: N times (P_j,) to N times (B, P_j)."""
         probabilities = self.probabilities()
         densities = []
         for latent, at in enumerate(points):
@@ -129,7 +126,7 @@ class CategoricalPosterior:
 
 @dataclass(frozen=True)
 class GaussianPosterior:
-    """q(z_i | x), a normal of its own mean and variance for each of N latents.
+    """q(z_i | x), a normal distribution for each of N latents.
 
     Attributes:
         mean: (B, N).
@@ -144,7 +141,7 @@ class GaussianPosterior:
         return self.mean
 
     def mode_code(self) -> Tensor:
-        """The mean, where a normal is densest: (B, N)."""
+        """The mean, which is the mode of a normal: (B, N)."""
         return self.mean
 
     def code_variance(self) -> Tensor:
@@ -161,7 +158,7 @@ class GaussianPosterior:
         sampling: Sampling = "soft",
         noise: Tensor | None = None,
     ) -> Tensor:
-        """mean + standard deviation * noise: (B, N). Both samplings are the same here."""
+        """mean + standard deviation * noise: (B, N), for both kinds of sampling."""
         if noise is None:
             noise = torch.empty_like(self.mean).normal_(generator=generator)
         return self.mean + (0.5 * self.log_variance).exp() * noise
@@ -171,8 +168,7 @@ class GaussianPosterior:
         return 0.5 * (self.mean.square() + self.log_variance.exp() - self.log_variance - 1.0)
 
     def density(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Probability density at each of `points`: these are N times (P_j,), the answer N times
-        (B, P_j)."""
+        """Probability density at each point: N times (P_j,) to N times (B, P_j)."""
         deviations = (0.5 * self.log_variance).exp()
         densities = []
         for at, mean, deviation in zip(points, self.mean.T, deviations.T, strict=True):
@@ -188,13 +184,13 @@ Posterior = CategoricalPosterior | GaussianPosterior
 class CategoricalLatents(nn.Module):
     """N latents of ordered categories at fixed values linspace(-1, 1, K_j); uniform prior.
 
-    Latent j has as many categories K_j as its cardinality says, where that is known, else K. The
-    encoder says K logits for each all the same, of which those past K_j are masked: what is known
-    changes no weight's shape. (Our reading of known cardinalities; the reference implementation of
-    Friede et al. 2023 has none.)
+    The number of categories K_j of latent j is its cardinality, if that is known, otherwise K. The
+    encoder always has K logits per latent, of which those after K_j are masked, so that
+    cardinalities do not change the shapes of weights. (Our implementation of known cardinalities;
+    the reference implementation of Friede et al. 2023 has none.)
 
-    The values are a buffer, (N, K), so that they travel with the weights; past K_j they repeat the
-    last. The mask follows from K_j and does not travel.
+    The values are a buffer, (N, K), saved with the weights; after K_j they repeat the last value.
+    The mask follows from K_j and is not saved.
 
     Attributes:
         category_counts: K_j of each latent, (N,).
@@ -224,19 +220,15 @@ class CategoricalLatents(nn.Module):
 
     @classmethod
     def at_values(cls, values: Sequence[Sequence[float]]) -> "CategoricalLatents":
-        """Latents whose categories lie elsewhere than on the grid.
-
-        Args:
-            values: of the categories of each latent, ascending, N times (K_j,). K is the largest
-                K_j.
+        """Latents with other category values than the grid: ascending, N times (K_j,).
 
         Raises:
-            ConfigError: a latent has fewer than two values, or they do not ascend.
+            ConfigError: a latent has fewer than two values, or they are not ascending.
         """
         rows = [torch.tensor(row, dtype=torch.float32) for row in values]
         for latent, row in enumerate(rows):
             if not (row.isfinite().all() and (row.diff() > 0).all()):
-                raise ConfigError(f"the category values of latent {latent} do not ascend")
+                raise ConfigError(f"the category values of latent {latent} are not ascending")
         counts = [len(row) for row in rows]
         latents = cls(len(rows), max(counts, default=0), counts)
         latents.values.copy_(_filled_up(rows, latents.num_categories))
@@ -244,18 +236,18 @@ class CategoricalLatents(nn.Module):
 
     @property
     def num_categories(self) -> int:
-        """K, of which a latent of known cardinality uses the first K_j."""
+        """K; a latent of known cardinality uses the first K_j."""
         return self.values.shape[1]
 
     @property
     def head_size(self) -> int:
-        """Number of scalars that the encoder must say: N * K."""
+        """Size of the encoder's output: N * K."""
         return self.num_latents * self.num_categories
 
     def posterior(
         self, parameters: Tensor, noise_scale: float | Tensor = 1.0
     ) -> CategoricalPosterior:
-        """The posterior of what the encoder said, (B, N * K)."""
+        """The posterior of the encoder's output (B, N * K)."""
         logits = parameters.unflatten(1, (self.num_latents, self.num_categories))
         if self._absent is not None:
             logits = logits.masked_fill(self._absent, ABSENT)
@@ -268,12 +260,12 @@ class CategoricalLatents(nn.Module):
 
     @property
     def code_range(self) -> tuple[float, float]:
-        """Least and greatest value that the decoder was trained to read."""
+        """Least and greatest category value."""
         return self.values.min().item(), self.values.max().item()
 
     @property
     def spans(self) -> tuple[str, ...]:
-        """Ranges that a traversal can cover: all categories, as there is nothing beyond them."""
+        """Ranges of a traversal: all categories."""
         return ("categories",)
 
     def traversal_values(
@@ -283,8 +275,8 @@ class CategoricalLatents(nn.Module):
         span: str | None = None,
         codes: Tensor | None = None,
     ) -> Tensor:
-        """Ascending values (count,) that a traversal of one latent visits: the categories, or as
-        many of them, evenly chosen, as `count` asks for. `span` and `codes` change nothing."""
+        """Ascending values (count,) of a traversal of one latent: all categories, or `count` evenly
+        spaced ones. `span` and `codes` have no effect."""
         values = self.values[latent, : self.category_counts[latent]]
         if count is None or count >= len(values):
             return values
@@ -305,13 +297,13 @@ class GaussianLatents(nn.Module):
 
     anchor: Tensor
 
-    # As many as a categorical latent of the paper has categories.
+    # The number of categories in the paper.
     num_traversal_values = 64
 
     def __init__(self, num_latents: int) -> None:
         super().__init__()
         self.num_latents = num_latents
-        # Moves with the module, and so tells where its samples belong.
+        # Knows the device of the module.
         self.register_buffer("anchor", torch.empty(0), persistent=False)
 
     @property
@@ -326,11 +318,11 @@ class GaussianLatents(nn.Module):
 
     @property
     def head_size(self) -> int:
-        """Number of scalars that the encoder must say: N means, then N log variances."""
+        """Size of the encoder's output: N means, then N log variances."""
         return 2 * self.num_latents
 
     def posterior(self, parameters: Tensor, noise_scale: float | Tensor = 1.0) -> GaussianPosterior:
-        """The posterior of what the encoder said, (B, 2 N). Its noise has no scale."""
+        """The posterior of the encoder's output (B, 2 N). The noise scale has no effect."""
         mean, log_variance = parameters.chunk(2, dim=1)
         return GaussianPosterior(mean, log_variance)
 
@@ -341,12 +333,12 @@ class GaussianLatents(nn.Module):
 
     @property
     def code_range(self) -> tuple[float, float]:
-        """There is no bound, but beyond ten standard deviations of the prior no data lie."""
+        """Ten standard deviations of the prior, a practical bound of codes."""
         return -10.0, 10.0
 
     @property
     def spans(self) -> tuple[str, ...]:
-        """Ranges that a traversal can cover, see `traversal_values`."""
+        """Ranges of a traversal, see `traversal_values`."""
         return GAUSSIAN_SPANS
 
     def traversal_values(
@@ -356,20 +348,20 @@ class GaussianLatents(nn.Module):
         span: str | None = None,
         codes: Tensor | None = None,
     ) -> Tensor:
-        """Ascending values (count,) that a traversal of one latent visits.
+        """Ascending values (count,) of a traversal of one latent.
 
         Args:
             latent: index of the latent.
             count: number of values.
-            span: one of `GAUSSIAN_SPANS`, the first where it is left out:
+            span: one of `GAUSSIAN_SPANS`, by default the first:
                 `prior ±2 sd`: even steps over two standard deviations of the prior;
                 `prior quantiles`: quantiles of the prior from 1 to 99 %, even in probability;
                 `data ±2 sd`: even steps over two standard deviations of the codes;
                 `data range`: even steps from the least code to the greatest.
-            codes: mean codes (points, N) of data, for the two spans that are fitted to them.
+            codes: mean codes (points, N) of data, for the spans that depend on them.
 
         Raises:
-            ConfigError: the span is unknown, or needs codes and has none.
+            ConfigError: the span is unknown, or needs codes and there are none.
         """
         count = count or self.num_traversal_values
         span = span or self.spans[0]
@@ -380,16 +372,16 @@ class GaussianLatents(nn.Module):
             return torch.special.ndtri(torch.linspace(0.01, 0.99, count, device=device))
         if span not in self.spans:
             raise ConfigError(
-                f"no range is called {span[:40]!r}: there are {', '.join(self.spans)}"
+                f"no range is called {span[:40]!r}: choose from {', '.join(self.spans)}"
             )
         if codes is None:
-            raise ConfigError(f"the range {span!r} needs codes of data, and none were given")
+            raise ConfigError(f"the range {span!r} needs codes of data, but there are none")
         column = codes[:, latent]
         if span == "data ±2 sd":
             low, high = column.mean() - 2 * column.std(), column.mean() + 2 * column.std()
         else:
             low, high = column.min(), column.max()
-        # A latent that never moves still has a range to be slid over.
+        # A constant latent still gets a small range.
         margin = max(0.0, 1e-3 - (high - low).item()) / 2
         return torch.linspace(low.item() - margin, high.item() + margin, count, device=device)
 
@@ -402,7 +394,7 @@ Latents = CategoricalLatents | GaussianLatents
 
 
 def build_latents(config: ModelConfig) -> Latents:
-    """The family that a config names; it has no weights."""
+    """The family of a config; it has no trained weights."""
     match config.latents:
         case "categorical":
             return CategoricalLatents(
@@ -413,10 +405,10 @@ def build_latents(config: ModelConfig) -> Latents:
 
 
 def _filled_up(rows: Sequence[Tensor], width: int) -> Tensor:
-    """Rows (K_j,) as one tensor (N, width), each filled up with its last number."""
+    """Rows (K_j,) as one tensor (N, width), padded with the last value of each."""
     return torch.stack([torch.cat([row, row[-1:].expand(width - len(row))]) for row in rows])
 
 
 def _gumbel(shape: torch.Size, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    # The negative logarithm of an exponential variable; -log(-log(u)) can meet u = 0.
+    # The negative logarithm of an exponential variable; -log(-log(u)) fails for u = 0.
     return -torch.empty(shape, device=device).exponential_(generator=generator).log()

@@ -1,8 +1,8 @@
 """The networks: one architecture for all data sets and latent families.
 
 Sizes and initialisation follow the reference implementation of Friede et al. 2023 (Haiku), which
-took them from disentanglement_lib. Images of 32x32 lose one stage in each network, so that both
-sizes meet at (B, 64, 4, 4).
+took them from disentanglement_lib. For 32x32 images each network has one stage less, so that the
+smallest feature map is (B, 64, 4, 4) for both sizes.
 """
 
 from itertools import pairwise
@@ -20,7 +20,7 @@ IMAGE_SIZES = (32, 64)
 
 
 class Encoder(nn.Module):
-    """Images (B, C, H, W) to the parameters of the latents (B, head_size)."""
+    """Images (B, C, H, W) to the parameters of the posterior (B, head_size)."""
 
     def __init__(self, image_shape: tuple[int, int, int], head_size: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (B, N) to image logits (B, C, H, W). Reads the N scalars, never one-hots."""
+    """Codes (B, N) to image logits (B, C, H, W). Reads N scalars, not one-hot vectors."""
 
     def __init__(self, image_shape: tuple[int, int, int], num_latents: int) -> None:
         super().__init__()
@@ -63,18 +63,18 @@ class Decoder(nn.Module):
 
 class LastTransposedConvolution(nn.ConvTranspose2d):
     """Maps (B, C_in, H, W) to images (B, C_out, 2H, 2W): a 4x4 transposed convolution of stride 2,
-    computed as a 2x2 convolution with four output channels for each of an image's.
+    computed as a 2x2 convolution with four output channels for each channel of the image.
 
-    Each 2x2 block of the result sees 2x2 pixels of the input, so the same sums fall out of a plain
-    convolution whose channels are then laid out in space. With as few channels as an image has,
-    libraries compute that several times faster (docs/performance.md).
+    Each 2x2 block of the result depends on 2x2 pixels of the input, so a plain convolution gives
+    the same sums, and its channels are then rearranged in space. With the few channels of an image,
+    libraries compute this several times faster (docs/performance.md).
     """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, kernel_size=4, stride=2, padding=1)
 
     def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
-        # Row 2p + a of the kernel reaches row a of the block that lies p blocks further down.
+        # Row 2p + a of the kernel contributes to row a of the block p blocks further down.
         kernel = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (C_in, C_out, p, a, q, b)
         kernel = kernel.flip(2, 4).permute(1, 3, 5, 0, 2, 4)  # (C_out, a, b, C_in, p, q)
         assert self.bias is not None
@@ -85,8 +85,8 @@ class LastTransposedConvolution(nn.ConvTranspose2d):
 
 
 def initialize_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights: normal of standard deviation 1/sqrt(fan in), cut off at two of them;
-    biases zero. Haiku's default, which is not PyTorch's."""
+    """Draw weights from a normal with standard deviation 1/sqrt(fan in), truncated at two standard
+    deviations, and set biases to zero: Haiku's default, which is not PyTorch's."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             fan_in = layer.in_features
@@ -103,7 +103,7 @@ def initialize_weights(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def _halving(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
-    # "Same" padding of an even size at stride 2: one pixel a side for 4x4, none for 2x2.
+    # "Same" padding of an even size at stride 2: one pixel per side for 4x4, none for 2x2.
     convolution = nn.Conv2d(channels_in, channels_out, kernel, stride=2, padding=(kernel - 2) // 2)
     return nn.Sequential(convolution, nn.ReLU(inplace=True))
 
@@ -113,10 +113,10 @@ def _doubling(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
 
 
 def _channels_last(maps: Tensor) -> Tensor:
-    """The same (B, C, H, W) with the channels of a pixel side by side in memory.
+    """The same maps (B, C, H, W) in channels-last memory layout.
 
-    Going through the flat order marks images of one channel, too, which have both orders and are
-    else taken for the other one: layers would mix the two, and pay for it at every ReLU.
+    Images of one channel have both layouts. Going through the flat array marks them as channels
+    last; otherwise layers would mix both layouts, which slows down every ReLU.
     """
     rows = maps.permute(0, 2, 3, 1).contiguous()
     return rows.flatten().view(rows.shape).permute(0, 3, 1, 2)

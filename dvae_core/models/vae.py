@@ -11,11 +11,11 @@ from dvae_core.models.networks import Decoder, Encoder, initialize_weights
 
 
 class VAE(nn.Module):
-    """Images to posteriors to codes to images.
+    """A variational autoencoder: images to posteriors, codes to images.
 
     Attributes:
         image_shape: (C, H, W).
-        encoder: images (B, C, H, W) to parameters of the latents (B, head_size); None for a model
+        encoder: images (B, C, H, W) to parameters of the posterior (B, head_size); None for a model
             that was imported without one.
         latents: the family; `latents.num_latents` is N.
         decoder: codes (B, N) to image logits (B, C, H, W).
@@ -42,13 +42,13 @@ class VAE(nn.Module):
         """
         if self.encoder is None:
             raise ModelError(
-                "this model was imported as a decoder alone, but this needs an encoder: import "
-                "it again with both, or traverse it from samples of the prior"
+                "this needs an encoder, but the model was imported as a decoder alone: import it "
+                "again with both, or explore it from samples of the prior"
             )
         return self.latents.posterior(self.encoder(images), noise_scale)
 
     def prior(self) -> Posterior:
-        """The prior as a posterior of a batch of one: an encoder that says zeros says nothing."""
+        """The prior as the posterior of a batch of one, which an encoder output of zeros gives."""
         return self.latents.posterior(torch.zeros(1, self.latents.head_size))
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -65,13 +65,10 @@ def build_model(
     image_shape: tuple[int, int, int],
     generator: torch.Generator | None = None,
 ) -> VAE:
-    """The model that a config describes, in channels-last layout, which halves the time of its
-    convolutions on a processor.
+    """The model of a config for images of `image_shape` (C, H, W).
 
-    Args:
-        config: family, N, K and the cardinalities.
-        image_shape: (C, H, W).
-        generator: draws the weights; without it they are arbitrary, to be loaded.
+    The channels-last layout halves the time of convolutions on a CPU. Without a generator the
+    weights are arbitrary and must be loaded.
     """
     latents = build_latents(config)
     model = VAE(

@@ -1,2 +1,1 @@
-"""Many runs of one folder: what they scored, and how well a score without labels selects among
-them."""
+"""Studies of many runs: their scores, and model selection by a score that needs no labels."""

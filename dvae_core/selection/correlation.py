@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 Floats = NDArray[np.float64]
 
 MIN_RUNS = 3
-# Of fewer, all are in perfect order too often by chance; every resample is then in perfect order
-# too, and the interval a point. The tests hold how often intervals from eight on cover the truth.
+# Fewer runs are too often in perfect order by chance; all resamples then are, too, and the interval
+# has width 0. The tests check the coverage of intervals from eight runs on.
 MIN_RUNS_FOR_INTERVAL = 8
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -22,12 +22,12 @@ class RankCorrelation:
     """Spearman's rho of two columns of numbers.
 
     Attributes:
-        count: pairs.
-        value: rho in [-1, 1]; None where it is not defined.
-        low: lower end of the interval; None where there is none.
+        count: number of pairs.
+        value: rho in [-1, 1]; None if it is undefined.
+        low: lower end of the interval; None if there is none.
         high: upper end.
-        resamples: bootstrap resamples that the interval rests on: those whose columns both vary.
-        undefined: why there is no value, or no interval.
+        resamples: number of bootstrap resamples whose columns both vary.
+        undefined: the reason if there is no value or no interval.
     """
 
     count: int
@@ -41,17 +41,11 @@ class RankCorrelation:
 def rank_correlation(
     x: Floats, y: Floats, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> RankCorrelation:
-    """Spearman's rho and its 95 % percentile bootstrap interval.
+    """Spearman's rho of two finite columns (pairs,), and its 95 % percentile bootstrap interval.
 
-    There is no rho of fewer than three pairs or of a column that is constant, and no interval of
-    fewer than eight pairs. Tied numbers share the mean of their ranks. Pairs are resampled with
-    replacement; a resample in which a column is constant has no rho and is left out.
-
-    Args:
-        x: (pairs,), finite.
-        y: (pairs,), finite.
-        seed: of the resampling.
-        resamples: how many are drawn.
+    Rho is undefined for fewer than three pairs or a constant column, the interval for fewer than
+    eight pairs. Ties share their mean rank. Pairs are resampled with replacement; resamples with a
+    constant column are left out.
     """
     count = len(x)
     if count < MIN_RUNS:
@@ -61,7 +55,7 @@ def rank_correlation(
     rho = float(_spearman(x, y))
     if count < MIN_RUNS_FOR_INTERVAL:
         return RankCorrelation(
-            count, rho, undefined=f"no interval of fewer than {MIN_RUNS_FOR_INTERVAL} runs"
+            count, rho, undefined=f"no interval for fewer than {MIN_RUNS_FOR_INTERVAL} runs"
         )
     copies = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     pairs = np.tile(np.arange(count), resamples).repeat(copies.ravel()).reshape(resamples, count)
@@ -73,7 +67,7 @@ def rank_correlation(
 
 
 def _spearman(x: Floats, y: Floats) -> Floats:
-    """Rho of pairs along the last axis, (..,); nan where a column is constant."""
+    """Rho of pairs along the last axis, (..,); nan for constant columns."""
     first, second = (
         ranks - ranks.mean(-1, keepdims=True)
         for ranks in (rankdata(x, axis=-1), rankdata(y, axis=-1))

@@ -1,4 +1,4 @@
-"""How well the straight-through gap, which needs no labels, tells how runs score with labels."""
+"""How well the straight-through gap, which needs no labels, predicts the scores that need them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ MIN_RUNS = 2
 
 @dataclass(frozen=True)
 class Pick:
-    """What a selection by the least gap is worth in one score.
+    """One score of the run that the least gap selects, compared with the other runs.
 
     Attributes:
         count: runs to choose from.
-        picked: score of the run with the least gap; the mean over runs that share it.
+        picked: score of the run with the least gap; the mean over ties.
         picked_runs: ids of the runs with the least gap.
         best: best score.
-        best_runs: ids of the runs that have it.
+        best_runs: ids of the runs with the best score.
         median: median score.
-        random: expected score of a run drawn uniformly, the mean.
+        random: mean score, which is the expected score of a random run.
     """
 
     count: int
@@ -47,24 +47,19 @@ class Pick:
 
     @property
     def regret(self) -> float:
-        """What the pick falls short of the best."""
+        """Distance of the pick from the best score."""
         return abs(self.best - self.picked)
 
     @property
     def random_regret(self) -> float:
-        """What a random run falls short of the best, on average."""
+        """Expected distance of a random run from the best score."""
         return abs(self.best - self.random)
 
 
 @dataclass(frozen=True)
 class ExpectedPicks:
-    """Expected score of one run chosen among several, for each number of them.
-
-    Attributes:
-        sizes: how many runs there are to choose from, 1 to all, (M,).
-        by_gap: choosing the least gap, (M,).
-        by_score: choosing the best score, which needs the labels, (M,).
-        random: choosing any, (M,).
+    """Expected score of the run selected among m random runs, by m: the sizes m from 1 to all (M,),
+    and selection by the least gap, by the best score (which needs labels) and at random, (M,) each.
     """
 
     sizes: Floats
@@ -74,16 +69,16 @@ class ExpectedPicks:
 
 
 def pick_by_gap(gaps: Floats, scores: Floats, ids: Sequence[str], better: str) -> Pick:
-    """Choose the run of the least gap, and say what that is worth.
+    """Select the run with the least gap.
 
     Args:
         gaps: (runs,), nats.
         scores: (runs,).
         ids: (runs,).
-        better: "higher" or "lower" scores.
+        better: whether "higher" or "lower" scores are better.
 
     Raises:
-        EvaluationError: there are fewer than two runs, and so nothing to choose from.
+        EvaluationError: there are fewer than two runs.
     """
     _check_choice(gaps)
     best = scores.max() if better == "higher" else scores.min()
@@ -100,23 +95,16 @@ def pick_by_gap(gaps: Floats, scores: Floats, ids: Sequence[str], better: str) -
 
 
 def expected_picks(gaps: Floats, scores: Floats, better: str) -> ExpectedPicks:
-    """What choosing among m of these runs gives on average, over all sets of m, for every m.
+    """Mean score of the run selected among m runs, over all subsets of size m, for every m.
 
-    Exact: among n runs in order of preference, the r-th is chosen from comb(n - r, m - 1) of the
-    comb(n, m) sets. Runs of equal gap are chosen with equal chance.
-
-    Args:
-        gaps: (runs,), nats.
-        scores: (runs,).
-        better: "higher" or "lower" scores.
-
-    Raises:
-        EvaluationError: there are fewer than two runs.
+    Exact: the r-th of n runs in order of preference is selected from comb(n - r, m - 1) of the
+    comb(n, m) subsets. Ties are selected with equal probability. Arguments and errors as in
+    `pick_by_gap`.
     """
     _check_choice(gaps)
     count = len(gaps)
     sizes = np.arange(1, count + 1)
-    # The chance of rank r + 1 is that of rank r times (n - r - m + 1) / (n - r), from m / n on.
+    # P(rank r + 1) = P(rank r) (n - r - m + 1) / (n - r), starting from m / n.
     ranks = np.arange(1, count)
     ratios = np.clip((count - ranks - sizes[:, None] + 1) / (count - ranks), 0, None)
     probabilities = np.cumprod(np.column_stack([sizes / count, ratios]), axis=1)  # (M, runs)
@@ -146,9 +134,9 @@ class GapCorrelation:
     """Rank correlation of the gap with one score in one group of runs.
 
     Attributes:
-        group: in words.
-        score: its name.
-        correlation: rho and interval, or why there is none.
+        group: label of the group.
+        score: name of the score.
+        correlation: rho and interval, or the reason why they are undefined.
         pooled: settings in which the runs of the group differ.
     """
 
@@ -160,13 +148,13 @@ class GapCorrelation:
 
 @dataclass(frozen=True)
 class GapPick:
-    """What choosing by the gap is worth in one group of runs.
+    """Selection by the gap in one group of runs.
 
     Attributes:
-        group: in words.
-        score: its name.
-        pick: the choice, or None.
-        undefined: why `pick` is None.
+        group: label of the group.
+        score: name of the score.
+        pick: the selection, or None.
+        undefined: the reason if `pick` is None.
     """
 
     group: str
@@ -176,15 +164,10 @@ class GapPick:
 
 
 def gap_groups(study: Study, by: Sequence[str], gap: str) -> dict[str, list[StudyRun]]:
-    """Groups within which a gap compares, of the runs that have it.
+    """Groups of runs within which a gap is comparable, of the runs that have it.
 
-    The whole gap contains the weighted terms of the objective, so that it compares between runs of
-    the same weights only; the reconstruction part compares between all.
-
-    Args:
-        study: the runs.
-        by: settings to group by.
-        gap: which of the two.
+    The whole gap contains the weighted terms of the objective and is comparable only between runs
+    with the same weights; the gap of the reconstruction is comparable between all runs.
     """
     if gap == GAP:
         weights = [name for name in OBJECTIVE_WEIGHTS if name in study.varying]
@@ -204,9 +187,9 @@ def gap_correlations(
     Args:
         study: the runs.
         by: settings to group by.
-        gap: which of the two.
+        gap: name of the whole gap or of the gap of the reconstruction.
         seed: of the bootstrap.
-        resamples: of each interval.
+        resamples: per interval.
     """
     found = []
     for group, runs in gap_groups(study, by, gap).items():
@@ -220,13 +203,13 @@ def gap_correlations(
 
 
 def gap_picks(study: Study, by: Sequence[str], gap: str, scores: Sequence[str]) -> list[GapPick]:
-    """The run that the gap picks in each group, and what it is worth in each score.
+    """The run that the gap selects in each group, compared with the others in each score.
 
     Args:
         study: the runs.
         by: settings to group by.
-        gap: which of the two.
-        scores: those with a better direction; the others are left out.
+        gap: name of the whole gap or of the gap of the reconstruction.
+        scores: names; scores without a better direction are left out.
     """
     found = []
     for group, runs in gap_groups(study, by, gap).items():

@@ -1,4 +1,4 @@
-"""What a study says, as tables: all runs, the gap's rank correlations, the gap's picks."""
+"""The tables of a study: all runs, the gap's rank correlations, and the gap's picks."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,16 @@ GAP_LABELS = {GAP: "whole loss", RECONSTRUCTION_GAP: "reconstruction alone"}
 
 
 def settings_named(names: str) -> tuple[str, ...]:
-    """Settings from their names joined by commas.
+    """Settings from comma-separated names.
 
     Raises:
-        ConfigError: there is no such setting.
+        ConfigError: a setting is unknown.
     """
     wanted = tuple(name.strip() for name in names.split(",") if name.strip())
     for name in wanted:
         if name not in SETTINGS:
             raise ConfigError(
-                f"runs have no setting {name[:40]!r} to be grouped by: take some of "
-                f"{', '.join(SETTINGS)}"
+                f"unknown setting {name[:40]!r} to group by: choose from {', '.join(SETTINGS)}"
             )
     return wanted
 
@@ -38,8 +37,7 @@ def study_sheets(study: Study, by: Sequence[str], gap: str, *, seed: int = 0) ->
 
 
 def runs_sheet(study: Study) -> Sheet:
-    """All runs: the settings in which they differ, scores, cost, state, and why one is not in the
-    statistics."""
+    """All runs: varying settings, scores, cost, state, and the reason for exclusion."""
     settings = study.varying
     scores = [*study.gap_names, *study.score_names]
     columns = (
@@ -75,7 +73,7 @@ def runs_sheet(study: Study) -> Sheet:
 def correlations_sheet(
     study: Study, by: Sequence[str], gap: str, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Sheet:
-    """Spearman's rho of the gap with every score, group by group."""
+    """Spearman's rho of the gap with every score, by group."""
     rows: list[tuple[Cell, ...]] = []
     for found in gap_correlations(study, by, gap, seed=seed, resamples=resamples):
         meaning, rho = MEANINGS[found.score], found.correlation
@@ -116,7 +114,7 @@ def correlations_sheet(
 
 
 def picks_sheet(study: Study, by: Sequence[str], gap: str) -> Sheet:
-    """The run that the gap picks against the best, the median and a random one."""
+    """The run that the gap picks, compared with the best, the median and a random run."""
     rows: list[tuple[Cell, ...]] = []
     for found in gap_picks(study, by, gap, study.score_names):
         head = (found.group, MEANINGS[found.score].label, MEANINGS[found.score].better)
@@ -142,7 +140,7 @@ def picks_sheet(study: Study, by: Sequence[str], gap: str) -> Sheet:
     caption = (
         f"The run with the least straight-through gap ({GAP_LABELS[gap]}) against the best, the "
         f"median and a random one (expected value), scores of the protocol {study.protocol}. "
-        f"The regret is what falls short of the best."
+        f"The regret is the distance from the best."
     )
     columns = (
         "group",

@@ -1,4 +1,4 @@
-"""Several runs of each family: how much a score differs between seeds alone."""
+"""Several runs of each family: the variation of a score between seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ class SeedScores:
     """Scores of many runs.
 
     Attributes:
-        runs: of each family, those without categories first.
-        values: by family and score, one value for each run that has it, and the run's id.
+        runs: by family, Gaussian first.
+        values: (value, run id) of every run that has the score, by family and score.
     """
 
     runs: dict[str, list[Run]]
     values: dict[str, dict[str, list[tuple[float, str]]]]
 
     def ranked(self, family: str, score: str) -> list[Run]:
-        """Runs that have the score, the least first."""
+        """Runs that have the score, in ascending order."""
         by_id = {run.id: run for run in self.runs[family]}
         return [by_id[name] for _, name in sorted(self.values[family].get(score, []))]
 
     def worst_median_best(self, family: str, score: str) -> list[tuple[str, Run]]:
-        """Three runs by a score of which more is better; the lower one of two middle runs. Fewer
-        where there are fewer."""
+        """The worst, median (the lower of two) and best run by a score of which higher is better;
+        with fewer than three runs only worst and best."""
         ranked = self.ranked(family, score)
         if len(ranked) < 3:
             return list(zip(("worst", "best"), ranked, strict=False))
@@ -41,9 +41,8 @@ class SeedScores:
         ]
 
     def spread(self, families: tuple[str, str], score: str) -> float | None:
-        """Twice the standard deviation of the difference between one run of each family that seeds
-        alone give: what two runs differ by within it says nothing. None where a family has fewer
-        than three runs with the score."""
+        """Twice the standard deviation, over seeds, of the difference between runs of two families;
+        smaller differences are not significant. None if a family has fewer than three runs."""
         deviations = []
         for family in families:
             values = [value for value, _ in self.values[family].get(score, [])]
@@ -54,7 +53,7 @@ class SeedScores:
 
 
 def read_seed_scores(runs: Sequence[Run], protocol: ProtocolName) -> SeedScores:
-    """The scores that were measured of runs; those that cannot be read are left out."""
+    """The scores of runs under a protocol; unreadable runs are left out."""
     families = sorted(FAMILIES, key=lambda name: FAMILIES[name].has_categories)
     by_family: dict[str, list[Run]] = {family: [] for family in families}
     values: dict[str, dict[str, list[tuple[float, str]]]] = {family: {} for family in families}

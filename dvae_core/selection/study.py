@@ -1,5 +1,6 @@
-"""The runs of a folder as rows: settings, scores, cost, and whether they count."""
+"""The runs of a folder as rows: settings, scores, cost, and whether they are in the statistics."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -32,7 +33,7 @@ RECONSTRUCTION_GAP = "straight_through_gap_reconstruction"
 GAPS = (GAP, RECONSTRUCTION_GAP)
 GROUP_BY = ("dataset", "latents", "objective")
 
-# How a run was watched, not what it is.
+# These do not affect the result of a run.
 _WATCHING = {"log_every", "checkpoint_seconds", "snapshot_every"}
 SETTINGS = tuple(
     name
@@ -40,7 +41,7 @@ SETTINGS = tuple(
     for name in part.model_fields
     if name not in _WATCHING
 )
-"""Settings that may tell runs apart."""
+"""Settings that may distinguish runs."""
 
 OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
 """Settings of the objectives, which are part of the loss."""
@@ -52,7 +53,7 @@ COSTS: dict[str, tuple[str, Callable[["StudyRun"], float | None]]] = {
     "seconds_per_step": ("Seconds for a step", lambda run: run.seconds_per_step),
     "parameters": ("Parameters", lambda run: run.parameters),
 }
-"""What a run uses: label, and how to read it."""
+"""Costs of a run by name: label, and function of the run."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,15 @@ class StudyRun:
     Attributes:
         path: its folder.
         id: its name.
-        state: what it is doing.
-        settings: by name; None where a setting has no meaning for the run.
+        state: of the training.
+        settings: by name; None if a setting does not apply to the run.
         step: training steps done.
-        steps: training steps in all.
-        seconds: spent in training.
-        parameters: of the model; None where it was not made here.
+        steps: training steps in total.
+        seconds: training time.
+        parameters: of the model; None for imported models.
         categories_used: exponential of the entropy of each latent's aggregate posterior, averaged
-            over latents; None where it was not measured, or there are no categories.
-        scores: of the weights as they are, both protocols.
+            over latents; None if it was not evaluated, or without categories.
+        scores: of the current weights, under both protocols.
         problem: what is damaged, or wrong with the scores.
     """
 
@@ -92,26 +93,26 @@ class StudyRun:
         return self.seconds / self.step if self.step else None
 
     def measured(self, name: str, protocol: ProtocolName) -> Score | None:
-        """The result of that name, or None. The gap depends on no protocol, so that it is taken
-        from the other one where it was measured there only."""
+        """The result of this name, or None. The gap, which does not depend on the protocol, is also
+        taken from the other one."""
         found = [score for score in self.scores if score.name == name]
         own = (score for score in found if score.protocol == protocol)
         return next(own, found[0] if found and name in GAPS else None)
 
     def score(self, name: str, protocol: ProtocolName) -> float | None:
-        """Its value, or None where it was not measured or is not defined."""
+        """Its value; None if it was not evaluated or is undefined."""
         found = self.measured(name, protocol)
         return None if found is None else found.value
 
     def left_out(self, protocol: ProtocolName) -> str:
-        """Why the run is not in the statistics of a protocol; "" where it is."""
+        """Why the run is not in the statistics of a protocol, or ""."""
         if self.problem:
             return self.problem
         if self.state is not State.FINISHED:
             return f"{self.state} at step {self.step:,} of {self.steps:,}"
         if not any(score.protocol == protocol for score in self.scores):
             return (
-                f"no scores of the protocol {protocol}: "
+                f"no scores under the protocol {protocol}: "
                 f"python -m dvae_core evaluate {self.path} --protocol {protocol}"
             )
         return ""
@@ -123,7 +124,7 @@ class Study:
 
     Attributes:
         runs: all, sorted by name.
-        protocol: whose scores are meant.
+        protocol: of the scores.
     """
 
     runs: tuple[StudyRun, ...]
@@ -131,37 +132,37 @@ class Study:
 
     @property
     def counted(self) -> tuple[StudyRun, ...]:
-        """The runs that are in the statistics: finished, and measured since."""
+        """The runs in the statistics: finished, with scores of the final weights."""
         return tuple(run for run in self.runs if not run.left_out(self.protocol))
 
     @property
     def finished(self) -> tuple[StudyRun, ...]:
-        """The runs that are trained to their end, measured or not."""
+        """The runs whose training is finished, with or without scores."""
         return tuple(run for run in self.runs if run.state is State.FINISHED)
 
     @property
     def left_out(self) -> dict[str, str]:
-        """The other runs by name, with the reason."""
+        """Reasons of the runs that are not in the statistics, by run id."""
         reasons = {run.id: run.left_out(self.protocol) for run in self.runs}
         return {run_id: reason for run_id, reason in reasons.items() if reason}
 
     @property
     def varying(self) -> tuple[str, ...]:
-        """Settings in which runs differ that have them."""
+        """Settings in which the runs differ."""
         return varying_settings(self.runs)
 
     @property
     def score_names(self) -> tuple[str, ...]:
-        """Scores that any counted run has, the gap aside."""
+        """Scores that any counted run has, without the gaps."""
         return tuple(name for name in MEANINGS if name not in GAPS and self._has(name))
 
     @property
     def gap_names(self) -> tuple[str, ...]:
-        """The gap and its reconstruction part, as far as any counted run has them."""
+        """The gaps that any counted run has."""
         return tuple(name for name in GAPS if self._has(name))
 
     def filtered(self, wanted: Mapping[str, Collection[Setting]]) -> "Study":
-        """The study of the runs that have one of the wanted values of each setting."""
+        """A study of only the runs with one of the wanted values of each setting."""
         return replace(
             self,
             runs=tuple(
@@ -172,41 +173,37 @@ class Study:
         )
 
     def groups(self, by: Sequence[str]) -> dict[str, list[StudyRun]]:
-        """Counted runs by the values of some settings, named after these."""
+        """Counted runs by the values of some settings; the keys describe these values."""
         return group_runs(self.counted, by)
 
     def ways_measured(self, name: str) -> list[str]:
-        """In which ways a score was measured in the counted runs, most frequent first."""
-        ways: dict[str, int] = {}
-        for run in self.counted:
-            score = run.measured(name, self.protocol)
-            if score is not None and score.value is not None:
-                way = f"{score.estimator} · {score.points:,} points"
-                ways[way] = ways.get(way, 0) + 1
-        ordered = sorted(ways, key=lambda way: -ways[way])
-        return [f"{way} ({ways[way]} {'run' if ways[way] == 1 else 'runs'})" for way in ordered]
+        """Estimators and points of a score in the counted runs, most frequent first."""
+        found = (run.measured(name, self.protocol) for run in self.counted)
+        ways = Counter(
+            f"{score.estimator} · {score.points:,} points"
+            for score in found
+            if score is not None and score.value is not None
+        )
+        return [f"{way} ({n} {'run' if n == 1 else 'runs'})" for way, n in ways.most_common()]
 
     def _has(self, name: str) -> bool:
         return any(run.score(name, self.protocol) is not None for run in self.counted)
 
 
 class StudyReader:
-    """Reads runs, and again only those whose files have changed since.
-
-    One object may serve many threads: what they would both read is the same.
-    """
+    """Reads runs, and rereads only those whose files have changed. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, ...], StudyRun]] = {}
 
     def read(self, runs: Sequence[Run], protocol: ProtocolName) -> Study:
-        """The study of some runs. A run that cannot be read is in it, with the reason."""
+        """The study of some runs. It includes unreadable runs, with the reason."""
         return Study(tuple(self._read(run) for run in runs), protocol)
 
     def _read(self, run: Run) -> StudyRun:
-        modified_at = _stamp(run)  # before reading: what changes meanwhile is read again next time
+        modified_at = _stamp(run)  # before reading, so that later changes are read next time
         known = self._known.get(run.path)
-        # A process that died leaves no trace in the files.
+        # The files do not change when a process dies.
         if known is not None and known[0] == modified_at and known[1].state is not State.RUNNING:
             return known[1]
         read = read_study_run(run)
@@ -215,7 +212,7 @@ class StudyReader:
 
 
 def read_study(folder: Path, protocol: ProtocolName) -> Study:
-    """The study of the runs right below a folder.
+    """The study of the runs directly inside a folder.
 
     Raises:
         RunError: there are none.
@@ -230,7 +227,7 @@ def read_study(folder: Path, protocol: ProtocolName) -> Study:
 
 
 def read_study_run(run: Run) -> StudyRun:
-    """A run as a row; where files are damaged, with what is wrong in `problem`."""
+    """A run as a row, with `problem` set if files are damaged."""
     problem = run.problem()
     if problem is not None:
         return StudyRun(run.path, run.id, State.DAMAGED, {}, problem=problem)
@@ -253,7 +250,7 @@ def read_study_run(run: Run) -> StudyRun:
 
 
 def study_settings(record: RunRecord) -> dict[str, Setting]:
-    """The settings of a run by name; None for those that it does not heed."""
+    """The settings of a run by name; None for those that do not apply to it."""
     heeded = set(settings_of(record.objective, record.latents))
     if record.imported is not None:
         heeded &= {*DataConfig.model_fields, *ModelConfig.model_fields}
@@ -265,14 +262,14 @@ def study_settings(record: RunRecord) -> dict[str, Setting]:
 
 
 def varying_settings(runs: Sequence[StudyRun]) -> tuple[str, ...]:
-    """Settings in which runs differ that have them."""
+    """Settings in which the runs that have them differ."""
     return tuple(
         name for name in SETTINGS if len({run.settings.get(name) for run in runs} - {None}) > 1
     )
 
 
 def group_runs(runs: Sequence[StudyRun], by: Sequence[str]) -> dict[str, list[StudyRun]]:
-    """Runs by the values of some settings, named after these."""
+    """Runs by the values of some settings; the keys describe these values."""
     groups: dict[tuple[Setting, ...], list[StudyRun]] = {}
     for run in runs:
         groups.setdefault(tuple(run.settings.get(name) for name in by), []).append(run)
@@ -281,7 +278,7 @@ def group_runs(runs: Sequence[StudyRun], by: Sequence[str]) -> dict[str, list[St
 
 
 def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
-    """A group of runs in words: text by itself, numbers with their setting."""
+    """The label of a group: text values alone, numbers with the name of their setting."""
     words = [
         value if isinstance(value, str) else f"{name} {value:g}"
         for name, value in zip(by, values, strict=True)
@@ -293,7 +290,7 @@ def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
 def values_of(
     runs: Sequence[StudyRun], names: Sequence[str], protocol: ProtocolName
 ) -> tuple[list[StudyRun], Floats]:
-    """The runs that have all of some scores, and these, (runs, names)."""
+    """The runs that have all of these scores, and the scores (runs, names)."""
     complete = [
         (run, values)
         for run in runs
@@ -312,8 +309,8 @@ def _parameters_of(record: RunRecord) -> int | None:
 
 @lru_cache(maxsize=256)
 def count_parameters(config: ModelConfig, image_shape: tuple[int, int, int]) -> int:
-    """Trained numbers of the model that a config describes."""
-    # Not on the meta device: there a grid of categories makes torch import for seconds.
+    """Number of parameters of the model that a config describes."""
+    # On the meta device the grid of categories would make torch import modules for seconds.
     model = build_model(config, image_shape)
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -324,7 +321,7 @@ def _with_scores(row: StudyRun, evaluation: Evaluation, status: Status) -> Study
     if evaluation.scores and not current:
         problem = (
             f"the scores are of step {evaluation.scores[0].step:,}, but the weights of step "
-            f"{status.step:,}: measure it again"
+            f"{status.step:,}: evaluate the run again"
         )
     usage = [table for table in evaluation.tables if table.name == "usage"]
     used = [table for table in usage if table.step == status.step]
@@ -337,8 +334,7 @@ def _with_scores(row: StudyRun, evaluation: Evaluation, status: Status) -> Study
 
 
 def _stamp(run: Run) -> tuple[int, ...]:
-    """Times of change of the files that a row is made from, and of the folder, which changes
-    whenever a file comes or goes."""
+    """Modification times of the run's folder and of the files that a row is made from."""
     stamps = []
     for name in ("", *_RECORD_FILES):
         try:
@@ -349,7 +345,7 @@ def _stamp(run: Run) -> tuple[int, ...]:
 
 
 def sort_key(value: Setting) -> tuple[int, float, str]:
-    """Orders values of a setting of any type: none, numbers, texts."""
+    """Sort key for values of any type: None, then numbers, then text."""
     if value is None:
         return (0, 0.0, "")
     if isinstance(value, str):

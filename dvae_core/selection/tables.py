@@ -1,4 +1,4 @@
-"""A table as CSV, as LaTeX and for a terminal."""
+"""Tables as CSV, LaTeX and plain text."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ class Sheet:
     """A table.
 
     Attributes:
-        name: for a file name.
-        caption: what a reader has to know, in one or two sentences of plain text and `%`.
-        columns: their heads, each different.
-        rows: a cell for each column; None is an empty one.
+        name: for the file name.
+        caption: plain text.
+        columns: distinct heads.
+        rows: a cell for each column; None is an empty cell.
     """
 
     name: str
@@ -28,13 +28,12 @@ class Sheet:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def to_csv(self) -> str:
-        """Comma-separated values with a head, numbers in full."""
+        """Comma-separated values with a head; numbers in full precision."""
         text: str = self._frame().to_csv(index=False, lineterminator="\n")
         return text
 
     def to_latex(self) -> str:
-        """A table in the style of the package booktabs, which the document has to load; numbers
-        with four significant digits, text escaped."""
+        """A table for LaTeX's package booktabs; numbers have four significant digits."""
         numeric = [
             all(isinstance(row[i], int | float | None) for row in self.rows)
             for i in range(len(self.columns))
@@ -50,7 +49,7 @@ class Sheet:
         return text
 
     def to_text(self) -> str:
-        """Columns of even width for a terminal, numbers with four significant digits."""
+        """Aligned columns for a terminal; numbers have four significant digits."""
         table = [self.columns, *([_text_cell(cell) for cell in row] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
@@ -59,7 +58,7 @@ class Sheet:
         )
 
     def _frame(self) -> pd.DataFrame:
-        # As objects, or an empty cell would turn the whole numbers of its column into fractions.
+        # With dtype object an empty cell does not turn the integers of its column into floats.
         return pd.DataFrame(self.rows, columns=list(self.columns), dtype=object)
 
 

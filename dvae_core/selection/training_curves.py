@@ -1,4 +1,4 @@
-"""How fast and how stably runs converge: a number in the course of training, over seeds."""
+"""Training curves of several seeds: how fast and how stably runs converge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,21 +18,15 @@ COURSES = {
     "reconstruction": "Reconstruction, nats",
     "kl": "KL, nats",
 }
-"""Numbers that a training writes down as it goes. The scores are of few points, and quicker and
-rougher than those of an evaluation; reconstruction and KL are means over training batches."""
+"""Quantities logged during training. The scores use few points and are less precise than those of
+an evaluation; reconstruction and KL are means over training batches."""
 
 GRID_POINTS = 200
 
 
 @dataclass(frozen=True)
 class TrainingCurve:
-    """One number of one run in the course of its training.
-
-    Attributes:
-        steps: (P,), ascending.
-        seconds: spent in training until then, (P,).
-        values: (P,).
-    """
+    """One quantity of one run: ascending steps, seconds of training, and values, (P,) each."""
 
     steps: Floats
     seconds: Floats
@@ -41,15 +35,7 @@ class TrainingCurve:
 
 @dataclass(frozen=True)
 class Band:
-    """Courses of several runs together, at points that all of them have come past.
-
-    Attributes:
-        at: steps or seconds, (G,).
-        median: (G,).
-        low: least, (G,).
-        high: greatest, (G,).
-        count: of runs.
-    """
+    """Median, minimum and maximum over `count` runs at steps or seconds `at`, (G,) each."""
 
     at: Floats
     median: Floats
@@ -59,7 +45,7 @@ class Band:
 
 
 def read_training_curves(run: Run) -> dict[str, TrainingCurve]:
-    """All numbers that a training wrote down, by name; {} where it wrote none.
+    """All curves of a training by name; {} if it logged nothing.
 
     Raises:
         RunError: a file is damaged.
@@ -76,7 +62,7 @@ def read_training_curves(run: Run) -> dict[str, TrainingCurve]:
         rows = [row for row in rows if name in row]
         if rows:
             steps = np.array([row["step"] for row in rows], float)
-            # Lines of losses carry the clock; before the first it runs from nothing.
+            # Only rows of losses have seconds; step 0 is at 0 seconds.
             seconds = np.interp(steps, [0, *clock_steps], [0, *clock_seconds])
             values = np.array([row[name] for row in rows], float)
             curves[name] = TrainingCurve(steps, seconds, values)
@@ -84,15 +70,8 @@ def read_training_curves(run: Run) -> dict[str, TrainingCurve]:
 
 
 def band(curves: Sequence[TrainingCurve], against: str) -> Band | None:
-    """Median and range of courses, each interpolated linearly, over what all of them cover.
-
-    Args:
-        courses: of runs that are to be compared.
-        against: "steps" or "seconds".
-
-    Returns:
-        None where they have no point in common, or there are none.
-    """
+    """Median and range of curves over "steps" or "seconds", interpolated linearly, on the interval
+    that all of them cover; None if there is none."""
     axes = [curve.steps if against == "steps" else curve.seconds for curve in curves]
     if not axes:
         return None
@@ -110,8 +89,8 @@ def band(curves: Sequence[TrainingCurve], against: str) -> Band | None:
 
 
 def reaches(band: Band, share: float = 0.9) -> float:
-    """Where the median has made `share` of its whole way for good: the steps or seconds from which
-    on it stays within the rest of its last value."""
+    """The steps or seconds after which the median stays within (1 - `share`) of its total change
+    from its last value."""
     tolerance = (1 - share) * abs(band.median[-1] - band.median[0])
     outside = np.flatnonzero(np.abs(band.median - band.median[-1]) > tolerance)
     return float(band.at[outside[-1] + 1] if len(outside) else band.at[0])

@@ -1,4 +1,4 @@
-"""How a number changes with one setting: median and range over the runs at each of its values."""
+"""Trends over a setting: median and range of a number over the runs at each value."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dvae_core.selection.study import Study, StudyRun
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers of several runs: how many, their median and range."""
+    """Count, median and range of the numbers of several runs."""
 
     count: int
     median: float
@@ -19,13 +19,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class Trend:
-    """A number of one group of runs over a setting.
-
-    Attributes:
-        group: in words.
-        values: of the setting, ascending, (V,).
-        summaries: one for each value.
-    """
+    """A number of one group of runs over a setting: the group's label, the ascending values of the
+    setting (V,), and a summary for each."""
 
     group: str
     values: tuple[float, ...]
@@ -38,7 +33,7 @@ def summarize(numbers: Sequence[float]) -> Summary:
 
 
 def numeric_settings(study: Study) -> tuple[str, ...]:
-    """Varying settings that are numbers, the seed aside: what a trend can run over."""
+    """Varying numeric settings except the seed."""
     return tuple(
         name
         for name in study.varying
@@ -54,13 +49,9 @@ def trends(
     setting: str,
     number: Callable[[StudyRun], float | None],
 ) -> list[Trend]:
-    """How a number of the runs changes with a setting, in every group that has both.
+    """Trend of a number of the runs over a numeric setting, in every group that has both.
 
-    Args:
-        study: the runs.
-        by: settings to group by; the setting itself is left out of them.
-        setting: a numeric one.
-        number: of a run; None leaves it out.
+    Runs whose number is None are left out; groups ignore the setting itself.
     """
     found = []
     for group, runs in study.groups([name for name in by if name != setting]).items():

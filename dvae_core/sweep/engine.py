@@ -1,4 +1,4 @@
-"""Working off what is missing: one loop, whatever does the work."""
+"""The loop of a sweep, which runs its tasks on any engine."""
 
 import contextlib
 import time
@@ -17,50 +17,45 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the work on a run ended.
-
-    Attributes:
-        run_id: of which run.
-        reason: why something of it is still missing, or "" where nothing is.
-    """
+    """The end of the work on a run, with the reason if the run is still incomplete, or ""."""
 
     run_id: str
     reason: str = ""
 
 
 class Work(Protocol):
-    """A run that is being worked on."""
+    """A task in progress."""
 
     @property
     def task(self) -> Task:
-        """What is to be done."""
+        """The task."""
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it runs. Does not wait."""
+        """The outcome, or None while it runs. Does not wait."""
 
     def stop(self) -> None:
-        """Stop it after it saved its state; returns when it has ended."""
+        """Let it save its state, and wait until it has ended."""
 
 
 class Engine(Protocol):
-    """Where work is done."""
+    """Runs tasks."""
 
     def start(self, task: Task) -> Work | None:
-        """Begin a task, or None while there is no room for it.
+        """Start a task; None while there is no room for it.
 
         Raises:
-            CoreError: the run cannot be begun.
+            CoreError: the run cannot be started.
         """
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """How far a sweep is.
+    """Progress of a sweep.
 
     Attributes:
-        outcomes: of the runs that are no longer worked on, in the order in which they ended.
-        working: runs being worked on.
-        steps: training steps of all tasks done by now, those of former sessions included.
+        outcomes: of the tasks that have ended, in that order.
+        working: number of tasks in progress.
+        steps: training steps of all tasks that are done, including those of earlier sessions.
         total_steps: training steps of all tasks.
     """
 
@@ -76,16 +71,16 @@ def run_tasks(
     on_progress: Callable[[SweepProgress], None] = lambda progress: None,
     should_stop: ShouldStop = never,
 ) -> list[Outcome]:
-    """Do all tasks. A task that fails is noted, and the others continue.
+    """Run all tasks, as many at a time as the engine has room for. Failures do not stop others.
 
     Args:
-        tasks: what is missing.
-        engine: does them, as many at a time as it has room for.
+        tasks: in the order in which they are started.
+        engine: runs them.
         on_progress: called twice a second.
-        should_stop: asked as often; then all work saves its state and ends.
+        should_stop: asked as often; all work then saves its state and ends.
 
     Returns:
-        Outcomes of the tasks that ended; where `should_stop` ended it, not of all.
+        Outcomes of the tasks that ended by themselves.
     """
     pending = deque(tasks)
     working: list[Work] = []
@@ -109,7 +104,7 @@ def run_tasks(
 def _start_what_fits(
     pending: deque[Task], working: list[Work], outcomes: list[Outcome], engine: Engine
 ) -> None:
-    """Begin tasks in their order; one without room lets those behind it pass."""
+    """Start tasks in their order, skipping those without room."""
     for _ in range(len(pending)):
         task = pending.popleft()
         try:
@@ -126,7 +121,7 @@ def _start_what_fits(
 def _look_at(work: Work) -> Outcome | None:
     try:
         return work.poll()
-    except (CoreError, OSError) as error:  # such as a folder that somebody has deleted
+    except (CoreError, OSError) as error:  # such as a deleted folder
         with contextlib.suppress(CoreError, OSError):
             work.stop()
         return Outcome(work.task.run.id, str(error))

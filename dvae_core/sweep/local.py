@@ -1,4 +1,4 @@
-"""Sweeps on this machine: each run is a background job, and as many run as there is room for."""
+"""Sweeps on this machine, where each run is a background job."""
 
 import os
 from collections import deque
@@ -17,17 +17,16 @@ STOP_SECONDS = 60.0
 
 
 class LocalEngine:
-    """Starts runs while cores and GPUs are free. Runs that another process trains already are
-    waited for and not started again."""
+    """Starts runs while cores and GPUs are free. Waits for runs that other processes train."""
 
     def __init__(
         self, workers: int | None = None, gpus: int | None = None, runs_per_gpu: int = 1
     ) -> None:
-        """Take what bounds the work.
+        """Limit the work.
 
         Args:
-            workers: runs at a time; None for as many as there are cores for their threads.
-            gpus: how many GPUs to use; None for all.
+            workers: runs at a time; None for as many as the cores allow.
+            gpus: number of GPUs to use; None for all.
             runs_per_gpu: runs that share a GPU.
 
         Raises:
@@ -42,7 +41,7 @@ class LocalEngine:
         self._working: set[LocalWork] = set()
 
     def start(self, task: Task) -> "LocalWork | None":
-        """Begin a task, or None while there is no room for it."""
+        """Start a task; None while there is no room for it."""
         wants_gpu = self._has_gpus and task.config.device != "cpu"
         if (self._working and not self._has_core_for(task)) or (wants_gpu and not self._gpus):
             return None
@@ -56,19 +55,15 @@ class LocalEngine:
         return work
 
     def forget(self, work: "LocalWork") -> None:
-        """Give the room of work that ended back."""
+        """Free the cores and the GPU of work that has ended."""
         if work in self._working:
             self._working.remove(work)
             self._give_back(work.gpu)
 
     def check_devices(self, tasks: Sequence[Task]) -> None:
-        """Make sure that there is a GPU where one is asked for.
-
-        Raises:
-            ConfigError: there is none.
-        """
+        """Raise `ConfigError` if a task needs a GPU and there is none."""
         if not self._has_gpus and any(task.config.device == "cuda" for task in tasks):
-            raise ConfigError("device is cuda, and there is no GPU to use on this machine")
+            raise ConfigError("device is cuda, but there is no GPU to use on this machine")
 
     def _has_core_for(self, task: Task) -> bool:
         if self._workers is not None:
@@ -82,7 +77,7 @@ class LocalEngine:
 
 
 class LocalWork:
-    """A run that goes through its jobs: the training, then an evaluation for each protocol."""
+    """The jobs of a run: its training, then an evaluation for each protocol."""
 
     def __init__(self, task: Task, gpu: str, engine: LocalEngine) -> None:
         self.task = task
@@ -99,7 +94,7 @@ class LocalWork:
         self._begin_next()
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it runs."""
+        """The outcome, or None while it runs."""
         command, _ = self._commands[0]
         reason = self._training_end() if command == "resume" else self._evaluation_end()
         if reason is None:
@@ -111,7 +106,7 @@ class LocalWork:
         return None
 
     def stop(self) -> None:
-        """Have the job save its state and end."""
+        """Let the job save its state, and wait until it has ended."""
         command, _ = self._commands[0]
         stop_job(self._run, command, STOP_SECONDS)
         self._end("stopped")
@@ -125,7 +120,7 @@ class LocalWork:
             start_job(self._run, command, arguments, self._environment)
 
     def _training_end(self) -> str | None:
-        """Why the training ended too early, "" where it is finished, None while it runs."""
+        """Why the training ended early; "" if it is finished, None while it runs."""
         job = find_job(self._run, "resume")
         if job is not None and job.state == "running":
             return None
@@ -139,7 +134,7 @@ class LocalWork:
             case State.STOPPED:
                 step = self._run.status().step
                 message = job.message if job is not None else ""
-                return message or f"was stopped by someone at step {step:,}"
+                return message or f"it was stopped at step {step:,}"
             case _:
                 message = job.message if job is not None else ""
                 return message or "its process is gone"
@@ -162,7 +157,7 @@ class LocalWork:
 
 
 def _gpu_names() -> list[str]:
-    """GPUs as CUDA_VISIBLE_DEVICES names them, those alone that this process may use."""
+    """The GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES."""
     count = torch.cuda.device_count()
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     named = [name.strip() for name in allowed.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""Sweep files: from one TOML or JSON file to the runs that it asks for.
+"""Sweep files in TOML or JSON, and the runs that they describe.
 
     preset = "quick"              # optional
     seeds = 10                    # 0 to 9, or a list
@@ -17,8 +17,8 @@
     protocols = ["paper"]
     metrics = "fast"
 
-A run is named after what stands in the grid, in its case and in the seeds, in this order, and not
-after what is fixed. So a list can grow later, and the runs that were there keep their names.
+The name of a run consists of its settings from the grid, its case and the seeds, in this order, and
+not of fixed settings. Lists can therefore grow later without renaming existing runs.
 """
 
 import difflib
@@ -47,8 +47,8 @@ from dvae_core.system.shipped import app_folder
 MAX_FILE_BYTES = 2**20
 MAX_RUNS = 100_000
 MAX_NAME = 64
-# Many runs side by side fill a machine better than one run with all its cores, and a number that
-# does not follow the machine lets a sweep continue elsewhere. Snapshots of many runs fill disks.
+# Parallel runs use a machine better than one run on all cores, and a fixed number lets a sweep
+# continue on another machine. Snapshots of many runs fill disks.
 SWEEP_DEFAULTS = {"threads": 1, "snapshot_every": 0}
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
@@ -56,7 +56,7 @@ Settings = dict[str, Any]
 
 
 class EvaluationPlan(EvaluationSettings):
-    """What to measure of every run, and how much is drawn for it."""
+    """The evaluation of every run."""
 
     protocols: tuple[ProtocolName, ...] = Field(("paper",), min_length=1)
     metrics: tuple[Metric, ...]
@@ -68,7 +68,7 @@ class EvaluationPlan(EvaluationSettings):
 
     @property
     def settings(self) -> EvaluationSettings:
-        """How much is drawn."""
+        """Seed and numbers of points."""
         return EvaluationSettings(**{name: getattr(self, name) for name in _DRAWS})
 
 
@@ -77,7 +77,7 @@ _DRAWS = tuple(EvaluationSettings.model_fields)
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run that a sweep asks for."""
+    """One run of a sweep."""
 
     id: str
     config: RunConfig
@@ -85,13 +85,8 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep file asks for.
-
-    Attributes:
-        path: the file.
-        runs: at least one, each different from the others in more than its name.
-        evaluation: what to measure of every run, or None.
-    """
+    """The content of a sweep file: at least one run, all with different settings, and their
+    evaluation, or None."""
 
     path: Path
     runs: tuple[PlannedRun, ...]
@@ -114,14 +109,15 @@ class _SweepFile(BaseModel):
 
 
 def read_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
-    """The runs that a file asks for, every config checked.
+    """Read and check a sweep file.
 
     Args:
-        path: a .toml or .json file; `sweeps/circles.toml` and its like are found from any folder.
-        overrides: settings that are fixed instead of what the file says of them; `seeds` too.
+        path: a .toml or .json file; shipped files such as `sweeps/circles.toml` are found from any
+            folder.
+        overrides: fixed settings, also `seeds`, that replace those of the file.
 
     Raises:
-        ConfigError: the file cannot be read, or asks for something unknown, impossible or twice.
+        ConfigError: the file cannot be read, or has unknown, invalid or duplicate settings.
     """
     shipped = app_folder() / path
     content = _read(shipped if shipped.is_file() and not path.exists() else path)
@@ -138,7 +134,7 @@ def read_sweep(path: Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
 
 
 def parse_overrides(assignments: Iterable[str]) -> Settings:
-    """Settings from `KEY=VALUE` texts; a value is read as TOML has it, or else as text.
+    """Settings from `KEY=VALUE`; a value that is not TOML is text.
 
     Raises:
         ConfigError: there is no `=`.
@@ -147,7 +143,7 @@ def parse_overrides(assignments: Iterable[str]) -> Settings:
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set is {assignment[:60]!r}, but KEY=VALUE is expected there")
+            raise ConfigError(f"--set is {assignment[:60]!r}, but KEY=VALUE is expected")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
@@ -157,11 +153,9 @@ def parse_overrides(assignments: Iterable[str]) -> Settings:
 
 def _read(path: Path) -> Any:
     if not path.is_file():
-        raise ConfigError(f"{path} is no file: a sweep is a .toml or .json file")
+        raise ConfigError(f"{path} is not a file: a sweep is a .toml or .json file")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigError(
-            f"{path} has more than {MAX_FILE_BYTES // 2**20} MB, more than a sweep has"
-        )
+        raise ConfigError(f"{path} has over {MAX_FILE_BYTES // 2**20} MB: it is not a sweep file")
     try:
         text = path.read_bytes().decode()
         match path.suffix:
@@ -171,7 +165,9 @@ def _read(path: Path) -> Any:
                 return json.loads(text, object_pairs_hook=partial(_unique_keys, path))
     except (ValueError, RecursionError) as error:  # of both formats, and of the encoding
         reason = (str(error).splitlines() or ["too deeply nested"])[0]
-        raise ConfigError(f"{path} is no {path.suffix[1:].upper()}: {reason[:200]}") from None
+        raise ConfigError(
+            f"{path} is not valid {path.suffix[1:].upper()}: {reason[:200]}"
+        ) from None
     raise ConfigError(f"{path} ends in {path.suffix!r}, but a sweep is a .toml or .json file")
 
 
@@ -180,12 +176,12 @@ def _unique_keys(path: Path, pairs: list[tuple[str, Any]]) -> Settings:
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ConfigError(f"{path}: {twice[:60]} appears twice")
+        raise ConfigError(f"{path}: {twice[:60]} is set twice")
     return content
 
 
 def _overridden(file: _SweepFile, overrides: Mapping[str, Any]) -> _SweepFile:
-    """The file with settings fixed, whatever it had."""
+    """The file with `overrides` in place of its own settings."""
 
     def without(settings: Mapping[str, Any]) -> Settings:
         return {key: value for key, value in settings.items() if key not in overrides}
@@ -212,7 +208,7 @@ def _check_keys(file: _SweepFile) -> None:
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise ConfigError(f"[{part}] {key[:60]}: there is no such setting{hint}")
             if key in places:
-                raise ConfigError(f"[{part}] {key} is already in [{places[key]}]")
+                raise ConfigError(f"[{part}] {key} is already set in [{places[key]}]")
             if not part.startswith("cases"):
                 places[key] = part
             if part != "fixed" and isinstance(value, list):
@@ -226,7 +222,7 @@ def _check_list(where: str, values: list[Any]) -> None:
         raise ConfigError(f"{where} is an empty list: give at least one value, or leave it out")
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise ConfigError(f"{where} holds {str(value)[:60]} twice")
+            raise ConfigError(f"{where} has {str(value)[:60]} twice")
 
 
 def _planned_runs(file: _SweepFile) -> Iterator[PlannedRun]:
@@ -235,7 +231,7 @@ def _planned_runs(file: _SweepFile) -> Iterator[PlannedRun]:
     cases = [settings for case in file.cases or [{}] for settings in _combinations_of(case)]
     _check_count(len(seeds) * len(grid) * len(cases))
     base = SWEEP_DEFAULTS | preset_settings(file.preset) | file.fixed
-    # All settings of one seed before the next seed: a sweep that is not through yet is balanced.
+    # Seed by seed, so that an unfinished sweep is balanced.
     for seed, of_grid, of_case in product(seeds, grid, cases):
         yield _planned_run(base, of_grid | of_case | seed)
 
@@ -249,7 +245,7 @@ def _combinations_of(settings: Mapping[str, Any]) -> Iterator[Settings]:
 
 def _check_count(count: int) -> None:
     if count > MAX_RUNS:
-        raise ConfigError(f"that is {count:,} runs, and a sweep has at most {MAX_RUNS:,}")
+        raise ConfigError(f"the sweep has {count:,} runs, but at most {MAX_RUNS:,} are allowed")
 
 
 def _planned_run(base: Settings, varied: Settings) -> PlannedRun:
@@ -266,7 +262,7 @@ def _planned_run(base: Settings, varied: Settings) -> PlannedRun:
 
 
 def _name(config: RunConfig, varied: Settings) -> str:
-    """Text settings by their value, others as key-value."""
+    """Values of text settings, and key-value for others, joined by underscores."""
     parts = []
     for key, value in varied.items():
         is_text = isinstance(getattr(config, key), str)
@@ -290,13 +286,13 @@ def _check_unique(runs: Sequence[PlannedRun]) -> None:
     by_meaning: dict[tuple[Any, ...], str] = {}
     for run in runs:
         if run.id in ids:
-            raise ConfigError(f"two runs would be called {run.id}")
+            raise ConfigError(f"two runs have the name {run.id}: change a value")
         ids.add(run.id)
         heeded = settings_of(run.config.objective, run.config.latents)
         meaning = tuple((name, getattr(run.config, name)) for name in heeded)
         if meaning in by_meaning:
             raise ConfigError(
-                f"{by_meaning[meaning]} and {run.id} would be the same run: "
+                f"{by_meaning[meaning]} and {run.id} are the same run: "
                 f"{run.config.objective} with {run.config.latents} latents ignores what differs"
             )
         by_meaning[meaning] = run.id

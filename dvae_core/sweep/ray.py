@@ -1,8 +1,8 @@
-"""Sweeps on a Ray cluster. Nothing but this process writes the folder of runs.
+"""Sweeps on a Ray cluster. Only this process writes the folder of runs.
 
-A run is an actor on some node, which trains in a folder of its own and hands out its files piece by
-piece. When the node is lost, another actor continues from the last piece that arrived; what the
-lost one may still do is never asked for, so that each run arrives once.
+A run is an actor on a node; it trains in a temporary folder and returns new files piece by piece.
+If the node is lost, another actor continues from the last piece that arrived. Results of the lost
+actor are ignored, so that each run arrives once.
 """
 
 import contextlib
@@ -29,16 +29,11 @@ MAX_LOSSES = 3
 
 
 class RayEngine:
-    """Starts as many runs as the cluster has cores and GPUs for, and asks now and then whether it
-    has become another size. The connection must be there."""
+    """Starts as many runs as the cluster has cores and GPUs for, also when its size changes. Needs
+    an open connection."""
 
     def __init__(self, workers: int | None, runs_per_gpu: int) -> None:
-        """Take what bounds the work.
-
-        Args:
-            workers: runs at a time at most, or None for as many as there is room for.
-            runs_per_gpu: runs that share a GPU.
-        """
+        """Limit the work to `workers` runs at a time, None for no limit, and `runs_per_gpu`."""
         self._workers = workers
         self._gpu_share = 1 / runs_per_gpu
         self._working: set[RemoteWork] = set()
@@ -46,7 +41,7 @@ class RayEngine:
         self._asked_at = float("-inf")
 
     def start(self, task: Task) -> "RemoteWork | None":
-        """Begin a task, or None while the cluster is full."""
+        """Start a task; None while the cluster is full."""
         if self._working and not self._has_room_for(task):
             return None
         work = RemoteWork(task, self)
@@ -54,11 +49,11 @@ class RayEngine:
         return work
 
     def forget(self, work: "RemoteWork") -> None:
-        """Give its room back."""
+        """Free the room of work that has ended."""
         self._working.discard(work)
 
     def gpu_share(self, task: Task) -> float:
-        """What a run takes of a GPU."""
+        """The share of a GPU that a run needs."""
         wants_gpu = task.config.device != "cpu" and self._cluster_resources().get("GPU", 0) > 0
         return self._gpu_share if wants_gpu else 0.0
 
@@ -79,7 +74,7 @@ class RayEngine:
 
 
 class RemoteWork:
-    """A run on some node."""
+    """A run on a node of the cluster."""
 
     def __init__(self, task: Task, engine: RayEngine) -> None:
         self.task = task
@@ -87,7 +82,7 @@ class RemoteWork:
         self._run = task.open()
         self._losses = 0
         self._actor: Any
-        self._placed: Any  # is there when the actor has a node
+        self._placed: Any  # is ready when the actor has a node
         self._next_piece: Any
         with contextlib.ExitStack() as held:
             held.enter_context(self._run.reserved_for("training", "evaluation"))
@@ -95,7 +90,7 @@ class RemoteWork:
             self._held = held.pop_all()
 
     def poll(self) -> Outcome | None:
-        """How it ended, or None while it runs. Writes what has arrived."""
+        """The outcome, or None while it runs. Writes the files that have arrived."""
         ready, _ = ray.wait([self._next_piece], timeout=0)
         if not ready:
             return None
@@ -113,7 +108,7 @@ class RemoteWork:
         return None
 
     def stop(self) -> None:
-        """Have the node save and hand over its state."""
+        """Let the node save its state and return it."""
         is_placed, _ = ray.wait([self._placed], timeout=0)
         deadline = time.monotonic() + STOP_SECONDS
         if is_placed:
@@ -145,7 +140,7 @@ class RemoteWork:
 
     def _begin_again(self, error: Exception) -> Outcome | None:
         self._losses += 1
-        ray.kill(self._actor)  # what only seemed lost must not continue
+        ray.kill(self._actor)  # in case it is still alive
         if self._losses == MAX_LOSSES:
             return self._end(f"its node was lost {MAX_LOSSES} times in a row: {last_line(error)}")
         self._begin()
@@ -154,7 +149,7 @@ class RemoteWork:
     def _end(self, reason: str) -> Outcome:
         ray.kill(self._actor)
         status = self._run.status()
-        if status.state is State.RUNNING:  # whoever did it is gone
+        if status.state is State.RUNNING:  # its process is gone
             state = State.STOPPED if reason == "stopped" else State.FAILED
             ended = {"state": state, "message": reason, "process": None}
             self._run.write_status(status.model_copy(update=ended))
@@ -174,19 +169,16 @@ ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Hold a connection to a running cluster.
-
-    Args:
-        address: host:port of its head, or `auto` for the one that runs on this machine.
+    """Connect to a running cluster at host:port, or `auto` for one on this machine.
 
     Raises:
-        ConfigError: Ray is not installed, or no cluster answers in a minute.
+        ConfigError: Ray is not installed, or no cluster answers within a minute.
     """
     try:
         import ray
     except ImportError:
         raise ConfigError(
-            "--engine ray needs Ray, and it is not installed: pip install ray, or use this machine "
+            "--engine ray needs Ray, which is not installed: pip install ray, or use this machine "
             "with --engine local"
         ) from None
     _knock(address)
@@ -199,11 +191,10 @@ def connected(address: str) -> Iterator[None]:
 
 
 def check_nodes(tasks: Sequence[Task]) -> None:
-    """Make sure that every node has this code and the data sets, and that some node has room for
-    each task.
+    """Check that every node has the same code and the data sets, and that each task fits a node.
 
     Raises:
-        ConfigError: one has not; the message names the node.
+        ConfigError: a check failed; the message names the node.
     """
     import ray
 
@@ -214,14 +205,14 @@ def check_nodes(tasks: Sequence[Task]) -> None:
             answer = ray.get(reference, timeout=CHECK_SECONDS)
         except ray.exceptions.RayError as error:
             answer = f"does not answer: {last_line(error)}"
-        # One that died a moment ago was listed and cannot answer.
+        # A node that has just died cannot answer.
         if answer and (node := _living_nodes().get(node_id)):
             raise ConfigError(f"node {node['NodeManagerAddress']} {answer}")
     _check_room(tasks, [node["Resources"] for node in _living_nodes().values()])
 
 
 def _living_nodes() -> dict[str, Any]:
-    """Nodes that have cores, by their id."""
+    """Living nodes with cores, by id."""
     import ray
 
     nodes = (node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
@@ -229,18 +220,18 @@ def _living_nodes() -> dict[str, Any]:
 
 
 def last_line(error: Exception) -> str:
-    """The line of an error of Ray that says what happened."""
+    """The last line of an error of Ray, which says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__
 
 
 def _knock(address: str) -> None:
-    """Find out in seconds when nothing at all listens there, which Ray takes a minute for."""
+    """Fail within seconds if nothing listens at the address; Ray itself takes a minute."""
     host, _, port = address.rpartition(":")
     if address == "auto":
         return
     if not host or "/" in host or not port.isdigit():
-        raise ConfigError(f"--address is {address[:80]!r}, but host:port or auto is expected there")
+        raise ConfigError(f"--address is {address[:80]!r}, but host:port or auto is expected")
     try:
         socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
@@ -250,7 +241,7 @@ def _knock(address: str) -> None:
 
 
 def _probe(address: str) -> None:
-    """Connect from a process that can be given up, because Ray's own attempt may never end."""
+    """Try to connect in a process that can be killed, because Ray's attempt may never end."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _PROBE, address],
@@ -261,8 +252,7 @@ def _probe(address: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"what listens at {address} has not answered as a Ray cluster in "
-            f"{CONNECT_SECONDS:.0f} s"
+            f"the server at {address} has not answered as a Ray cluster in {CONNECT_SECONDS:.0f} s"
         ) from None
     if done.returncode:
         reason = last_line(Exception(done.stderr))
@@ -274,22 +264,22 @@ def _check_room(tasks: Sequence[Task], nodes: Sequence[dict[str, float]]) -> Non
     most_threads = max(task.config.threads for task in tasks)
     if most_threads > most_cores:
         raise ConfigError(
-            f"a run takes {most_threads} threads, and the largest node of the cluster has "
+            f"a run needs {most_threads} threads, but the largest node of the cluster has "
             f"{most_cores:g} cores: set threads to a smaller number"
         )
     wants_gpu = any(task.config.device == "cuda" for task in tasks)
     if wants_gpu and not any(node.get("GPU") for node in nodes):
-        raise ConfigError("device is cuda, and no node of the cluster has a GPU")
+        raise ConfigError("device is cuda, but no node of the cluster has a GPU")
 
 
 def _ask(node_id: str, datasets: list[str]) -> Any:
-    """Have a node say what it lacks, "" where nothing."""
+    """Ask a node what it lacks; the answer is "" if nothing is missing."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     expected_code, expected_torch = code_hash(), torch.__version__
 
-    def lacking() -> str:  # travels by value, so it works where the package is not
+    def lacking() -> str:  # sent by value, so that it works without the package
         try:
             import dvae_core
         except ImportError:

@@ -1,6 +1,6 @@
-"""The far end of a sweep on several machines: a run in a folder of the worker's own.
+"""The worker of a sweep on several machines, which trains a run in a temporary folder.
 
-Between the machines travel the files of a run, as bytes. Nothing here knows what carries them.
+The files of a run are exchanged as bytes, independently of the transport.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ from dvae_core.system.processes import ProcessIdentity
 from dvae_core.system.shipped import INSTALLED_APP
 from dvae_core.training.trainer import train
 
-# It goes apart from the other files, after those that it speaks of.
+# It is sent apart from the other files and written after them.
 _STATUS = "status.json"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What has become of a run since the last piece.
+    """The changes of a run since the last piece.
 
     Attributes:
         files: contents of new and changed files by their path in the run folder.
-        paths: of all files that are there.
+        paths: of all existing files.
         status: of the training.
-        ended: whether the work is over.
-        reason: why it is over too early, or "".
+        ended: whether the work has ended.
+        reason: why it ended early, or "".
     """
 
     files: dict[str, bytes]
@@ -49,27 +49,26 @@ class Piece:
 
 
 def files_to_send(run: Run) -> list[str]:
-    """Paths of the files of a run that travel, status.json aside. The saved state comes first, so
-    that all that is read after it is at least as new."""
+    """Paths of the files of a run to send, except status.json. The saved state comes first, so that
+    files read after it are at least as new."""
     paths = [path for path in travelling_files(run.path) if path != _STATUS]
     return sorted(paths, key=lambda path: path != TRAINER_STATE)
 
 
 def pack_files(run: Run) -> dict[str, bytes]:
-    """All files that a worker needs to continue a run."""
+    """All files that a worker needs to resume a run."""
     return {path: (run.path / path).read_bytes() for path in [_STATUS, *files_to_send(run)]}
 
 
 def receive(run: Run, piece: Piece) -> None:
-    """Write a piece into a run folder, in an order that can break off anywhere: what is left then
-    can be resumed, and says no more than is there.
+    """Write a piece to a run folder, in an order that leaves a resumable run after an interruption.
 
     Raises:
-        RunError: a file has a path that no run's has; nothing is written then.
+        RunError: a path is not that of a file of a run; nothing is written then.
     """
     for path in piece.files:
         if not travels(path) or path == _STATUS:
-            raise RunError(f"{run.path}: a worker sent a file called {path[:80]!r}, as no run has")
+            raise RunError(f"{run.path}: a worker sent {path[:80]!r}, which is not a file of a run")
     for path in sorted(piece.files, key=lambda path: path == TRAINER_STATE):
         target = run.path / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +82,7 @@ def receive(run: Run, piece: Piece) -> None:
 
 
 class RunWorker:
-    """Trains and measures one run in the background, and hands its files out as they change."""
+    """Trains and evaluates one run in the background, and returns its files as they change."""
 
     def __init__(
         self,
@@ -94,18 +93,18 @@ class RunWorker:
         piece_seconds: float,
         expected_code: str,
     ) -> None:
-        """Begin.
+        """Start the work.
 
         Args:
-            run_id: names the folder.
-            files: of the run, from wherever it was before; status.json too.
-            trains: whether the training continues.
-            evaluations: what to measure after it.
-            piece_seconds: how long `next_piece` waits while the work continues.
-            expected_code: the `code_hash` of who asks for the work.
+            run_id: name of the folder.
+            files: of the run, including status.json.
+            trains: whether to train before the evaluations.
+            evaluations: to make.
+            piece_seconds: longest wait of `next_piece`.
+            expected_code: `code_hash` of the machine that runs the sweep.
 
         Raises:
-            RunError: this machine has other code.
+            RunError: this machine has another version of the code.
         """
         if code_hash() != expected_code:
             raise RunError("a machine that joined the cluster has another version of dvae_core")
@@ -124,11 +123,11 @@ class RunWorker:
         self._thread.start()
 
     def next_piece(self) -> Piece:
-        """What is new after at most `piece_seconds`, or sooner when the work ends. The piece that
-        says so is the last one: the folder is gone then."""
+        """The changes after `piece_seconds`, or at the end of the work; the last piece has `ended`
+        set, and the folder is then removed."""
         self._thread.join(self._piece_seconds)
         ended = not self._thread.is_alive()
-        status = self._run.status()  # before the files, which then are at least as far
+        status = self._run.status()  # before the files, which are then at least as new
         files = {}
         paths = files_to_send(self._run)
         for path in paths:
@@ -137,14 +136,14 @@ class RunWorker:
                 if self._sent.get(path) != modified_at:
                     files[path] = (self._run.path / path).read_bytes()
                     self._sent[path] = modified_at
-            except FileNotFoundError:  # replaced by a later one of its kind in the meantime
+            except FileNotFoundError:  # replaced by a later one in the meantime
                 continue
         if ended:
             shutil.rmtree(self.folder)
         return Piece(files, frozenset(paths), status, ended, self._reason)
 
     def stop(self) -> None:
-        """Ask the work to save its state and end; the last piece says that it has."""
+        """Ask the work to save its state and end."""
         self._stopping.set()
 
     def _work(self) -> None:
@@ -157,7 +156,7 @@ class RunWorker:
                 return
             for request in self._evaluations:
                 self._evaluate(request)
-        except Exception as error:  # whatever it is, the driver has to hear of it
+        except Exception as error:  # reported to the driver, whatever it is
             self._reason = str(error) or type(error).__name__
 
     def _evaluate(self, request: EvaluationRequest) -> None:
@@ -183,7 +182,7 @@ class RunWorker:
 
 @cache
 def code_hash() -> str:
-    """SHA-256 of the library's sources, by which two machines know that they run the same."""
+    """SHA-256 of the library's sources, to compare the versions of two machines."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for path in sorted(set(root.rglob("*.py")) - set(INSTALLED_APP.rglob("*.py"))):

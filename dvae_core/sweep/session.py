@@ -1,4 +1,4 @@
-"""One call of a sweep: the folder held, the engine made and checked, the missing work done."""
+"""Run a sweep: lock its folder, make and check the engine, run the missing tasks."""
 
 import contextlib
 import sys
@@ -24,11 +24,11 @@ class SweepReport:
     """A sweep before and after one call.
 
     Attributes:
-        sweep: what was asked for.
+        sweep: the sweep.
         output: folder of the runs.
-        before: where it stood.
-        after: where it stands.
-        outcomes: of the runs that were worked on to an end.
+        before: survey before the call.
+        after: survey after the call.
+        outcomes: of the tasks that ended by themselves.
     """
 
     sweep: Sweep
@@ -39,22 +39,22 @@ class SweepReport:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Reasons by run id: what failed now, and what diverged before and was not tried again."""
+        """Reasons by run id, of failures now and of earlier divergence without a new attempt."""
         now = {outcome.run_id: outcome.reason for outcome in self.outcomes if outcome.reason}
         return {**self.after.failed, **now}
 
     def lines(self) -> Iterator[str]:
-        """For a reader: the failures, and how much is there."""
+        """Lines of text for the terminal."""
         for run_id, reason in self.failures.items():
             yield f"failed: {run_id}: {reason}"
         yield f"{len(self.after.complete):,} of {len(self.sweep.runs):,} runs are complete"
         if self.after.failed:
-            yield "those that diverged are tried again with --retry-failed"
+            yield "retry those that diverged with --retry-failed"
         if self.after.tasks:
-            yield "repeat the command to do what is missing"
+            yield "repeat the command to complete the others"
 
     def to_json(self) -> dict[str, Any]:
-        """For a program."""
+        """The report as JSON."""
         before = set(self.before.complete)
         return {
             "sweep": str(self.sweep.path),
@@ -67,21 +67,21 @@ class SweepReport:
         }
 
 
-# More runs than this are hardly ever meant.
+# More runs than this are rarely intended.
 ASK_ABOVE = 1_000
 
 
 def check_count(count: int, yes: bool) -> None:
-    """Ask before very many runs are made.
+    """Ask for confirmation of a very large sweep.
 
     Raises:
-        ConfigError: they are not meant, or there is nobody to ask.
+        ConfigError: the answer is no, or there is no terminal.
     """
     if count <= ASK_ABOVE or yes:
         return
     if sys.stdin.isatty() and input(f"Make {count:,} runs? [y/N] ").strip().lower() == "y":
         return
-    raise ConfigError(f"that would be {count:,} runs: add --yes if they are meant")
+    raise ConfigError(f"the sweep has {count:,} runs: add --yes to confirm")
 
 
 def do_tasks(
@@ -91,11 +91,11 @@ def do_tasks(
     on_progress: Callable[[SweepProgress], None] = lambda progress: None,
     should_stop: ShouldStop = never,
 ) -> list[Outcome]:
-    """Do what a sweep lacks; see `work_off`.
+    """Run tasks of a sweep with `run_tasks`.
 
     Raises:
-        RunError: another sweep works in the folder.
-        ConfigError: the machine or the cluster cannot do the work. Nothing was started then.
+        RunError: another sweep is using the folder.
+        ConfigError: the machine or the cluster cannot run the tasks; none was started.
         DataError: a data set cannot be loaded.
     """
     with _engine(tasks, options) as engine, _held(output):
@@ -126,7 +126,7 @@ def _held(output: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise RunError(f"{output} is held by another sweep: wait for it, or stop it") from None
+        raise RunError(f"{output} is in use by another sweep: wait for it, or stop it") from None
     try:
         yield
     finally:
@@ -137,4 +137,4 @@ def _check_datasets(tasks: Sequence[Task]) -> None:
     for name in {task.config.dataset for task in tasks}:
         info = dataset_info(name)
         if info.state != "ready":
-            raise DataError(f"data set {name} is not here: {info.detail}")
+            raise DataError(f"data set {name} is not available: {info.detail}")

@@ -1,4 +1,4 @@
-"""What a sweep has done already and what is missing, read from its folder of runs."""
+"""Which runs of a sweep are complete and which are missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dvae_core.sweep.plan import EvaluationPlan, PlannedRun, Sweep
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Metrics to measure of a run under one protocol."""
+    """Metrics of a run to evaluate under one protocol."""
 
     protocol: ProtocolName
     metrics: tuple[Metric, ...]
@@ -33,14 +33,14 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Task:
-    """What one run still lacks.
+    """The missing work of a run.
 
     Attributes:
-        run: its folder, which may not be there yet.
-        config: what it is to be.
+        run: its folder may be missing.
+        config: of the run.
         image_shape: (C, H, W) of its data set.
-        trains: whether its training is to be started or continued.
-        evaluations: what is to be measured after that.
+        trains: whether to start or resume the training.
+        evaluations: to make afterwards.
     """
 
     run: Run
@@ -50,7 +50,7 @@ class Task:
     evaluations: tuple[EvaluationRequest, ...]
 
     def open(self) -> Run:
-        """The run, its folder made where it was missing."""
+        """The run; creates a missing folder."""
         if not self.run.path.exists():
             Run.create(self.run.path, self.config, self.image_shape)
         return self.run
@@ -58,12 +58,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Survey:
-    """Where a sweep stands.
+    """The state of a sweep.
 
     Attributes:
-        tasks: what is missing, in the order of the file.
-        complete: ids of the runs that lack nothing.
-        failed: reasons by id of the runs that diverged before and are not tried again.
+        tasks: the missing work, in the order of the file.
+        complete: ids of complete runs.
+        failed: reasons by id of the runs that diverged and are not retried.
     """
 
     tasks: tuple[Task, ...]
@@ -71,29 +71,28 @@ class Survey:
     failed: Mapping[str, str]
 
     def in_words(self) -> str:
-        """How much there is and how much is missing."""
+        """One line on how many runs there are and how many are missing."""
         total = len(self.tasks) + len(self.complete) + len(self.failed)
         trainings = sum(task.trains for task in self.tasks)
         said = f"{total:,} runs, {len(self.complete):,} of them complete"
         if self.failed:
             said += f", {len(self.failed):,} failed before"
         if self.tasks:
-            said += f"; {trainings:,} to train and {len(self.tasks) - trainings:,} only to measure"
+            said += f"; {trainings:,} to train and {len(self.tasks) - trainings:,} only to evaluate"
         return said
 
 
 def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
-    """Compare a sweep with the folder of its runs. Writes nothing.
+    """Compare a sweep with the folder of its runs, which need not exist. Writes nothing.
 
     Args:
-        sweep: what is asked for.
-        output: folder of the runs; it need not exist.
-        retry_failed: whether runs whose training diverged are tried again.
+        sweep: the sweep.
+        output: folder of the runs.
+        retry_failed: whether to retry runs that diverged.
 
     Raises:
-        RunError: a run of the folder is damaged, or has the name of one of the sweep's and
-            another config.
-        DataError: there is no such data set.
+        RunError: a run of the folder is damaged, or its config differs from the sweep's.
+        DataError: a data set is unknown.
     """
     tasks, complete, failed = [], [], {}
     datasets = {name: _known(name) for name in {run.config.dataset for run in sweep.runs}}
@@ -122,13 +121,13 @@ def _known(dataset: str) -> DatasetInfo:
 
 def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
     if problem := run.problem():
-        raise RunError(f"{problem}; move {run.path} away, so that the sweep trains it again")
+        raise RunError(f"{problem}; move {run.path} away, and the sweep will train it again")
     for name in RunConfig.model_fields:
         there, asked = getattr(run.record, name), getattr(planned.config, name)
         if there != asked:
             raise RunError(
-                f"{run.path} holds another run: its {name} is {there}, and {file} asks for "
-                f"{asked}; choose another --output, or move that run away"
+                f"{run.path} is another run: its {name} is {there}, and {file} asks for {asked}; "
+                f"choose another --output, or move that run away"
             )
     return run.state()
 

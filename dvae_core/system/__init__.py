@@ -1,1 +1,1 @@
-"""What the operating system is asked for: files, processes, memory, and a sandbox."""
+"""Operating system: files, processes, memory, and a sandbox."""

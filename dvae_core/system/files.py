@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Atomic writing of files and folders."""
 
 import errno
 import os
@@ -18,10 +18,10 @@ except ImportError:  # no such locks on Windows
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file at once: a reader of `path` sees the old content or the new one.
+    """Write a file atomically: readers of `path` see the old or the new content.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is then as it was.
+        OSError: the disk is full or the folder cannot be written; `path` is then unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -37,23 +37,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the half-written files that killed writers left beside a file. No process may be
-    writing it.
-
-    Args:
-        path: that `write_atomically` took; its name may be a glob pattern.
-    """
+    """Remove temporary files of killed `write_atomically` calls for `path`, whose name may be a
+    glob pattern. No process may be writing it."""
     for temporary in path.parent.glob(f".{path.name}.*"):
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Fill a folder that gets its name `path` when the block ends without error, and is removed
-    otherwise.
+    """A temporary folder, renamed to `path` at the end of the block, or removed after an error.
 
     Raises:
-        FileExistsError: there is something of that name.
+        FileExistsError: `path` exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".new-"))
@@ -70,13 +65,13 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> Iterator[BinaryIO]:
-    """Write a file that gets its name `path` when the block ends without error.
+    """A file that is renamed to `path` when the block ends without error.
 
     Args:
-        path: the file to write; an older one is replaced at the end.
-        resume: append to what an earlier attempt wrote, and keep the part if this attempt fails
-            too. Otherwise start empty and leave nothing after a failure.
-        part: its name until then; `<path>.part` by default.
+        path: the file to write; an existing one is replaced at the end.
+        resume: append to the part of an earlier attempt, and keep the part after a failure.
+            Otherwise start empty and remove the part.
+        part: temporary name; `<path>.part` by default.
 
     Raises:
         DataError: another process is writing the same file.
@@ -84,7 +79,7 @@ def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part or path.with_name(f"{path.name}.part")
-    # Neither mode of `open` makes a missing file without emptying one that another process writes.
+    # No mode of `open` creates a missing file without truncating one that another process writes.
     with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
         if not _lock(file, part):
             raise DataError(f"{path} is being written by another process: wait for it")
@@ -103,7 +98,7 @@ def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> 
 
 
 def _write_through(file: BinaryIO) -> None:
-    """Put the content on the disk, or a power failure could leave the new name on no content."""
+    """Write to the disk, so that a power failure cannot leave a renamed file without content."""
     file.flush()
     os.fsync(file.fileno())
 

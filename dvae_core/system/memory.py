@@ -1,4 +1,4 @@
-"""Memory: how much this process uses, and reuse of what it freed."""
+"""Memory use of this process, and reuse of freed memory."""
 
 import ctypes
 import sys
@@ -10,11 +10,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks in this process instead of returning them.
+    """Let glibc keep large freed blocks in this process instead of returning them to the kernel.
 
-    A training step or a decode on the CPU allocates the same large blocks each time; the kernel
-    would have to clear and map returned ones again. For processes that do little else. Does
-    nothing with another C library.
+    Each training step or decoding on the CPU allocates the same large blocks, which the kernel
+    would clear and map again. Has no effect with other C libraries.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -25,7 +24,7 @@ def keep_freed_memory() -> None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes that this process holds on an accelerator, or for the CPU its resident set."""
+    """Bytes that this process uses on an accelerator; for the CPU its resident set."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
     if device.type == "mps":

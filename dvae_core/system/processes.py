@@ -1,4 +1,4 @@
-"""Processes: recognising one later, stopping one, and being interrupted."""
+"""Processes: identify, stop and interrupt them."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ INTERRUPTED = 130
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
 _PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
-_KILL_SECONDS = 10.0  # what the kernel may take to clear a killed process away
+_KILL_SECONDS = 10.0  # for the kernel to remove a killed process
 
 
 class ProcessIdentity(BaseModel):
-    """A process id with the moment of its start, which together no other process ever has."""
+    """A process id with the start time of the process, which together are unique."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,16 +38,16 @@ class ProcessIdentity(BaseModel):
 
     @classmethod
     def of(cls, pid: int) -> "ProcessIdentity | None":
-        """The living process that has this id now, or None."""
+        """The living process with this id, or None."""
         birth = _birth(pid)
         return None if birth is None else cls(pid=pid, birth=birth)
 
     def is_alive(self) -> bool:
-        """Whether it still runs; one that ended and was not yet waited for does not."""
+        """Whether it is running; a zombie is not."""
         return _birth(self.pid) == self.birth
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most `seconds` for its end, and return whether it has ended."""
+        """Wait at most `seconds` for its end; returns whether it has ended."""
         deadline = time.monotonic() + seconds
         while self.is_alive():
             if time.monotonic() >= deadline:
@@ -56,13 +56,13 @@ class ProcessIdentity(BaseModel):
         return True
 
     def end(self, grace_seconds: float) -> None:
-        """Stop the process: by SIGTERM, and if it is still alive after `grace_seconds`, by SIGKILL.
-        If it leads a process group, stop the whole group.
+        """Stop the process, or its whole group if it leads one, by SIGTERM, and after
+        `grace_seconds` by SIGKILL.
 
         Raises:
             RunError: it belongs to another user.
         """
-        with suppress(ProcessLookupError):  # it ended by itself
+        with suppress(ProcessLookupError):  # it has already ended
             leads_group = os.getpgid(self.pid) == self.pid
             send = os.killpg if leads_group else os.kill
             if not self.is_alive():
@@ -80,25 +80,24 @@ class ProcessIdentity(BaseModel):
 
 
 def package_environment() -> dict[str, str]:
-    """The environment of this process, with this package on the path, so that a child finds it as
-    `python -m dvae_core` from any folder."""
+    """The environment of this process with this package on PYTHONPATH, for `python -m dvae_core` in
+    any folder."""
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     others = [path for path in paths if path and path != _PACKAGE_FOLDER]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([_PACKAGE_FOLDER, *others])}
 
 
 def _birth(pid: int) -> str | None:
-    """The start of a living process, different for every process of that id; None for a dead one.
+    """The start of a living process, unique among processes with this id; None for a dead one.
 
-    Read from /proc, because psutil computes the start from the clock: it moves when the clock is
-    set. Elsewhere than on Linux there is nothing better.
+    Uses /proc on Linux, because psutil's start times change when the clock is set.
     """
     if boot := _boot_id():
         try:
             stat = (_PROC / str(pid) / "stat").read_bytes()
         except OSError:
             return None
-        # proc(5): the second field is the name in brackets, which may hold anything itself.
+        # proc(5): the second field is the name in brackets, which may contain anything.
         state, *fields = stat.rpartition(b")")[2].split()
         return None if state in (b"Z", b"X") else f"{boot}/{int(fields[18])}"  # field 22
     try:
@@ -111,7 +110,7 @@ def _birth(pid: int) -> str | None:
 
 @cache
 def _boot_id() -> str:
-    """The id of the current boot of the machine, or "" where the system has none."""
+    """The id of the current boot, or "" if the system has none."""
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -120,8 +119,8 @@ def _boot_id() -> str:
 
 @contextmanager
 def interruptions() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that work can stop between two steps. A second signal stops it
-    at once."""
+    """Collect SIGINT and SIGTERM, so that work can stop between steps. A second signal raises
+    `KeyboardInterrupt`."""
     received: list[int] = []
 
     def receive(number: int, frame: Any) -> None:

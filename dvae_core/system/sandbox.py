@@ -1,9 +1,9 @@
-"""Work on files that anyone may have made, in a child process of limited memory and time.
+"""Read untrusted files in a child process with limited memory and time.
 
-Whatever is wrong with such a file, native readers that crash, loop or ask for all memory take only
-the child with them. `SandboxProcess` is the parent's end and `serve` the child's, so this module
-imports neither pydantic nor torch. A request is one line of JSON; an answer is one line of JSON,
-followed by as many raw bytes as it announces.
+Native readers that crash, loop or exhaust memory affect only the child. `SandboxProcess` is the
+parent's side and `serve` the child's, so this module imports neither pydantic nor torch. A request
+is one line of JSON; an answer is one line of JSON, followed by the number of raw bytes that it
+states.
 """
 
 import json
@@ -21,10 +21,10 @@ from typing import Any, Self
 from dvae_core.errors import CoreError
 
 Answer = tuple[dict[str, Any], bytes | memoryview]
-"""What an operation returns: an object that JSON can hold, and raw bytes."""
+"""The result of an operation: a JSON object, and raw bytes."""
 
-# The child finds this package where it lies, without its folder, or the folder in which the
-# parent runs, among those that are searched for libraries.
+# The child imports this package from its location; neither the package's folder nor the working
+# directory is searched for libraries.
 _START = """
 import sys, types
 package = types.ModuleType("dvae_core")
@@ -33,14 +33,14 @@ sys.modules["dvae_core"] = package
 from dvae_core.system.sandbox import serve
 serve(int(sys.argv[2]))
 """
-# Seconds to wait for an answer, and for each second of computing: the machine may be busy, or the
-# disk slow.
+# Seconds to wait for an answer, plus the same for each second of CPU time: the machine may be busy
+# or the disk slow.
 _PATIENCE = 30.0
 _MAX_ANSWER_BYTES = 2**20
 
 
 class SandboxError(Exception):
-    """The work failed; the text says why, as the end of a sentence about the file."""
+    """The operation failed; the text is the end of a sentence about the file."""
 
 
 class Refused(SandboxError):
@@ -48,13 +48,8 @@ class Refused(SandboxError):
 
 
 class SandboxProcess:
-    """The child process: started by the first request, and by the next one after it died.
-
-    Use it in a `with` statement. Requests are answered one at a time.
-
-    Args:
-        memory_bytes: what the child may take in all.
-    """
+    """The child process, limited to `memory_bytes`. The first request starts it, and the next one
+    after it died. Use it in a `with` statement; it answers one request at a time."""
 
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
@@ -80,14 +75,13 @@ class SandboxProcess:
 
         Args:
             operation: "module:function"; the function returns an `Answer`.
-            arguments: of the function, by name; they travel as JSON.
-            seconds: of computing that it may take, its imports aside.
-            continues: it works on what an earlier request left open, so a child that died since
-                then is not replaced.
+            arguments: of the function, by name; sent as JSON.
+            seconds: limit of CPU time, without imports.
+            continues: it depends on an earlier request, so a child that died is not replaced.
 
         Raises:
             Refused: the function raised a `CoreError`.
-            SandboxError: it failed in another way, took too much, or killed the child.
+            SandboxError: it failed otherwise, exceeded a limit, or killed the child.
         """
         if self._process is not None and self._process.poll() is not None and not continues:
             self.close()
@@ -119,17 +113,17 @@ class SandboxProcess:
         return content, data
 
     def _end(self) -> int:
-        """The exit status of a child that gave no valid answer."""
+        """End a child that gave no valid answer, and return its exit status."""
         process = self._process
         assert process is not None
         with suppress(subprocess.TimeoutExpired):
-            process.wait(1)  # why it died says more than that it was killed
+            process.wait(1)  # its own exit status says more than ours
         self.close()
         return process.returncode
 
 
 def serve(memory_bytes: int) -> None:
-    """Answer requests from standard input on standard output until they end."""
+    """Answer requests from standard input on standard output until the input ends."""
     _limit_memory(memory_bytes)
     output = sys.stdout.buffer
     for line in sys.stdin.buffer:
@@ -137,7 +131,7 @@ def serve(memory_bytes: int) -> None:
         content: Any
         kind, data = "answer", memoryview(b"")
         try:
-            # Not timed: that a library takes long to start is no fault of the file.
+            # Imports are not timed, because they do not depend on the file.
             function = resolve_name(request["operation"])
             _limit_computing(request["seconds"])
             content, data = function(**request["arguments"])
@@ -155,21 +149,20 @@ def serve(memory_bytes: int) -> None:
 def _start(memory_bytes: int) -> "subprocess.Popen[bytes]":
     package = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        # -P: a library is never taken from the folder in which the parent runs, where a
-        # stranger's h5py.py may lie beside the stranger's data.
+        # -P: never import from the working directory, which may contain a malicious h5py.py.
         [sys.executable, "-P", "-W", "ignore", "-c", _START, package, str(memory_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={
             **os.environ,
-            "PYTHONSAFEPATH": "1",  # -P for the processes that libraries start
-            # Each thread of these takes address space, which is what is limited.
+            "PYTHONSAFEPATH": "1",  # -P for child processes of libraries
+            # Each thread uses address space, which is limited.
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
-            "HDF5_PLUGIN_PRELOAD": "::",  # no filters from libraries that a file names
+            "HDF5_PLUGIN_PRELOAD": "::",  # no filter plugins named by a file
         },
-        start_new_session=True,  # an interruption ends the work here, not half an answer
+        start_new_session=True,  # an interruption does not reach the child
     )
 
 
@@ -195,7 +188,7 @@ def _reason(error: Exception, memory_bytes: int) -> str:
         return f"it takes more than {memory_bytes // 2**20} MB of memory to read"
     if isinstance(error, ImportError):
         return f"the library that reads it does not start ({error})"
-    # A damaged file can end in any exception of the libraries that read it.
+    # A damaged file can cause any exception.
     return "it is damaged, or not of the kind that its name says"
 
 
@@ -206,12 +199,12 @@ def _limit_memory(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     except (ImportError, ValueError, OSError):
-        pass  # Windows and macOS have no such limit; the checks of headers remain
+        pass  # not on Windows and macOS, which rely on the checks of headers
 
 
 def _limit_computing(seconds: float) -> None:
-    # Unlike RLIMIT_CPU this can be set for each request, in parts of a second; 0 switches it off.
-    # Its signal ends the process even inside a native reader. Where there is no such timer, as on
-    # Windows, the parent's patience is the only limit.
+    # Unlike RLIMIT_CPU this can be set for each request, in fractions of a second; 0 switches it
+    # off. Its signal ends the process even inside a native reader. Systems without it, such as
+    # Windows, only have the parent's timer.
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,4 +1,4 @@
-"""How long a training will take on this machine, told from its first steps."""
+"""Estimate of the training time on this machine, from a few timed steps."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ BUDGET_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long a training takes, if its machine stays as busy as it was.
+    """The time of a training, if the load of the machine does not change.
 
     Attributes:
-        seconds: expected.
-        low: if every step were as quick as the quickest tenth of those timed, seconds.
-        high: if every step were as slow as the slowest tenth, seconds.
-        images_per_second: while it steps.
-        steps_timed: on which this rests.
+        seconds: expected time.
+        low: seconds if every step were as fast as the fastest tenth of the timed steps.
+        high: seconds if every step were as slow as the slowest tenth.
+        images_per_second: during training steps.
+        steps_timed: number of timed steps.
     """
 
     seconds: float
@@ -50,14 +50,10 @@ class Estimate:
 
 
 def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) -> Estimate:
-    """Time some steps and one snapshot of a config, and reckon with all of them.
+    """Time steps for `budget_seconds` (at least three) and one snapshot, and extrapolate.
 
-    Writes nothing. Reading the data set comes on top of the budget, as it does in a training;
-    what saving takes is left out.
-
-    Args:
-        config: of the training.
-        budget_seconds: steps are timed for so long, and three at least.
+    Writes nothing. The budget does not include loading the data set; the estimate does not include
+    saving.
 
     Raises:
         ConfigError: this machine cannot train it.
@@ -84,7 +80,7 @@ def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) 
     mean = float(np.mean(times))
     seconds = mean * config.steps + snapshot_seconds * snapshots
     low, high = (float(np.quantile(times, share)) / mean for share in (0.1, 0.9))
-    # A single step in hundreds that took very long can lift the mean above the slowest tenth.
+    # A single very slow step can raise the mean above the slowest tenth.
     return Estimate(
         seconds=seconds,
         low=seconds * min(low, 1.0),
@@ -95,7 +91,7 @@ def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) 
 
 
 def duration_in_words(seconds: float) -> str:
-    """Seconds rounded to a unit that fits, such as `3 minutes`; from two of a unit on in it."""
+    """Seconds in the largest unit of which there are at least two, such as `3 minutes`."""
     for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= 2 * size or unit == "second":
             count = max(1, round(seconds / size))
@@ -103,11 +99,11 @@ def duration_in_words(seconds: float) -> str:
     raise AssertionError
 
 
-_NICENESS = 10  # that of a training in the background
+_NICENESS = 10  # as for background trainings
 
 
 class EstimateProcess:
-    """A running `python -m dvae_core estimate`. It ends by itself after some seconds."""
+    """A process of `python -m dvae_core estimate`, which takes a few seconds."""
 
     def __init__(self, config: RunConfig) -> None:
         self._process = subprocess.Popen(
@@ -118,7 +114,7 @@ class EstimateProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        with contextlib.suppress(psutil.Error):  # it has ended already
+        with contextlib.suppress(psutil.Error):  # it has already ended
             psutil.Process(self._process.pid).nice(_NICENESS)
 
     @property
@@ -127,10 +123,10 @@ class EstimateProcess:
         return self._process.poll() is None
 
     def result(self) -> Estimate:
-        """The estimate; waits for it.
+        """Wait for the estimate.
 
         Raises:
-            TrainingError: there is none, and why.
+            TrainingError: the process failed.
         """
         output, complaint = self._process.communicate()
         if self._process.returncode != 0:
@@ -143,7 +139,7 @@ class EstimateProcess:
 
 
 def to_flags(config: RunConfig) -> list[str]:
-    """A config as flags of the command line."""
+    """Command-line flags of a config."""
     flags = []
     for name, value in config.model_dump().items():
         flag = name.replace("_", "-")

@@ -1,7 +1,7 @@
-"""What is looked at in the course of a training: when, at what, and which of it is kept.
+"""Snapshots of a training: the schedule, the content, and which ones are kept.
 
-Looking leaves the training as it is: it draws from generators of its own, and the steps at which it
-happens follow from the config alone, so that a run resumed or extended looks at the same steps.
+Snapshots do not affect the training: they use separate random generators. Their steps depend only
+on the config, so that resumed and extended runs have the same ones.
 """
 
 from bisect import bisect_right
@@ -22,14 +22,14 @@ from dvae_core.objectives import Objective
 from dvae_core.runs.run import Run
 from dvae_core.runs.snapshot import Snapshot
 
-# One seed for all runs, so that runs on one data set show the same images.
+# The same seed for all runs, so that runs on a data set show the same images.
 SEED = 0
 NUM_IMAGES = 8
 NUM_TRAVERSED = 5
 NUM_VALUES = 9
 
-# Few enough to cost a small part of the training (docs/reliability.md), and the same each time, so
-# that a curve moves with the model and not with the draw.
+# Few enough to take a small part of the training time (docs/reliability.md), and always the same,
+# so that curves reflect the model and not the draw.
 POINTS = 2_048
 GAP_BATCHES = 6
 
@@ -37,10 +37,10 @@ MAX_KEPT = 40
 
 
 def scheduled_steps(every: int, last_step: int) -> list[int]:
-    """Steps from 0 to `last_step` at which a training is looked at: `every` steps, and from
-    100 * `every` steps on each time a hundredth of what went before. None where `every` is 0.
+    """Steps of snapshots from 0 to `last_step`; [] if `every` is 0.
 
-    The steps do not depend on where the training ends, so that an extended one continues them.
+    The interval is `every` steps, or a hundredth of the steps so far if that is more. The steps do
+    not depend on the end of the training, so that an extended run continues them.
     """
     steps = []
     step = 0
@@ -51,8 +51,8 @@ def scheduled_steps(every: int, last_step: int) -> list[int]:
 
 
 def kept_steps(scheduled: list[int], step: int) -> set[int]:
-    """Which snapshots are there after the one of `step` was taken: the first, the newest and, of
-    those between, each 2nd, 4th, 8th.. so that there are 40 at most beside the newest."""
+    """Snapshots to keep after the one of `step`: every 1st, 2nd, 4th, 8th, .. of the schedule from
+    the first on, so that there are at most 40, and the newest."""
     taken = bisect_right(scheduled, step)
     stride = 1
     while len(range(0, taken, stride)) > MAX_KEPT:
@@ -63,8 +63,7 @@ def kept_steps(scheduled: list[int], step: int) -> set[int]:
 class SnapshotTaker:
     """Takes the snapshots of one training.
 
-    Where the training stands at a step of the schedule when it begins, that snapshot is taken
-    again: it may have died before it was.
+    A resumed training takes the snapshot of its first step again, which may be missing.
     """
 
     def __init__(self, run: Run, model: VAE, objective: Objective, dataset: Dataset) -> None:
@@ -77,19 +76,19 @@ class SnapshotTaker:
         self._due = {*self._scheduled, config.steps} if self._scheduled else set()
 
     def forget_later_than(self, step: int) -> None:
-        """Drop what was seen past a step, and what will be seen again at it."""
+        """Remove snapshots and scores after a step, and scores that will be repeated at it."""
         self._run.scores.truncate(step - 1 if step in self._due else step)
         self._run.remove_snapshots(late for late in self._run.snapshot_steps() if late > step)
 
     def is_due(self, step: int) -> bool:
-        """Whether a snapshot belongs to a step."""
+        """Whether there is a snapshot at this step."""
         return step in self._due
 
     def take(self, step: int) -> None:
-        """Write the snapshot and the scores of a step, and thin out those before.
+        """Write the snapshot and the scores of a step, and thin out earlier snapshots.
 
         Raises:
-            TrainingError: the model gives numbers that are not finite.
+            TrainingError: a code or KL is not finite.
         """
         try:
             snapshot, scores = take_snapshot(self._model, self._objective, self._dataset, step)
@@ -105,18 +104,11 @@ class SnapshotTaker:
 def take_snapshot(
     model: VAE, objective: Objective, dataset: Dataset, step: int
 ) -> tuple[Snapshot, dict[str, float]]:
-    """What a model shows, and how it scores, on images that are the same each time.
+    """Snapshot and scores of a model after `step` updates, on the same images each time.
 
-    Args:
-        model: on the device of the data set.
-        objective: whose penalties are part of the straight-through gap.
-        dataset: with or without factors.
-        step: parameter updates done.
-
-    Returns:
-        The snapshot, and a row of scores: MIG of the paper's protocol on `points` images, the
-        straight-through gap on `gap_points`, latents that carry more than 0.05 nats. A score that
-        the case does not define is left out.
+    The scores are the MIG of the paper's protocol on `points` images, the straight-through gap,
+    with the penalties of the objective, on `gap_points`, and the number of latents with a KL above
+    0.05 nats. Undefined scores are left out.
     """
     factors, codes, kl = _encode(model, dataset)
     factor_names, factors = _varying(dataset.factor_names, factors)
@@ -169,11 +161,11 @@ def _encode(model: VAE, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.nd
         kl += posterior.kl().sum(0).cpu().double()  # not every accelerator has doubles
     mean_kl = (kl / POINTS).float().numpy()
     if not np.isfinite(mean_kl).all():
-        raise EvaluationError("the model gives numbers that are not finite: it has diverged")
+        raise EvaluationError("the KL is not finite: the model has diverged")
     return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl
 
 
 def _varying(names: tuple[str, ...], factors: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The factors that take more than one value in these points: others leave nothing to tell."""
+    """The factors with more than one value in these points."""
     varies = np.ptp(factors, axis=0) > 0
     return tuple(name for name, kept in zip(names, varies, strict=True) if kept), factors[:, varies]

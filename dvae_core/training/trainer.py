@@ -1,8 +1,7 @@
-"""The training loop: from a run folder with a config to a run folder with a model.
+"""The training loop, which trains the model of a run folder.
 
-The state of a training (`Training`) is a set of tensors that is saved whole and in one file, so
-that a training killed at any moment continues from a moment that existed, and ends on the CPU
-with the same bits as one that was never interrupted.
+The state of a `Training` is a set of tensors, saved in one file. A training killed at any moment
+resumes from a consistent state, and on the CPU ends with the same bits as one without interruption.
 """
 
 import errno
@@ -28,13 +27,13 @@ from dvae_core.system.memory import memory_in_use
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.snapshots import SnapshotTaker
 
-# What the system says when a disk, a quota or a file may hold no more.
+# Errors of a full disk, an exhausted quota, or a file at its size limit.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is: after `step` of `steps`, with the terms of the last logged line."""
+    """Progress of a training: `step` of `steps`, with the terms of the last logged row."""
 
     step: int
     steps: int
@@ -46,21 +45,21 @@ def train(
     on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
     should_stop: ShouldStop = never,
 ) -> Status:
-    """Train a run from where it stands to its last step, or until it is asked to stop.
+    """Train a run to its last step, or until it is asked to stop. Resumes a saved state.
 
     Args:
-        run: the folder; a saved state in it is continued.
+        run: the run folder.
         on_progress: called after every step.
         should_stop: asked after every step, as is the run's `stop` file.
 
     Returns:
-        The status as left in the folder: finished or stopped, with all state saved.
+        The final status: finished or stopped, with all state saved.
 
     Raises:
-        TrainingError: a loss is not finite; the folder then says failed, and why, and keeps the
-            last good state.
+        TrainingError: a loss is not finite.
         RunError: another process trains the run, its saved state cannot be read, or the disk is
-            full; the folder then says failed, and keeps the last good state.
+            full. After an error during training the status is failed, with the reason, and the last
+            good state is kept.
         DataError: the data set cannot be read.
     """
     run.check_trainable()
@@ -70,11 +69,10 @@ def train(
 
 
 def choose_device(name: str, compiled: bool = False) -> torch.device:
-    """The device that a config's `device` means on this machine.
+    """The device of a config's `device` setting on this machine.
 
     Raises:
-        ConfigError: this machine has no such device, or a compiled step is asked of another one
-            than cuda.
+        ConfigError: this machine has no such device, or `compiled` is set and it is not cuda.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -96,27 +94,21 @@ def choose_device(name: str, compiled: bool = False) -> torch.device:
 
 
 def noise_scale_at(config: RunConfig, step: int) -> float:
-    """Scale of the Gumbel noise at a step: a half cosine from start to end over `noise_steps`,
-    or over all steps, and the end from then on."""
+    """Scale of the Gumbel noise at a step: a half cosine from start to end over `noise_steps` (or
+    all steps), and constant afterwards."""
     turned = (1 - math.cos(math.pi * min(step / (config.noise_steps or config.steps), 1.0))) / 2
     return config.noise_scale_start + turned * (config.noise_scale_end - config.noise_scale_start)
 
 
 class Training:
-    """Model, objective, optimizers and random generators of one run, and the step that moves them.
-
-    Attributes:
-        model: the VAE.
-        objective: what is added to the reconstruction.
-        step: updates done.
-        seconds: time spent in them.
-    """
+    """Model, objective, optimizers and random generators of one run, after `step` updates that took
+    `seconds`."""
 
     def __init__(self, config: RunConfig, dataset: Dataset, device: torch.device) -> None:
         self.config = config
         self.dataset = dataset
         self.device = device
-        # Independent streams, so that more noise in one place changes no draw in another.
+        # Independent streams, so that a change in one does not affect the others.
         seeds = np.random.SeedSequence(config.seed).generate_state(3, np.uint64)
         weights = torch.Generator().manual_seed(int(seeds[0]))
         self.generators = {
@@ -138,6 +130,7 @@ class Training:
                 betas=(0.5, 0.9),
                 fused=fused,
             )
+        self._parts: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
         self.step = 0
         self.seconds = 0.0
         self._sums: dict[str, Tensor] = {}
@@ -147,10 +140,10 @@ class Training:
             self._losses = torch.compile(self._compute_losses, mode="reduce-overhead")
 
     def advance(self) -> None:
-        """One update of all parameters.
+        """Update all parameters once.
 
         Raises:
-            TrainingError: on a processor, where looking costs nothing, a term is not finite.
+            TrainingError: a term is not finite; checked on the CPU, where it costs nothing.
         """
         config = self.config
         images = self.dataset.sample_images(config.batch_size, self.generators["data"])
@@ -177,7 +170,7 @@ class Training:
             self.check_finite()
 
     def check_finite(self) -> None:
-        """Raise `TrainingError` if a term was not finite since the last `take_means`."""
+        """Raise `TrainingError` if a term has not been finite since the last `take_means`."""
         for name, total in self._sums.items():
             if name != "loss" and not math.isfinite(total.item()):
                 raise TrainingError(
@@ -186,9 +179,8 @@ class Training:
                 )
 
     def check_weights(self) -> None:
-        """Raise `TrainingError` if the last update left weights that are not finite: a state that
-        cannot be continued must not replace one that can."""
-        for module in (self.model, self.objective):
+        """Raise `TrainingError` if a weight is not finite, so that no good state is replaced."""
+        for module in self._parts.values():
             for name, tensor in module.state_dict().items():
                 if not tensor.isfinite().all():
                     raise TrainingError(
@@ -197,14 +189,14 @@ class Training:
                     )
 
     def take_means(self) -> dict[str, float]:
-        """Means of the loss terms, nats per image, over the steps since the last call."""
+        """Means of the loss terms over the steps since the last call, nats per image."""
         self.check_finite()
         means = {name: total.item() / self._summed_steps for name, total in self._sums.items()}
         self._sums, self._summed_steps = {}, 0
         return means
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that determines how the training continues."""
+        """All tensors that determine how the training continues."""
         tensors = {
             "step": torch.tensor(self.step),
             "seconds": torch.tensor(self.seconds),
@@ -214,19 +206,18 @@ class Training:
             tensors[f"generator/{name}"] = generator.get_state()
         for name in self._term_names():
             tensors[f"sum/{name}"] = self._sums.get(name, torch.tensor(0.0))
-        modules: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
-        for name, module in modules.items():
+        for name, module in self._parts.items():
             for key, tensor in module.state_dict().items():
                 tensors[f"{name}/{key}"] = tensor
         for name, optimizer in self.optimizers.items():
-            for key, parameter in modules[name].named_parameters():
+            for key, parameter in self._parts[name].named_parameters():
                 moments = optimizer.state.get(parameter) or _zero_moments(parameter)
                 for moment in ("step", "exp_avg", "exp_avg_sq"):
                     tensors[f"adam/{name}/{key}/{moment}"] = moments[moment]
         return tensors
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to a `state`."""
+        """Restore a `state`."""
         self.step = int(tensors["step"])
         self.seconds = float(tensors["seconds"])
         self._summed_steps = int(tensors["summed_steps"])
@@ -236,11 +227,10 @@ class Training:
             self._sums = {
                 name: tensors[f"sum/{name}"].to(self.device) for name in self._term_names()
             }
-        modules: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
-        for name, module in modules.items():
+        for name, module in self._parts.items():
             module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
         for name, optimizer in self.optimizers.items():
-            for key, parameter in modules[name].named_parameters():
+            for key, parameter in self._parts[name].named_parameters():
                 moments = _zero_moments(parameter)
                 for moment in ("step", "exp_avg", "exp_avg_sq"):
                     moments[moment].copy_(tensors[f"adam/{name}/{key}/{moment}"])
@@ -270,9 +260,9 @@ def _train(
 ) -> Status:
     config = run.record
     process, before = ProcessIdentity.current(), run.status()
-    if before.process != process:  # else whoever started this one may have asked since
+    if before.process != process:  # otherwise the request may be new
         run.clear_stop_request()
-    # Until the state is loaded, the step that was reached stays what readers see.
+    # Keep the step that was reached until the state is loaded.
     status = Status(
         state=State.RUNNING,
         step=before.step,
@@ -365,24 +355,24 @@ def _run_steps(
             training.check_finite()
             snapshots.take(training.step)
         on_progress(TrainingProgress(training.step, config.steps, metrics))
-    if training.step == first_step == config.steps:  # it may have died between two files
+    if training.step == first_step == config.steps:  # a crash may have left old files
         save_state(run, training)
     run.write_status(status.model_copy(update={"step": training.step, "seconds": training.seconds}))
     return training.step >= config.steps
 
 
 def save_state(run: Run, training: Training) -> None:
-    """Replace the saved state of a run and the weights that readers see.
+    """Save the state of a training and the weights for readers.
 
     Raises:
         TrainingError: a loss or a weight is not finite; nothing is replaced then.
     """
     training.check_finite()
     training.check_weights()
-    # A power failure must not leave a state that is later than its rows.
+    # After a power failure, the state must not be newer than the rows.
     run.metrics.sync()
     run.scores.sync()
-    # First what resuming reads, whole in itself; the files for readers follow.
+    # First the file for resuming, which is complete in itself.
     run.save_trainer_state(training.state())
     run.save_objective(training.objective)
     run.save_model(training.model)
@@ -395,7 +385,7 @@ def _ended(status: Status, state: State, message: str = "", diverged: bool = Fal
 
 def _set_gradients(parameters: Iterable[nn.Parameter], gradients: Sequence[Tensor]) -> None:
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        # A fused optimizer reads both flat, so they must lie in memory in the same order.
+        # A fused optimizer reads both as flat arrays, so their memory layout must be the same.
         same_order = gradient.stride() == parameter.stride()
         parameter.grad = gradient if same_order else torch.empty_like(parameter).copy_(gradient)
 
@@ -410,7 +400,7 @@ def _zero_moments(parameter: Tensor) -> dict[str, Tensor]:
 
 @contextmanager
 def thread_count(count: int) -> Iterator[None]:
-    """Compute with this number of processor threads, then restore the former number."""
+    """Use this number of CPU threads in the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -75,7 +75,7 @@ def test_a_pair_spans_a_grid_first_latent_down_second_across(
 
 
 def test_a_pair_of_one_latent_is_refused(model: VAE, code: torch.Tensor) -> None:
-    with pytest.raises(ConfigError, match="latent 1 was chosen twice"):
+    with pytest.raises(ConfigError, match="latent 1 is chosen twice"):
         traverse_pair(model, code, (1, 1), torch.zeros(2), torch.zeros(2))
 
 

@@ -199,7 +199,7 @@ def test_a_set_without_factors_is_scored_by_what_needs_none(tiny_run: Run) -> No
     }
     mig = measured.score("mig", "paper")
     assert mig is not None
-    assert mig.reason == "unlabelled has no ground-truth factors to score the latents against"
+    assert mig.reason == "this metric needs ground-truth factors, but unlabelled has none"
 
 
 def test_fewer_points_than_categories_are_refused_in_words(

@@ -42,7 +42,7 @@ def test_kl_is_drawn_beside_the_latents_in_their_order() -> None:
     assert list(figure.data[2].x) == [2.0, 0.5]
 
 
-def test_the_cell_in_hand_is_framed() -> None:
+def test_the_marked_cell_is_framed() -> None:
     figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats", marked=(0, 2))
     frame = figure.layout.shapes[0]
     assert frame.x0 < 2 < frame.x1
@@ -58,7 +58,7 @@ def test_entropies_on_the_diagonal_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [f for f in sorted((ROOT / "dvae_core/figures").glob("*.py")) if "go.Figure" in f.read_text()],
+    [f for f in sorted((ROOT / "dvae_core/figures").glob("*.py")) if "go.Figure(" in f.read_text()],
     ids=lambda p: p.name,
 )
 def test_every_figure_is_given_the_look_of_the_pages(path: Path) -> None:
@@ -69,7 +69,7 @@ def test_every_figure_is_given_the_look_of_the_pages(path: Path) -> None:
     for function in functions:
         calls = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Call)]
         if any(call.startswith(("go.Figure(", "make_subplots(")) for call in calls):
-            makers[function.name] = any("update_layout(template=TEMPLATE" in call for call in calls)
+            makers[function.name] = any(call.startswith("styled(") for call in calls)
     assert makers
     assert all(makers.values()), makers
 

@@ -291,8 +291,8 @@ def test_categories_may_lie_off_the_grid() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[0.0, 1.0], [1.0, 1.0]], "latent 1 do not ascend"),
-        ([[0.0, float("nan")]], "latent 0 do not ascend"),
+        ([[0.0, 1.0], [1.0, 1.0]], "latent 1 are not ascending"),
+        ([[0.0, float("nan")]], "latent 0 are not ascending"),
         ([[0.0, 1.0], [0.5]], "1 for latent 1"),
         ([], "at least 2"),
     ],

@@ -30,7 +30,7 @@ def test_any_monotone_relation_is_perfect(sign: int, expected: float) -> None:
     assert (found.value, found.low, found.high) == pytest.approx((expected,) * 3)
 
 
-def test_each_resample_is_ranked_anew() -> None:
+def test_each_resample_is_ranked_again() -> None:
     """The interval is that of scipy on the same resamples, drawn one by one."""
     generator = np.random.default_rng(3)
     x = generator.integers(0, 5, 15).astype(float)
@@ -84,7 +84,7 @@ def test_few_runs_have_a_correlation_but_no_interval() -> None:
     found = rank_correlation(np.arange(7.0), np.arange(7.0))
     assert found.value == pytest.approx(1)
     assert (found.low, found.high, found.resamples) == (None, None, 0)
-    assert found.undefined == "no interval of fewer than 8 runs"
+    assert found.undefined == "no interval for fewer than 8 runs"
 
 
 def test_resamples_without_variation_are_not_counted() -> None:

@@ -4,27 +4,9 @@ from pathlib import Path
 import pytest
 
 from dvae_core.config import RunConfig
-from dvae_core.evaluation.results import Evaluation, Score
 from dvae_core.runs.run import Run
 from dvae_core.selection.seeds import SeedScores, read_seed_scores
-
-
-def made_run(folder: Path, config: RunConfig, family: str, value: float | None) -> Run:
-    run = Run.create(folder, config.model_copy(update={"latents": family}), (1, 32, 32))
-    score = Score(
-        metric="mig",
-        name="mig",
-        protocol="paper",
-        points=10,
-        test_points=0,
-        seed=0,
-        step=0,
-        estimator="",
-        seconds=0.0,
-        value=value,
-    )
-    run.write_evaluation(Evaluation(scores=[score]).model_dump())
-    return run
+from tests.selection.planted import changed, planted_run
 
 
 @pytest.fixture
@@ -34,7 +16,9 @@ def runs(tmp_path: Path, tiny_config: RunConfig) -> list[Run]:
         "categorical": [0.5, 0.7, 0.9, None],
     }
     return [
-        made_run(tmp_path / f"{family}-{seed}", tiny_config, family, value)
+        planted_run(
+            tmp_path / f"{family}-{seed}", changed(tiny_config, latents=family), {"mig": value}
+        )
         for family, of_family in values.items()
         for seed, value in enumerate(of_family)
     ]

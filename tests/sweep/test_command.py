@@ -145,11 +145,11 @@ def refusal(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--set", "seeds=501"], "that would be 1,002 runs: add --yes if they are meant"),
+        (["--set", "seeds=501"], "the sweep has 1,002 runs: add --yes to confirm"),
         (["--set", "seeds=60000"], "a sweep has at most 100,000"),
         (["--set", "stepss=3"], "did you mean steps"),
         (["--set", "dataset=squares"], "no data set is called 'squares'"),
-        (["--set", "dataset=dsprites"], "data set dsprites is not here"),
+        (["--set", "dataset=dsprites"], "data set dsprites is not available"),
         (["--gpus", "64"], "--gpus is 64, but this machine offers"),
         (["--workers", "0"], "workers"),
         (["--engine", "slurm"], "slurm"),
@@ -176,7 +176,7 @@ def test_a_second_sweep_in_the_folder_is_refused(
     try:
         wait_until(lambda: any(run.has_model for run in list_runs(output)), process)
         assert sweep(bare_file, output, "--set", "steps=100000") == 2
-        assert "is held by another sweep" in capsys.readouterr().err
+        assert "is in use by another sweep" in capsys.readouterr().err
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
@@ -186,7 +186,7 @@ def test_a_plan_starts_nothing(
     sweep_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sweep(sweep_file, tmp_path / "study", "--plan") == 0
-    assert "4 to train and 0 only to measure" in capsys.readouterr().out
+    assert "4 to train and 0 only to evaluate" in capsys.readouterr().out
     assert not (tmp_path / "study").exists()
 
 

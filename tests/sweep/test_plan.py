@@ -116,20 +116,20 @@ def test_overrides_win_wherever_the_file_has_a_setting(tmp_path: Path) -> None:
         ("[gird]\nsteps = [3]", "unknown setting gird"),
         ("[grid]\nsteps = 3", "grid.steps is 3, but input should be a valid list"),
         ("[grid]\nsteps = []", r"\[grid\] steps is an empty list"),
-        ("[grid]\nsteps = [3, 3]", r"\[grid\] steps holds 3 twice"),
-        ("[grid]\nsteps = [3, 3.0]", r"\[grid\] steps holds 3.0 twice"),
-        ("seeds = [1, 1]", "seeds holds 1 twice"),
+        ("[grid]\nsteps = [3, 3]", r"\[grid\] steps has 3 twice"),
+        ("[grid]\nsteps = [3, 3.0]", r"\[grid\] steps has 3.0 twice"),
+        ("seeds = [1, 1]", "seeds has 1 twice"),
         ("seeds = true", "seeds"),
         ("seeds = 0", "seeds"),
         ("[fixed]\nsteps = -3", "steps is -3, but input should be greater"),
         ("[grid]\ngamma = [-1, 10]", r"gamma is -1, but .* \(in the run of gamma -1\)"),
         ('[fixed]\nlatents = "discrete"', "latents is 'discrete'"),
-        ("seeds = 2\n[grid]\nseed = [3]", r"\[grid\] seed is already in \[seeds\]"),
-        ("[fixed]\nsteps = 3\n[grid]\nsteps = [4]", r"\[grid\] steps is already in \[fixed\]"),
-        ("[[cases]]\nsteps = 3\n[[cases]]\nsteps = 3", "two runs would be called steps-3"),
+        ("seeds = 2\n[grid]\nseed = [3]", r"\[grid\] seed is already set in \[seeds\]"),
+        ("[fixed]\nsteps = 3\n[grid]\nsteps = [4]", r"\[grid\] steps is already set in \[fixed\]"),
+        ("[[cases]]\nsteps = 3\n[[cases]]\nsteps = 3", "two runs have the name steps-3"),
         (
             '[fixed]\nlatents = "gaussian"\n[grid]\nnum_categories = [4, 8]',
-            "would be the same run: elbo with gaussian latents ignores what differs",
+            "are the same run: elbo with gaussian latents ignores what differs",
         ),
         ("[grid]\ngamma = [10, 20]", "elbo with categorical latents ignores what differs"),
         ('preset = "fast"', "no preset is called 'fast'"),
@@ -137,8 +137,8 @@ def test_overrides_win_wherever_the_file_has_a_setting(tmp_path: Path) -> None:
         ('[evaluation]\nmetrics = ["mig", "beauty"]', "evaluation.metrics.1 is 'beauty'"),
         ("[evaluation]\npoints = 3", "evaluation.metrics is missing"),
         (f"seeds = {list(range(1000))}\n[grid]\nsteps = {list(range(1, 1001))}", "1,000,000 runs"),
-        ("steps = ", "is no TOML: "),
-        ("\x00", "is no TOML: "),
+        ("steps = ", "is not valid TOML: "),
+        ("\x00", "is not valid TOML: "),
         ('[fixed]\ncardinalities = "dataset"\ndataset = "squares"', "squares"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, text: str, mess
 
 def test_a_key_that_stands_twice_in_json_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, '{"seeds": 1, "seeds": 2}', "study.json")
-    with pytest.raises(ConfigError, match="seeds appears twice"):
+    with pytest.raises(ConfigError, match="seeds is set twice"):
         read_sweep(path)
 
 

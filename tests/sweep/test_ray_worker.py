@@ -117,7 +117,7 @@ def test_a_path_that_no_run_has_is_refused_and_nothing_written(
     before = {name: (tiny_run.path / name).read_bytes() for name in files_to_send(tiny_run)}
     paths = frozenset(before)
     piece = Piece({"metrics.jsonl": b"", path: b""}, paths, tiny_run.status(), True, "")
-    with pytest.raises(RunError, match="as no run has"):
+    with pytest.raises(RunError, match="which is not a file of a run"):
         receive(tiny_run, piece)
     assert before == {name: (tiny_run.path / name).read_bytes() for name in before}
 

@@ -32,18 +32,18 @@ def beta_vae_score(
 ) -> float:
     """Accuracy of a linear classifier that names the factor in which 64 pairs of images agree.
 
-    It sees, for each latent, the mean absolute difference of the two codes (Higgins et al. 2017,
-    "beta-VAE", as in disentanglement_lib's `beta_vae.py`: logistic regression with scikit-learn's
-    default penalty, solver newton-cg). In [0, 1]; chance is 1 / F.
+    Its inputs are the mean absolute differences of the two codes, one per latent (Higgins et al.
+    2017, "beta-VAE", as in disentanglement_lib's `beta_vae.py`: logistic regression with
+    scikit-learn's default penalty, solver newton-cg). In [0, 1]; chance is 1 / F.
 
     Args:
         model: on the device of the data set.
-        dataset: with at least two factors; those of a single value are left out.
-        seed: decides all draws.
-        source: codes made before; None to encode what is needed.
-        num_train: points that the classifier is fitted to.
-        num_test: points that the accuracy is taken over.
-        progress: told of images encoded ahead, then of groups of pairs.
+        dataset: with at least two factors; those with a single value are left out.
+        seed: of all draws.
+        source: gives the codes; None encodes the images that are needed.
+        num_train: points to fit the classifier to.
+        num_test: points for the accuracy.
+        progress: called with images encoded, then with pairs done.
 
     Raises:
         EvaluationError: fewer than two factors vary.
@@ -80,7 +80,7 @@ def beta_vae_score(
 
     classifier = LogisticRegression(solver="newton-cg")
     with warnings.catch_warnings():
-        # Where the line search cannot improve any more, the classifier is as good as it gets.
+        # The line search may stop improving before the tolerance is reached.
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(features[:num_train], fixed[:num_train])
     return float(classifier.score(features[num_train:], fixed[num_train:]))

@@ -32,11 +32,11 @@ class DCI:
     """The three scores of Eastwood and Williams, each in [0, 1].
 
     Attributes:
-        disentanglement: how exclusively each latent is used for one factor; None for one factor.
-        completeness: how exclusively each factor is predicted from one latent; None for one latent.
+        disentanglement: degree to which each latent predicts one factor only; None for one factor.
+        completeness: degree to which one latent only predicts each factor; None for one latent.
         informativeness: mean test accuracy over factors.
-        importances: (N, F), each column the share of each latent in predicting a factor.
-        undefined: why a score is None, by its name.
+        importances: (N, F); each column holds the importance of each latent for a factor.
+        undefined: the reason for each score that is None, by its name.
     """
 
     disentanglement: float | None
@@ -59,22 +59,21 @@ def dci(
 ) -> DCI:
     """Scores of tree ensembles that predict each factor from all latents.
 
-    With R (N, F) the importances: disentanglement is the mean over latents of 1 - the entropy of
-    their row (base F), weighted by row sum / total; completeness the same by columns, base N
+    With importances R (N, F), disentanglement is the mean over latents of 1 - the entropy of their
+    row (base F), weighted by row sum / total; completeness is the same over columns, base N
     (Eastwood and Williams 2018, "A framework for the quantitative evaluation of disentangled
-    representations", as in disentanglement_lib's `dci.py`). Both are 0 where no latent is of any
-    importance.
+    representations", as in disentanglement_lib's `dci.py`). Both are 0 if all importances are 0.
 
     Args:
         codes_train: (points, N), with factors_train integer (points, F).
         codes_test: (points, N), with factors_test integer (points, F).
         variant: "exact" boosts 100 rounds of depth-3 trees for each value of each factor, the
-            protocol of the literature, which takes minutes; "fast" grows one forest a factor and
+            protocol of the literature, which takes minutes; "fast" grows one forest per factor and
             agrees with it to about 0.05.
-        seed: breaks ties between equal splits, and draws the forest's samples.
-        num_workers: processes ("exact", no more than factors) or threads ("fast"); None for as many
-            as there are cores.
-        progress: told of factors done.
+        seed: of ties between equal splits, and of the forest's samples.
+        num_workers: processes ("exact", at most one per factor) or threads ("fast"); None for one
+            per core.
+        progress: called with factors done.
 
     Raises:
         EvaluationError: malformed arrays, or a factor with a single value in training.
@@ -92,12 +91,11 @@ def dci(
     undefined = {}
     if num_factors == 1:
         undefined["disentanglement"] = (
-            "disentanglement asks which of several factors a latent is used for, "
-            "but there is one factor"
+            "disentanglement needs at least two factors, but there is one factor"
         )
     if num_latents == 1:
         undefined["completeness"] = (
-            "completeness asks which of several latents predicts a factor, but there is one latent"
+            "completeness needs at least two latents, but there is one latent"
         )
     return DCI(
         disentanglement=None if num_factors == 1 else _concentration(importances),
@@ -113,7 +111,7 @@ def _boosted_trees(
 ) -> list[Any]:
     from sklearn.ensemble import GradientBoostingClassifier
 
-    # Time goes with the number of values; the longest first keeps all workers busy to the end.
+    # Time grows with the number of values; starting with the longest keeps all workers busy.
     order = np.argsort([-len(np.unique(column)) for column in factors.T], kind="stable")
     calls = [
         (GradientBoostingClassifier(random_state=seed).fit, (codes, factors[:, factor]))
@@ -131,9 +129,9 @@ def _forests(
     models = []
     for factor in range(factors.shape[1]):
         progress(factor, factors.shape[1])
-        # As in the exact variant all latents compete for each split: a forest that sees few of
-        # them at a time spreads importance over latents that tell nothing. Depth and leaves were
-        # chosen for agreement with the exact variant.
+        # All latents compete for each split, as in the exact variant: with few per split, latents
+        # without information would get importance. Depth and leaves were chosen for agreement with
+        # the exact variant.
         forest = RandomForestClassifier(
             n_estimators=20,
             max_features=None,
@@ -166,15 +164,10 @@ POLL_SECONDS = 0.2
 def call_in_processes(
     calls: Sequence[tuple[Callable[..., Result], tuple]], num_workers: int, progress: Progress
 ) -> list[Result]:
-    """Results of the calls, in their order, each made in one of `num_workers` processes.
+    """Results of picklable calls (function, arguments), in their order, made in worker processes.
 
-    With one worker the calls are made here, one after the other. The processes are gone when this
-    returns or raises; what `progress` raises ends them in the midst of their work.
-
-    Args:
-        calls: picklable functions with their arguments, the longest first.
-        num_workers: at least 1.
-        progress: told of calls done.
+    With one worker the calls are made in this process. The workers have ended when this returns or
+    raises; an exception of `progress` kills them.
     """
     num_workers = min(num_workers, len(calls))
     if num_workers == 1:
@@ -186,7 +179,7 @@ def call_in_processes(
         return results
 
     # joblib's executor, unlike the standard one, does not run the main module again in each worker,
-    # which would start a second application. Its idle workers leave when this process was killed.
+    # which would start a second application. Its idle workers end if this process is killed.
     from joblib.externals.loky import ProcessPoolExecutor
 
     executor = ProcessPoolExecutor(num_workers, timeout=30)
@@ -203,7 +196,7 @@ def call_in_processes(
 
 
 def measure_dci(inputs: "EvaluationInputs", variant: Variant, table: str) -> Measurement:
-    """The three scores of a run, and the importances under the name of a table."""
+    """The three scores of a run, and the importances as a table of this name."""
     result = dci(
         *inputs.train_and_test,
         variant=variant,

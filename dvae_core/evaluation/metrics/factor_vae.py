@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.fixed_factor import (
@@ -15,7 +14,7 @@ from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
 from dvae_core.progress import Progress, no_progress
 
-# A latent whose codes deviate less than this has collapsed and gets no vote.
+# Latents with a smaller standard deviation have collapsed and get no votes.
 LEAST_DEVIATION = 0.05
 NUM_TRAIN, NUM_TEST, NUM_VARIANCE = 10_000, 5_000, 10_000
 
@@ -31,24 +30,23 @@ def factor_vae_score(
     num_variance: int = NUM_VARIANCE,
     progress: Progress = no_progress,
 ) -> float:
-    """Accuracy in naming the factor that 64 images share from the latent that varies least.
+    """Accuracy of naming the factor that 64 images share from the latent that varies least.
 
     Each point fixes one factor over 64 images and votes for the latent with the least variance
-    among them, relative to its variance over the whole set. The factor that a latent stands for is
-    that of most of its votes on the training points; the score is the share of test points named
-    rightly (Kim and Mnih 2018, "Disentangling by factorising", as in disentanglement_lib's
-    `factor_vae.py`), in [0, 1]. Latents of standard deviation below 0.05 have no vote; 0 if that is
-    all.
+    among them, relative to its variance over the whole set. A majority vote over training points
+    assigns a factor to each latent; the score is the accuracy on test points, in [0, 1] (Kim and
+    Mnih 2018, "Disentangling by factorising", as in disentanglement_lib's `factor_vae.py`). Latents
+    with a standard deviation below 0.05 get no votes; the score is 0 if there are no others.
 
     Args:
         model: on the device of the data set.
-        dataset: with at least two factors; those of a single value are left out.
-        seed: decides all draws.
-        source: codes made before; None to encode what is needed.
-        num_train: points that decide what latents stand for.
-        num_test: points that the accuracy is taken over.
-        num_variance: images that give the variances over the whole set.
-        progress: told of images encoded ahead, then of groups of points.
+        dataset: with at least two factors; those with a single value are left out.
+        seed: of all draws.
+        source: gives the codes; None encodes the images that are needed.
+        num_train: points for the majority vote.
+        num_test: points for the accuracy.
+        num_variance: images for the variances over the whole set.
+        progress: called with images encoded, then with points done.
 
     Raises:
         EvaluationError: fewer than two factors vary.
@@ -78,10 +76,6 @@ def factor_vae_score(
         votes[points] = np.argmin(local / variances[active], axis=1)
         done += len(points)
     progress(num_points, num_points)
-    return _majority_accuracy(votes, fixed, num_train)
-
-
-def _majority_accuracy(votes: NDArray[np.int64], fixed: NDArray[np.int64], num_train: int) -> float:
     table = np.zeros((votes.max() + 1, fixed.max() + 1), dtype=np.int64)  # (N, F)
     np.add.at(table, (votes[:num_train], fixed[:num_train]), 1)
     named = table.argmax(axis=1)[votes[num_train:]]

@@ -1,4 +1,4 @@
-"""InfoM, InfoE, InfoC: modularity, explicitness and compactness in terms of information."""
+"""InfoM, InfoE and InfoC: information-based modularity, explicitness and compactness."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
 from dvae_core.progress import Progress, no_progress
 
-# A continuous latent whose codes span less of the widest latent's span counts as unused.
+# A continuous latent with a smaller share of the widest latent's range counts as inactive.
 ACTIVE_SHARE_OF_RANGE = 1 / 20
 NUM_NEIGHBORS = 10
 MAX_ITERATIONS = 100
@@ -25,12 +25,12 @@ class InfoMEC:
 
     Attributes:
         infom: modularity, the share of each active latent's information that is about a single
-            factor; None where there is one factor or no active latent.
-        infoe: explicitness, how much of each factor a linear classifier reads off the codes.
+            factor; None for one factor or no active latent.
+        infoe: explicitness, the share of each factor that a linear classifier reads from the codes.
         infoc: compactness, the share of each factor's information that a single active latent
-            holds; None where fewer than two latents are active.
+            holds; None for fewer than two active latents.
         active: (N,), whether the codes of a latent vary enough to count.
-        undefined: why a score is None, by its name.
+        undefined: the reason for each score that is None, by its name.
     """
 
     infom: float | None
@@ -43,23 +43,23 @@ class InfoMEC:
 def infomec(
     codes: Codes, factors: Factors, *, seed: int = 0, progress: Progress = no_progress
 ) -> InfoMEC:
-    """InfoM, InfoE and InfoC of codes (points, N), which are categories if they are integers.
+    """InfoM, InfoE and InfoC of codes (points, N).
 
     With NMI (F, N) = mutual information / entropy of the factor, over active latents:
-    InfoM = (mean over latents of max_f / sum_f - 1/F) / (1 - 1/F), InfoC the same by factors with
-    the number of active latents in place of F; a latent (or factor) without any information counts
-    as one that spreads it evenly. InfoE = mean over factors of 1 - H1 / H0, with H1 the log loss,
-    on the points it was fitted to, of an unpenalised, class-balanced, multinomial logistic
-    regression from one-hot categories or standardised codes, and H0 that of the one that sees
-    nothing and so gives all values the same probability (Hsu et al. 2023, "Disentanglement via
-    latent quantization", `infomec.py` of its repository).
+    InfoM = (mean over latents of max_f / sum_f - 1/F) / (1 - 1/F); InfoC is the same over factors,
+    with the number of active latents in place of F. A latent (or factor) without information counts
+    as one with evenly spread information. InfoE = mean over factors of 1 - H1 / H0, where H1 is the
+    log loss, on its training points, of an unpenalised, class-balanced, multinomial logistic
+    regression from one-hot categories or standardised codes, and H0 that of a constant prediction
+    with equal probabilities (Hsu et al. 2023, "Disentanglement via latent quantization",
+    `infomec.py` of its repository).
 
     Args:
-        codes: integer categories, whose information is counted; or floating point, for which it is
-            estimated from the 10 nearest neighbours (Ross 2014), without bins.
+        codes: integer categories, whose information is counted, or floating-point codes, whose
+            information is estimated from the 10 nearest neighbours (Ross 2014), without bins.
         factors: integer (points, F).
-        seed: of the noise by which the neighbour estimate separates equal codes.
-        progress: told of factors done.
+        seed: of the noise that separates equal codes in the neighbour estimate.
+        progress: called with factors done.
 
     Raises:
         EvaluationError: malformed arrays, a factor with a single value, or no more points than
@@ -81,15 +81,12 @@ def infomec(
 
     undefined = {}
     if num_factors == 1:
-        undefined["infom"] = (
-            "InfoM asks which of several factors a latent encodes, but there is one factor"
-        )
+        undefined["infom"] = "InfoM needs at least two factors, but there is one factor"
     elif num_active == 0:
-        undefined["infom"] = "InfoM is a mean over active latents, but none is active"
+        undefined["infom"] = "InfoM needs an active latent, but none is active"
     if num_active < 2:
         undefined["infoc"] = (
-            "InfoC asks which of several active latents tells of a factor, "
-            f"but {num_active} of {len(active)} are active"
+            f"InfoC needs at least two active latents, but {num_active} of {len(active)} are active"
         )
     return InfoMEC(
         infom=None if "infom" in undefined else _exclusiveness(shares[active]),
@@ -146,7 +143,7 @@ def _explicitness(codes: Codes, factors: Factors, discrete: bool, progress: Prog
             C=np.inf, class_weight="balanced", solver="lbfgs", max_iter=MAX_ITERATIONS
         )
         with warnings.catch_warnings():
-            # Separable classes have no optimum without a penalty: 100 iterations define H1.
+            # Without a penalty separable classes have no optimum: H1 is after 100 iterations.
             warnings.simplefilter("ignore", ConvergenceWarning)
             classifier.fit(inputs, column)
         loss = log_loss(column, classifier.predict_proba(inputs), labels=classifier.classes_)

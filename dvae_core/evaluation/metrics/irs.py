@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from dvae_core.evaluation.checks import Codes, Factors, check_factors_vary, check_points
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 
-# In place of the maximum, which a single point decides; 1 gives the score of the paper.
+# Instead of the maximum, which depends on a single point; 1 gives the score of the paper.
 QUANTILE = 0.99
 
 
 def irs(codes: Codes, factors: Factors) -> float:
-    """How little each latent changes while one factor is fixed and all others vary, at most 1.
+    """Robustness of each latent while one factor is fixed and all others vary, at most 1.
 
     For latent n and factor f, the spread S (N, F) is the 0.99 quantile of |z_n - its mean| over
     the points that share a value of f, averaged over the values. With m_n the greatest deviation of
     z_n from its mean over all points, a latent's robustness is max_f 1 - S_nf / m_n, and the score
-    is the mean over latents, weighted by m_n. Latents that do not vary are left out; 0 if that is
-    all. A latent that is a function of one factor gives 1; the sum of two equal ones gives about
-    0.5 (Suter et al. 2019, "Robustly disentangled causal mechanisms"; the quantile and the weights
-    are those of disentanglement_lib's `irs.py`).
+    is the mean over latents that vary, weighted by m_n; 0 if none varies. A latent that is a
+    function of one factor gives 1; the sum of two equal factors gives about 0.5 (Suter et al. 2019,
+    "Robustly disentangled causal mechanisms"; quantile and weights as in disentanglement_lib's
+    `irs.py`).
 
     Args:
         codes: (points, N).

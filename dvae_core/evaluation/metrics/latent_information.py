@@ -9,7 +9,7 @@ from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 
 def _measured(matrix: NDArray[np.float64]) -> Measurement:
     num_latents = len(matrix)
-    mean: float | str = "there is one latent, and so no pair"
+    mean: float | str = "it needs at least two latents, but there is one latent"
     if num_latents > 1:
         mean = float((matrix.sum() - np.trace(matrix)) / (num_latents * (num_latents - 1)))
     return Measurement(mean, latent_information=matrix)

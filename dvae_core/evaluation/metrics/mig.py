@@ -19,18 +19,18 @@ def mig(
     num_bins: int | None = PAPER_BINS,
     correction: Correction | None = None,
 ) -> float:
-    """How far ahead the most informative latent of each factor is of the second, in [0, 1].
+    """Gap in information between the best and the second-best latent of each factor, in [0, 1].
 
     Mean over factors of (I_1 - I_2) / H(v_f), where I_1 and I_2 are the largest and second largest
     mutual information between factor f and any latent (Chen et al. 2018, "Isolating sources of
-    disentanglement in variational autoencoders"). Two factors, each told in full by a latent of
-    its own, give (1 + 1) / 2 = 1; the same latents twice over give 0.
+    disentanglement in variational autoencoders"). Two factors that two latents encode separately
+    and completely give (1 + 1) / 2 = 1; with each latent duplicated the score is 0.
 
     Arguments as in `mutual_information_matrix`. Codes that do not vary give 0.
 
     Raises:
-        EvaluationError: fewer than two latents, a factor with a single value, or what
-            `mutual_information_matrix` refuses.
+        EvaluationError: fewer than two latents, a factor with a single value, or as in
+            `mutual_information_matrix`.
     """
     check_points(codes, factors)
     check_several_latents(codes, "MIG")

@@ -19,18 +19,18 @@ def modularity(
     num_bins: int | None = PAPER_BINS,
     correction: Correction | None = None,
 ) -> float:
-    """How exclusively each latent tells of one factor, in [0, 1].
+    """Degree to which each latent is informative about one factor only, in [0, 1].
 
-    Mean over latents of 1 - (sum_f I_f^2 - max_f I_f^2) / (max_f I_f^2 (F - 1)), I_f the mutual
-    information with factor f (Ridgeway and Mozer 2018, "Learning deep disentangled embeddings with
-    the F-statistic loss"). A latent that tells of one factor alone counts 1, one that tells equally
-    of all counts 0, and so does one that tells of none.
+    Mean over latents of 1 - (sum_f I_f^2 - max_f I_f^2) / (max_f I_f^2 (F - 1)), where I_f is the
+    mutual information with factor f (Ridgeway and Mozer 2018, "Learning deep disentangled
+    embeddings with the F-statistic loss"). A latent with information about one factor counts 1; a
+    latent with equal information about all factors, or none about any, counts 0.
 
     Arguments as in `mutual_information_matrix`.
 
     Raises:
-        EvaluationError: fewer than two factors, a factor with a single value, or what
-            `mutual_information_matrix` refuses.
+        EvaluationError: fewer than two factors, a factor with a single value, or as in
+            `mutual_information_matrix`.
     """
     check_points(codes, factors)
     check_several_factors(factors.shape[1], "Modularity")

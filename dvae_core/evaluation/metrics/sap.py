@@ -21,7 +21,7 @@ def sap(
     *,
     progress: Progress = no_progress,
 ) -> float:
-    """How far ahead the most predictive latent of each factor is of the second, in [0, 1].
+    """Gap in accuracy between the best and the second-best latent of each factor, in [0, 1].
 
     Mean over factors of the difference between the two best test accuracies that any single latent
     reaches (Kumar et al. 2018, "Variational inference of disentangled latent concepts from
@@ -30,7 +30,7 @@ def sap(
     Arguments as in `predictability_matrix`.
 
     Raises:
-        EvaluationError: fewer than two latents, or what `predictability_matrix` refuses.
+        EvaluationError: fewer than two latents, or as in `predictability_matrix`.
     """
     check_train_and_test(codes_train, factors_train, codes_test, factors_test)
     check_several_latents(codes_train, "SAP")
@@ -49,16 +49,16 @@ def predictability_matrix(
     *,
     progress: Progress = no_progress,
 ) -> NDArray[np.float64]:
-    """Test accuracy, (N, F), of a linear support vector machine that sees one latent alone.
+    """Test accuracy, (N, F), of a linear support vector machine on a single latent.
 
     One against the rest, squared hinge loss, C = 0.01, classes weighted by their inverse frequency
-    (disentanglement_lib, `sap_score.py`). The primal problem, two numbers a class, converges at
-    once, where the dual has one number a point.
+    (disentanglement_lib, `sap_score.py`). Solves the primal problem, with two numbers per class
+    instead of the dual's one number per point.
 
     Args:
         codes_train: (points, N), with factors_train integer (points, F).
         codes_test: (points, N), with factors_test integer (points, F).
-        progress: told of latents done.
+        progress: called with latents done.
 
     Raises:
         EvaluationError: malformed arrays, or a factor with a single value in training.

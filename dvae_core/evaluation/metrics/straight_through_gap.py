@@ -1,4 +1,4 @@
-"""Straight-through gap: a score that needs no labels."""
+"""Straight-through gap, a score that needs no labels."""
 
 from dataclasses import dataclass, field
 
@@ -20,12 +20,12 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class StraightThroughGap:
-    """How much the loss changes when the most likely category alone is decoded, nats per image.
+    """Change of the loss when only the most likely category is decoded, nats per image.
 
     Attributes:
-        total: of the whole loss, weighted penalties included; None where they cannot be computed.
-        reconstruction: of the reconstruction alone, which compares between objectives.
-        undefined: why `total` is None, by its name.
+        total: change of the whole loss with weighted penalties; None if it cannot be computed.
+        reconstruction: change of the reconstruction loss, comparable between objectives.
+        undefined: the reason if `total` is None, by its name.
     """
 
     total: float | None
@@ -41,19 +41,18 @@ def straight_through_gap(
     num_batches: int = NUM_BATCHES,
     progress: Progress = no_progress,
 ) -> StraightThroughGap:
-    """|mean loss of the mode code - mean loss of the mean code|, both free of noise.
+    """|mean loss of the mode code - mean loss of the mean code|, both without noise.
 
-    On the same batches of 64 images (Friede et al. 2023, `eval.py` of the reference
-    implementation). What an objective says of the posterior alone, as the KL, is the same for both
-    codes and cancels; the weighted total correlation of the factor objective does not. Smaller is
-    read as more disentangled.
+    Both losses use the same batches of 64 images (Friede et al. 2023, `eval.py` of the reference
+    implementation). Terms of the posterior alone, such as the KL, cancel; the weighted total
+    correlation of the factor objective does not. Smaller means more disentangled.
 
     Args:
-        run: model, objective and, with the factor objective, its discriminator.
+        run: with model and, for the factor objective, its discriminator.
         dataset: of the run, on the device to compute on.
-        seed: decides which images.
+        seed: of the images.
         num_batches: of 64 images each.
-        progress: told of images done.
+        progress: called with images done.
 
     Raises:
         EvaluationError: the latents are Gaussian, or a loss is not finite.
@@ -66,7 +65,7 @@ def straight_through_gap(
         objective = run.load_objective(dataset.device)
     except RunError as error:
         objective = None
-        undefined["total"] = f"the objective is part of the loss, but {error}"
+        undefined["total"] = f"the loss needs the objective, but {error}"
     total, reconstruction = gap_of_model(model, objective, dataset, seed, num_batches, progress)
     return StraightThroughGap(None if undefined else total, reconstruction, undefined)
 
@@ -79,13 +78,10 @@ def gap_of_model(
     num_batches: int = NUM_BATCHES,
     progress: Progress = no_progress,
 ) -> tuple[float, float]:
-    """The `straight_through_gap` of a model: of the whole loss, and of the reconstruction
-    alone. Without an objective the two are the same.
-
-    Arguments and errors as there.
-    """
+    """The `straight_through_gap` of a model: of the whole loss, and of the reconstruction loss.
+    Without an objective they are equal. Arguments and errors as there."""
     count = num_batches * BATCH_SIZE
-    # Reconstruction of the mean and of the mode code, then what the objective adds to each.
+    # Reconstruction loss of the mean and of the mode code, then the penalties of both.
     sums = torch.zeros(4, dtype=torch.float64)
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress, BATCH_SIZE):
@@ -103,7 +99,7 @@ def gap_of_model(
                 losses += [objective.code_penalty(posterior, code) for code in codes]
             sums += torch.stack(losses).cpu().double()  # not every accelerator has doubles
     if not sums.isfinite().all():
-        raise EvaluationError("a loss of the model is not finite: it has diverged, train it again")
+        raise EvaluationError("a loss is not finite: the model has diverged, train it again")
     soft, hard, soft_penalty, hard_penalty = (sums / num_batches).tolist()
     return abs(hard - soft + hard_penalty - soft_penalty), abs(hard - soft)
 

@@ -5,7 +5,6 @@ import numpy as np
 import psutil
 import pytest
 
-from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.metrics.dci import DCI, Variant, call_in_processes, dci
 from tests.evaluation.known import full_grid
 
@@ -104,11 +103,6 @@ def test_one_latent_leaves_completeness_undefined_in_words() -> None:
     assert result.completeness is None
     assert "there is one latent" in result.undefined["completeness"]
     assert result.disentanglement is not None
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="factor 1 has a single value"):
-        score(FACTORS, FACTORS * [1, 0])
 
 
 def test_equal_seeds_give_equal_scores_whatever_the_workers() -> None:

@@ -93,8 +93,3 @@ def test_fewer_points_than_neighbours_are_refused() -> None:
     factors = np.array([0, 1] * 5)[:, None]
     with pytest.raises(EvaluationError, match="10 points have no 10 neighbours"):
         infomec(factors.astype(float), factors)
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="factor 0 has a single value"):
-        infomec(FACTORS, FACTORS * np.array([0, 1]))

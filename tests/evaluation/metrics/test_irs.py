@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.metrics.irs import irs
 from tests.evaluation.known import full_grid, rotated
 
@@ -83,8 +82,3 @@ def test_one_latent_and_one_factor_suffice() -> None:
 def test_shift_and_scale_change_nothing(scale: float) -> None:
     codes = rotated(FACTORS)
     assert irs(scale * codes + 3 * scale, FACTORS) == pytest.approx(irs(codes, FACTORS))
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="factor 1 has a single value"):
-        irs(rotated(FACTORS), np.column_stack([FACTORS[:, 0], np.zeros(len(FACTORS), int)]))

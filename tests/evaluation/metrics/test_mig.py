@@ -58,9 +58,3 @@ def test_lies_between_0_and_1(correction: Any, data: st.DataObject) -> None:
 def test_one_latent_is_refused() -> None:
     with pytest.raises(EvaluationError, match="second best, but there is one latent"):
         mig(FACTORS[:, :1], FACTORS)
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    factors = FACTORS * np.array([1, 0])
-    with pytest.raises(EvaluationError, match="factor 1 has a single value"):
-        mig(FACTORS, factors)

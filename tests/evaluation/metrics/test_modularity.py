@@ -38,8 +38,3 @@ def test_constant_codes_give_0() -> None:
 def test_one_factor_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"Modularity .* but there is one factor"):
         modularity(FACTORS, FACTORS[:, :1])
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="factor 0 has a single value"):
-        modularity(FACTORS, FACTORS * np.array([0, 1]))

@@ -54,11 +54,6 @@ def test_one_latent_is_refused() -> None:
         sap(codes, FACTORS, codes, FACTORS)
 
 
-def test_a_factor_with_one_value_in_training_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="factor 0 has a single value"):
-        sap(FACTORS, FACTORS * np.array([0, 1]), FACTORS, FACTORS)
-
-
 def test_other_latents_in_testing_are_refused() -> None:
-    with pytest.raises(EvaluationError, match="but has 4 and 2"):
+    with pytest.raises(EvaluationError, match="test set has 4 and 2"):
         sap(FACTORS, FACTORS, np.hstack([FACTORS, FACTORS]), FACTORS)
