@@ -394,7 +394,7 @@ class Run:
                     locks.enter_context(FileLock(self.path / f".{work}.lock", timeout=0))
                 except Timeout:
                     raise RunError(
-                        f"{self.path} is locked by another process for {work}: wait for it, or "
+                        f"{self.path} is held by another process for {work}: wait for it, or "
                         f"stop it"
                     ) from None
             yield

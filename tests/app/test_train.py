@@ -329,7 +329,7 @@ def test_a_damaged_log_leaves_the_rest_of_the_page(open_app: OpenApp, run: Run) 
     (run.path / "metrics.jsonl").write_text("no row\n")
     app = open_app(PAGE, run="runs/mine")
     assert not app.exception
-    assert "metrics.jsonl holds a line that is no row" in said(app)
+    assert "metrics.jsonl has a line that is not a row" in said(app)
     assert "train-delete" in keys(app)
 
 
