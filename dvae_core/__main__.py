@@ -1,7 +1,7 @@
 """The command line: `python -m dvae_core COMMAND`.
 
-What goes wrong is one line on stderr and an exit status: 2 for what was asked (a wrong argument,
-an unreadable file), 1 for a training that diverged, 130 for an interruption.
+An error is one line on stderr and an exit status: 2 for a wrong argument or an unreadable file, 1
+for a training that diverged, 130 for an interruption.
 """
 
 import contextlib
@@ -69,11 +69,11 @@ def _preset_of(arguments: list[str]) -> str | None:
 
 
 def _in_one_line(box: str) -> str:
-    # tyro frames its complaints: a title, a rule, what is wrong, a rule, suggestions.
+    # tyro prints a box: a title, a rule, the error, a rule, suggestions.
     lines = [line.strip("╭╮╰╯│─- ") for line in box.splitlines()]
     body = "\n".join(lines).strip("\n").partition("\n\n")[2].lstrip("\n")
-    said = " ".join(body.partition("\n\n")[0].split())
-    return f"{said.rstrip('.') or 'the arguments are wrong'}; see --help"
+    message = " ".join(body.partition("\n\n")[0].split())
+    return f"{message.rstrip('.') or 'the arguments are wrong'}: see --help"
 
 
 def _complain(what: object, status: int) -> int:

@@ -1,13 +1,14 @@
-"""Everything that a run can choose: objectives, families of latents, and every setting.
+"""Every choice of a run: the objectives, the latent families, and all settings.
 
-Command line, form, sweeps and documents read the explanations, ranges and defaults that stand here.
-`dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents.py` the families.
+The command line, the Train form, sweeps and the documents read their explanations, ranges and
+defaults from here. `dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents.py`
+the latent families.
 
-`RunConfig` is flat, so that one setting has one name everywhere: as a key of config.json, as a flag
-of the command line, as a column of a table over many runs. Its parts are classes of their own,
-so that each consumer can say how little it needs.
+`RunConfig` is flat, so a setting has the same name everywhere: as a key of config.json, as a flag
+of the command line, and as a column of a table of runs. Its parts are separate classes, so a
+function can ask for only the settings that it needs.
 
-Defaults are the paper's (Friede et al. 2023) as its reference implementation has them; those of
+The defaults are those of the paper's reference implementation (Friede et al. 2023). The defaults of
 the objectives follow disentanglement_lib (Locatello et al. 2019).
 """
 
@@ -25,18 +26,19 @@ from dvae_core.errors import ConfigError
 ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "dip_ii"]
 FamilyName = Literal["categorical", "gaussian"]
 Sampling = Literal["soft", "straight_through"]
+CATEGORY_RANGE = (2, 512)  # of the number of categories K
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceInfo:
-    """What people read of an objective or a family of latents.
+    """The description of an objective or a latent family.
 
     Attributes:
-        label: its name in the literature.
-        explanation: what it is, and when to take it.
+        label: name in the literature.
+        explanation: what it is, and when to use it.
         source: paper.
-        settings: names of the settings that only some objectives or families heed; of an objective,
-            the one that studies vary comes first.
+        settings: names of the settings that not every objective or family uses; for an objective,
+            the setting that studies vary comes first.
     """
 
     label: str
@@ -47,11 +49,11 @@ class ChoiceInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveInfo(ChoiceInfo):
-    """An objective, whose explanation says what it adds to the reconstruction loss.
+    """The description of an objective; `explanation` says what it adds to the reconstruction.
 
     Attributes:
-        loss: in LaTeX, of the reconstruction R and the terms that docs/method.md explains.
-        studied: values of its first setting in disentanglement_lib; the third is the default.
+        loss: the loss in LaTeX, with reconstruction R and the terms that docs/method.md explains.
+        studied: values of the first setting in disentanglement_lib; the third is the default.
     """
 
     loss: str
@@ -60,10 +62,10 @@ class ObjectiveInfo(ChoiceInfo):
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyInfo(ChoiceInfo):
-    """A family of latents.
+    """The description of a latent family.
 
     Attributes:
-        has_categories: whether a latent has K categories, and not a continuum.
+        has_categories: whether each latent has K categories.
     """
 
     has_categories: bool
@@ -72,14 +74,14 @@ class FamilyInfo(ChoiceInfo):
 OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     "elbo": ObjectiveInfo(
         label="VAE",
-        explanation="Adds the KL from the prior with weight 1. Take it as the baseline for all "
-        "others.",
+        explanation="Adds the KL from the prior with weight 1. Use it as the baseline for all "
+        "other objectives.",
         source="Kingma & Welling, ICLR 2014",
         loss=r"R + \mathrm{KL}",
     ),
     "beta": ObjectiveInfo(
         label="β-VAE",
-        explanation="Adds the KL with weight beta. Take it as the simplest way to trade sharp "
+        explanation="Adds the KL with weight beta. Use it as the simplest way to trade sharp "
         "images for disentangled latents.",
         source="Higgins et al., ICLR 2017",
         loss=r"R + \beta\,\mathrm{KL}",
@@ -88,8 +90,8 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     ),
     "annealed": ObjectiveInfo(
         label="AnnealedVAE",
-        explanation="Adds the distance of the KL from a capacity that grows during training. Take "
-        "it to let detail in step by step, or to hold the KL at a chosen value.",
+        explanation="Adds the distance of the KL from a capacity that grows during training. Use "
+        "it to admit detail gradually, or to keep the KL at a chosen value.",
         source="Burgess et al., 2018",
         loss=r"R + w\,\lvert\mathrm{KL} - c(t)\rvert",
         settings=("capacity_max", "capacity_weight", "capacity_steps"),
@@ -97,8 +99,9 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     ),
     "factor": ObjectiveInfo(
         label="FactorVAE",
-        explanation="Adds the KL and the total correlation, which a discriminator estimates. Take "
-        "it for independent latents without a heavier KL; each step takes longer.",
+        explanation="Adds the KL and the total correlation, which a discriminator estimates. Use "
+        "it to make latents independent without raising the weight of the KL; each step takes "
+        "longer.",
         source="Kim & Mnih, ICML 2018",
         loss=r"R + \mathrm{KL} + \gamma\,\mathrm{TC}_D",
         settings=("gamma", "discriminator_learning_rate"),
@@ -106,8 +109,9 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     ),
     "tc": ObjectiveInfo(
         label="β-TCVAE",
-        explanation="Adds the KL and the total correlation, estimated from the batch. Take it for "
-        "the aim of FactorVAE without a discriminator; larger batches estimate it better.",
+        explanation="Adds the KL and the total correlation, estimated from the batch. Use it to "
+        "penalise dependence as FactorVAE does, but without a discriminator; larger batches give "
+        "better estimates.",
         source="Chen et al., NeurIPS 2018",
         loss=r"R + \mathrm{KL} + (\beta - 1)\,\mathrm{TC}_B",
         settings=("beta",),
@@ -115,9 +119,8 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     ),
     "dip_i": ObjectiveInfo(
         label="DIP-VAE-I",
-        explanation="Adds the KL and the covariances of the expected codes. Take it for "
-        "uncorrelated latents, where there are not many more latents than factors: it asks every "
-        "latent to vary.",
+        explanation="Adds the KL and the covariances of the expected codes. Use it to decorrelate "
+        "latents if there are few more latents than factors: it requires every latent to vary.",
         source="Kumar et al., ICLR 2018",
         loss=r"R + \mathrm{KL} + \lambda\,(\text{off} + 10\,\text{diag})",
         settings=("dip_weight",),
@@ -125,9 +128,8 @@ OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
     ),
     "dip_ii": ObjectiveInfo(
         label="DIP-VAE-II",
-        explanation="Adds the KL and the covariances of the sampled codes. Take it for "
-        "uncorrelated latents, where there are more latents than factors: spare ones may stay "
-        "empty.",
+        explanation="Adds the KL and the covariances of the sampled codes. Use it to decorrelate "
+        "latents if there are more latents than factors: spare latents may stay inactive.",
         source="Kumar et al., ICLR 2018",
         loss=r"R + \mathrm{KL} + \lambda\,(\text{off} + \text{diag})",
         settings=("dip_weight",),
@@ -139,7 +141,7 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
     "categorical": FamilyInfo(
         label="Categorical",
         explanation="Each latent is a distribution over K ordered categories at fixed values from "
-        "−1 to 1. Take it to see whether latents align with the factors; that depends on the data "
+        "−1 to 1. Use it to see whether latents align with the factors; that depends on the data "
         "and the settings. Typical: K = 64.",
         source="Friede et al., ECML PKDD 2023",
         has_categories=True,
@@ -154,9 +156,9 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
     ),
     "gaussian": FamilyInfo(
         label="Gaussian",
-        explanation="Each latent is a normal distribution with its own mean and variance. Take it "
-        "as the baseline; its prior is the same in every direction, so it does not keep a latent "
-        "to one factor.",
+        explanation="Each latent is a normal distribution with its own mean and variance. Use it "
+        "as the baseline; its prior is the same in every direction, so it does not favour one "
+        "factor per latent.",
         source="Kingma & Welling, ICLR 2014",
         has_categories=False,
     ),
@@ -164,26 +166,23 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
 
 
 def settings_of(objective: ObjectiveName, latents: FamilyName) -> tuple[str, ...]:
-    """Names of the settings that a run of this objective and family heeds, in the order of
-    `RunConfig`; it ignores the others."""
-    heeded = {*OBJECTIVES[objective].settings, *FAMILIES[latents].settings}
+    """Names of the settings that a run of this objective and family uses, in the order of
+    `RunConfig`; it ignores all others."""
+    used = {*OBJECTIVES[objective].settings, *FAMILIES[latents].settings}
     infos: list[ChoiceInfo] = [*OBJECTIVES.values(), *FAMILIES.values()]
-    ignored = {name for info in infos for name in info.settings} - heeded
+    ignored = {name for info in infos for name in info.settings} - used
     return tuple(name for name in RunConfig.model_fields if name not in ignored)
 
 
 def available_cores() -> int:
-    """Number of processor cores this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-class Settings(BaseModel):
-    """Settings, whose title and description are their label and help. A wrong one raises
-    `ConfigError` with one line on it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class OneLineErrors(BaseModel):
+    """A model that raises `ConfigError`, in one line, instead of pydantic's `ValidationError`."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -194,16 +193,22 @@ class Settings(BaseModel):
             raise ConfigError(explain(error)) from None
 
 
-class DataConfig(Settings):
+class _Part(OneLineErrors):
+    """Settings. The title of a field is its label, the description is its help."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(_Part):
     dataset: str = Field("circles", title="Data set", description="Images to train on.")
     image_size: Literal[32, 64] = Field(
         64,
         title="Image size, pixels",
-        description="Height and width of the images. 32 trains faster, 64 shows more detail.",
+        description="Height and width of the images. 32 trains faster; 64 shows more detail.",
     )
 
 
-class ModelConfig(Settings):
+class ModelConfig(_Part):
     latents: FamilyName = Field(
         "categorical",
         title="Latent family",
@@ -214,23 +219,22 @@ class ModelConfig(Settings):
         ge=1,
         le=64,
         title="Latents N",
-        description="Number of latents N. With more than the data has factors, some can stay "
-        "empty; with fewer, factors must share one. Typical: 10.",
+        description="Number of latents N. With more latents than factors, some can stay "
+        "inactive; with fewer, factors must share a latent. Typical: 10.",
     )
     num_categories: int = Field(
         64,
-        ge=2,
-        le=512,
+        ge=CATEGORY_RANGE[0],
+        le=CATEGORY_RANGE[1],
         title="Categories K",
-        description="Categories K of each latent. More make finer steps along a latent, which "
-        "then carries up to ln K nats. Typical: 16 to 128.",
+        description="Number of categories K of each latent. More categories make finer steps "
+        "along a latent, which can then carry up to ln K nats. Typical: 16 to 128.",
     )
     cardinalities: tuple[Annotated[int, Field(ge=2, le=512)], ...] = Field(
         (),
         title="Known cardinalities",
-        description="Number of categories of each of the first latents, for data whose factors "
-        "have known numbers of values; the other latents have K. Typical: none, or 3 6 40 32 32 "
-        "for sprites.",
+        description="Number of categories of each of the first latents, if the numbers of factor "
+        "values are known; the other latents have K. Typical: none, or 3 6 40 32 32 for sprites.",
     )
 
     @model_validator(mode="after")
@@ -239,7 +243,7 @@ class ModelConfig(Settings):
             with_categories = [name for name, info in FAMILIES.items() if info.has_categories]
             raise ConfigError(
                 f"cardinalities are {' '.join(map(str, self.cardinalities))}, but {self.latents} "
-                f"latents have no categories: leave them out, or take "
+                f"latents have no categories: leave cardinalities out, or use "
                 f"{' or '.join(with_categories)} latents"
             )
         count_categories(self.num_latents, self.num_categories, self.cardinalities)
@@ -253,201 +257,204 @@ class ModelConfig(Settings):
         return count_categories(self.num_latents, self.num_categories, self.cardinalities)
 
 
-class ObjectiveConfig(Settings):
+class ObjectiveConfig(_Part):
     objective: ObjectiveName = Field(
-        "elbo", description="Loss on the latents that training adds to the reconstruction loss."
+        "elbo", description="Loss on the latents, which training adds to the reconstruction loss."
     )
     beta: float = Field(
         4.0,
         ge=0.0,
         le=10_000.0,
-        description="Weight of the KL in β-VAE, and 1 + weight of the total correlation in "
-        "β-TCVAE. Higher favours disentangled latents and costs reconstruction; 1 is the plain "
+        description="Weight of the KL in β-VAE; weight of the total correlation plus 1 in "
+        "β-TCVAE. Higher values favour disentangled latents over reconstruction; 1 is the plain "
         "VAE. Typical: 2 to 16.",
     )
     capacity_weight: float = Field(
         1_000.0,
         ge=0.0,
         le=100_000.0,
-        description="Weight of the distance between KL and capacity in AnnealedVAE. Higher holds "
-        "the KL closer to the capacity. Typical: 1000.",
+        description="Weight of the distance between KL and capacity in AnnealedVAE. Higher "
+        "values keep the KL closer to the capacity. Typical: 1000.",
     )
     capacity_max: float = Field(
         25.0,
         ge=0.0,
         le=10_000.0,
-        title="Capacity at the end, nats",
-        description="KL in nats to which AnnealedVAE holds the latents at the end. Higher lets "
-        "more detail through and leaves less pressure to disentangle. Typical: 5 to 100.",
+        title="Final capacity, nats",
+        description="KL in nats at which AnnealedVAE keeps the latents at the end. Higher values "
+        "let more detail through and put less pressure on disentanglement. Typical: 5 to 100.",
     )
     capacity_steps: int = Field(
         100_000,
         ge=1,
         le=10_000_000,
         description="Steps over which the capacity of AnnealedVAE rises from 0; at most all steps "
-        "of the run. More let detail in more slowly. Typical: a third of the run, or all of it.",
+        "of the run. More steps admit detail more slowly. Typical: a third of the run, or all of "
+        "it.",
     )
     gamma: float = Field(
         30.0,
         ge=0.0,
         le=10_000.0,
-        description="Weight of the total correlation in FactorVAE. Higher pushes latents towards "
-        "independence and costs reconstruction. Typical: 10 to 100.",
+        description="Weight of the total correlation in FactorVAE. Higher values favour "
+        "independent latents over reconstruction. Typical: 10 to 100.",
     )
     discriminator_learning_rate: float = Field(
         1e-4,
         gt=0.0,
         le=1.0,
-        description="Adam step size of the discriminator of FactorVAE. Too low, and it lags behind "
-        "the codes; too high, and its estimate is unstable. Typical: 1e-4.",
+        description="Adam step size of the FactorVAE discriminator. If it is too low, the "
+        "discriminator lags behind the codes; if it is too high, its estimate is unstable. "
+        "Typical: 1e-4.",
     )
     dip_weight: float = Field(
         5.0,
         ge=0.0,
         le=10_000.0,
         title="DIP weight",
-        description="Weight of the covariances between latents in DIP-VAE; that of their variances "
-        "is 10 times as much in DIP-VAE-I and the same in DIP-VAE-II. Higher decorrelates latents "
-        "and costs reconstruction. Typical: 1 to 50.",
+        description="Weight of the covariances between latents in DIP-VAE; the weight of their "
+        "variances is 10 times as high in DIP-VAE-I and equal in DIP-VAE-II. Higher values favour "
+        "uncorrelated latents over reconstruction. Typical: 1 to 50.",
     )
 
 
-class TrainingConfig(Settings):
+class TrainingConfig(_Part):
     steps: int = Field(
         300_000,
         ge=1,
         le=10_000_000,
-        description="Updates of the weights. More take longer and improve the model until it no "
-        "longer changes. Typical: 4,000 for a first look, 300,000 in the paper.",
+        description="Number of weight updates. More steps take longer and improve the model until "
+        "it converges. Typical: 4,000 for a first look, 300,000 in the paper.",
     )
     batch_size: int = Field(
         64,
         ge=2,
         le=4096,
-        description="Images in a batch B. More give smoother gradients and make each step longer. "
-        "Typical: 64.",
+        description="Number of images B in a batch. Larger batches give smoother gradients and "
+        "make each step slower. Typical: 64.",
     )
     learning_rate: float = Field(
         1e-4,
         gt=0.0,
         le=1.0,
-        description="Adam step size. Higher learns faster; too high, and training diverges. "
-        "Typical: 1e-4, and 1e-3 for short trainings.",
+        description="Adam step size. Higher values learn faster, but training diverges if it is "
+        "too high. Typical: 1e-4, or 1e-3 for short trainings.",
     )
     sampling: Sampling = Field(
         "soft",
-        description="Code that the decoder reads in training: soft is the mean of the category "
-        "values under the noisy probabilities, straight through the value of the most likely "
-        "category with the gradient of the soft code. Straight through trains the decoder on "
-        "category values alone. Typical: soft, as in the paper.",
+        description="Code that the decoder reads in training. Soft: the mean of the category "
+        "values under the noisy probabilities. Straight through: the value of the most likely "
+        "category, with the gradient of the soft code, so the decoder sees category values only. "
+        "Typical: soft, as in the paper.",
     )
     noise_scale_start: float = Field(
         0.5,
         ge=0.0,
         le=10.0,
         title="Noise scale, first step",
-        description="Scale of the Gumbel noise on the logits at the first step. Lower lets the "
-        "decoder read nearly the expected code. Typical: 0.5.",
+        description="Scale of the Gumbel noise on the logits at the first step. At low values the "
+        "decoder reads almost the expected code. Typical: 0.5.",
     )
     noise_scale_end: float = Field(
         2.0,
         ge=0.0,
         le=10.0,
         title="Noise scale, last step",
-        description="Scale of the Gumbel noise at the last step, reached along half a cosine. "
-        "Higher lets only clearly separated categories through. Typical: 0.5 to 2.",
+        description="Scale of the Gumbel noise at the last step, reached along half a cosine. At "
+        "high values only clearly separated categories get through. Typical: 0.5 to 2.",
     )
     noise_steps: int | None = Field(
         None,
         ge=1,
         le=10_000_000,
-        description="Steps until the noise scale reaches its end and stays there; None for all. An "
-        "extended run keeps the number it began with.",
+        description="Steps until the noise scale reaches its final value and stays there; None "
+        "means all steps. An extended run keeps its original number.",
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        description="Decides weights, batches and noise. Runs that differ in the seed alone show "
-        "how much of a score is chance. Typical: 0 to 9.",
+        description="Random seed of weights, batches and noise. Runs that differ only in the seed "
+        "show how much of a score is chance. Typical: 0 to 9.",
     )
     threads: int = Field(
         default_factory=available_cores,
         ge=1,
         le=256,
-        description="Processor threads. More are faster, up to the number of cores. Two runs are "
-        "equal bit for bit only with the same number.",
+        description="Processor threads. More threads are faster, up to the number of cores. Two "
+        "runs are equal bit for bit only with the same number.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="Where to train; auto takes cuda if there is one, then mps, then cpu."
+        "auto", description="Where to train; auto uses cuda if available, else mps, else cpu."
     )
     compiled: bool = Field(
         False,
-        description="Compile and capture the training step. Faster; for cuda only.",
+        description="Compile and capture the training step. Faster; only for cuda.",
     )
     log_every: int = Field(
         50,
         ge=1,
         le=100_000,
         description="Steps averaged into one point of the curves (a line of metrics.jsonl). Fewer "
-        "show more detail and more noise. Typical: 50.",
+        "steps show more detail and more noise. Typical: 50.",
     )
     checkpoint_seconds: float = Field(
         20.0,
         ge=0.0,
         le=86_400.0,
-        description="Least time between two saved states, in seconds. Less loses less work when a "
-        "training is interrupted, and writes more. Typical: 20.",
+        description="Shortest time between two saved states, in seconds. A shorter time loses less "
+        "work when a training is interrupted, and writes more to the disk. Typical: 20.",
     )
     snapshot_every: int = Field(
         200,
         ge=0,
         le=10_000_000,
-        description="Least number of steps between two snapshots: a few images as the model "
-        "decodes them, with MIG and gap. Fewer show more of the training and slow it down; 0 takes "
-        "none. Typical: 200.",
+        description="Smallest number of steps between two snapshots: a few decoded images, with "
+        "MIG and the gap. Fewer steps show more of the training and slow it down; 0 turns "
+        "snapshots off. Typical: 200.",
     )
 
 
 class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
-    """Everything that decides a run. Two runs of equal config on one CPU end bit-identical.
+    """All settings of a run. Two runs of the same config on the same CPU are equal bit for bit.
 
-    Making one raises `ConfigError`, in one line, for a setting too much or out of range.
+    Raises:
+        ConfigError: a setting is unknown or out of range, or two settings contradict each other.
     """
 
     @model_validator(mode="after")
     def _combination_is_sound(self) -> "RunConfig":
         if self.objective in ("factor", "tc") and self.num_latents < 2:
             raise ConfigError(
-                f"the {self.objective} objective needs num_latents of at least 2: one latent has "
-                f"no total correlation"
+                f"the {self.objective} objective needs num_latents of at least 2: one latent "
+                f"has no total correlation"
             )
         if self.objective == "tc" and self.beta < 1:
             raise ConfigError(
-                f"beta is {self.beta:g}, but the tc objective adds beta - 1 times the total "
-                f"correlation and would reward it: take 1 or more"
+                f"beta is {self.beta:g}, but the tc objective weights the total correlation by "
+                f"beta - 1 and would reward it: use 1 or more"
             )
         ceiling = sum(map(log, self.category_counts))
         if self.objective == "annealed" and self.category_counts and self.capacity_max > ceiling:
             raise ConfigError(
                 f"capacity_max is {self.capacity_max:g} nats, but the KL of these latents is at "
-                f"most {ceiling:.2f}: lower it, or take more latents or categories"
+                f"most {ceiling:.2f}: lower it, or use more latents or categories"
             )
         if self.compiled and self.device not in ("auto", "cuda"):
             raise ConfigError(
-                f"compiled needs device cuda, not {self.device}: on a processor the compiled step "
-                f"is slower than the plain one"
+                f"compiled needs device cuda, not {self.device}: leave compiled out, since it is "
+                f"slower on a CPU"
             )
         if self.compiled and self.objective == "factor":
             raise ConfigError(
-                "compiled does not go with the factor objective: its two gradients through one "
-                "captured step were never tried"
+                "compiled is not supported with the factor objective: leave compiled out, or use "
+                "another objective"
             )
         return self
 
     @classmethod
     def from_preset(cls, preset: str | None, **settings: Any) -> "RunConfig":
-        """A config from settings laid over a preset.
+        """The config of a preset, with some settings replaced.
 
         Raises:
             ConfigError: the preset or a setting is unknown, or a value is out of range.
@@ -455,8 +462,8 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
         return cls(**(preset_settings(preset) | settings))
 
 
-# What a person can watch from start to end: one disc, two latents, a coarse grid. Grid and noise
-# are those of docs/results.md under which most seeds lie along the axes.
+# A training short enough to watch: one disc, two latents, a coarse grid. In docs/results.md most
+# seeds align with the axes under this grid and noise.
 QUICK: dict[str, Any] = {
     "dataset": "circles",
     "image_size": 32,
@@ -471,23 +478,27 @@ QUICK: dict[str, Any] = {
     "capacity_max": 5.0,
 }
 
-PAPER: dict[str, Any] = {}  # the defaults are the paper's
+PAPER: dict[str, Any] = {}  # the defaults are those of the paper
 
 PRESETS: dict[str, dict[str, Any]] = {"quick": QUICK, "paper": PAPER}
 
 
 def preset_settings(name: str | None) -> dict[str, Any]:
-    """The settings in which a preset differs from the defaults."""
+    """The settings of a preset that differ from the defaults; {} for None.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
     if name is None:
         return {}
     if name not in PRESETS:
-        raise ConfigError(f"no preset is called {name!r}: there are {', '.join(PRESETS)}")
+        raise ConfigError(f"no preset is called {name!r}: use {' or '.join(PRESETS)}")
     return dict(PRESETS[name])
 
 
 def limits_of(setting: str) -> tuple[float, float] | None:
-    """Least and greatest value of a setting; None where it is no number. Learning rates have to be
-    above their least value, 0."""
+    """Smallest and largest value of a setting; None if it is not a number. Learning rates must be
+    greater than their smallest value, 0."""
     bounds: dict[str, float] = {}
     for constraint in RunConfig.model_fields[setting].metadata:
         for side in ("ge", "gt", "le"):
@@ -499,27 +510,22 @@ def limits_of(setting: str) -> tuple[float, float] | None:
 def count_categories(
     num_latents: int, num_categories: int, cardinalities: Sequence[int] = ()
 ) -> tuple[int, ...]:
-    """Categories K_j of each latent, (N,): its cardinality where that is known, else K.
-
-    Args:
-        num_latents: N.
-        num_categories: K.
-        cardinalities: of the first latents.
+    """Number of categories of each latent, (N,): `cardinalities` for the first latents, then K.
 
     Raises:
         ConfigError: there are more cardinalities than latents, or a number is below 2 or above K.
     """
     if num_categories < 2:
-        raise ConfigError(f"num_categories is {num_categories}, but a grid needs at least 2")
+        raise ConfigError(f"num_categories is {num_categories}: give at least 2")
     if len(cardinalities) > num_latents:
         raise ConfigError(
             f"cardinalities has {len(cardinalities)} numbers, but num_latents is {num_latents}: "
-            f"give one for each of the first latents at most"
+            f"give at most one number per latent"
         )
     for latent, cardinality in enumerate(cardinalities):
         if cardinality < 2:
             raise ConfigError(
-                f"cardinalities has {cardinality} for latent {latent}, but a grid needs at least 2"
+                f"cardinalities has {cardinality} for latent {latent}: give at least 2"
             )
         if cardinality > num_categories:
             raise ConfigError(
@@ -530,7 +536,7 @@ def count_categories(
 
 
 def describe_category_counts(counts: Sequence[int]) -> str:
-    """`K = 64`, or where latents differ `K = 3, 6, 2 × 32, 5 × 64` in their order."""
+    """`K = 64`, or `K = 3, 6, 2 × 32, 5 × 64` if the latents differ, in their order."""
     groups = [(count, len(list(run))) for count, run in groupby(counts)]
     if len(groups) == 1:
         return f"K = {groups[0][0]}"
@@ -540,7 +546,7 @@ def describe_category_counts(counts: Sequence[int]) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    """One line for the first thing that a schema found wrong, and how many more there are."""
+    """The first error of a schema in one line, and the number of further errors."""
     first, *others = error.errors(include_url=False)
     where = ".".join(str(part) for part in first["loc"])
     match first["type"]:
@@ -548,6 +554,10 @@ def explain(error: ValidationError) -> str:
             text = f"unknown setting {where}"
         case "missing":
             text = f"{where} is missing"
+        case "greater_than_equal" | "less_than_equal" | "greater_than":
+            ((bound, limit),) = first["ctx"].items()
+            words = {"ge": "of at least", "le": "of at most", "gt": "greater than"}[bound]
+            text = f"{where} is {repr(first['input'])[:60]}: give a number {words} {limit:,.10g}"
         case _:
             message = first["msg"][0].lower() + first["msg"][1:]
             text = f"{where} is {repr(first['input'])[:60]}, but {message}"

@@ -1,39 +1,39 @@
-"""The errors this package raises on purpose.
+"""The errors that this package raises on purpose.
 
-Each message is one line that tells what was found, what was expected and what to do. The command
-line prints it and exits with status 2; the application shows it in place of what failed.
+Each message is one line: what was found, what was expected, what to do. The command line prints it
+and exits with status 2; the app shows it in place of what failed.
 """
 
 
 class CoreError(Exception):
-    """Base of every error that a person can act on."""
+    """Base class of all errors that the user can act on."""
 
 
 class ConfigError(CoreError):
-    """A setting is unknown, out of range, or does not go with another one."""
+    """A setting is unknown, out of range, or contradicts another setting."""
 
 
 class DataError(CoreError):
-    """A data set is unknown, missing, or its file is not what it claims to be."""
+    """A data set is unknown or missing, or its file is invalid."""
 
 
 class RunError(CoreError):
-    """A run folder is missing, incomplete, foreign or damaged."""
+    """A run folder is missing, incomplete, damaged, or not a run."""
 
 
 class TrainingError(CoreError):
-    """A training ended because of its numbers, not because of a person."""
+    """A training diverged."""
 
 
 class EvaluationError(CoreError):
-    """A score is not defined for what it was asked of."""
+    """A score is undefined for the given model or data set."""
 
 
 class ModelError(CoreError):
-    """A model from elsewhere is not what is read here, or lacks the part that was asked for."""
+    """An imported model is not supported, or lacks the part that is needed."""
 
 
 def printable(text: object, limit: int = 60) -> str:
-    """One line of at most `limit` characters, with nothing in it that could steer a terminal."""
+    """`text` as one line of at most `limit` characters, without control characters."""
     line = "".join(c if c.isprintable() else "?" for c in str(text))
     return line if len(line) <= limit else line[: limit - 1] + "…"

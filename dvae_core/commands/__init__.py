@@ -1,7 +1,7 @@
-"""The commands of the command line, a frozen dataclass each.
+"""The commands of the command line, one frozen dataclass per command.
 
-The help needs all of these modules, and has to answer at once: what takes long to import (torch,
-and whatever imports it) is imported within `run`.
+The help imports all of these modules and must appear at once. Slow imports (torch, and everything
+that imports it) therefore stay inside `run`.
 """
 
 from dvae_core.commands.app import App
@@ -13,7 +13,7 @@ from dvae_core.commands.runs import Delete, ExportRun, ImportRun, Queue, Restore
 from dvae_core.commands.sweep import Sweep
 from dvae_core.commands.training import Estimate, Resume, Tensorboard, Train
 
-# In the order of the help.
+# In the order in which the help lists them.
 COMMANDS: dict[str, type[Command]] = {
     "app": App,
     "train": Train,

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dvae_core.commands.command import Command
+from dvae_core.commands.command import Command, check_range
 from dvae_core.errors import ConfigError
 from dvae_core.system.processes import INTERRUPTED, interruptions
 from dvae_core.system.shipped import app_folder
@@ -19,12 +19,12 @@ from dvae_core.system.shipped import app_folder
 
 @dataclass(frozen=True)
 class App(Command):
-    """Open the app in the browser, from any folder; Ctrl+C ends it.
+    """Open the app in the browser, from any folder; Ctrl+C stops it.
 
     Attributes:
-        port: port of the address; by default 8501, or the next free one
-        runs: folder of your own runs; by default DVAE_RUNS, or the folder runs here
-        data: folder of data sets; by default DVAE_DATA, or the folder data here
+        port: port to serve on; default: 8501, or the next free port
+        runs: folder of your own runs; default: DVAE_RUNS, or the folder "runs" in this folder
+        data: folder of data sets; default: DVAE_DATA, or the folder "data" in this folder
     """
 
     port: int | None = None
@@ -32,22 +32,21 @@ class App(Command):
     data: Path | None = None
 
     def run(self) -> int:
-        """Serve the app until it ends, and return an exit status: 130 after Ctrl+C."""
+        """Serve the app until it ends; the exit status is 130 after Ctrl+C."""
         if find_spec("streamlit") is None:
             raise ConfigError("streamlit is not installed: pip install 'streamlit>=1.61'")
-        if self.port is not None and not 1 <= self.port <= 65535:
-            raise ConfigError(f"--port is {self.port}, but a port is a number from 1 to 65535")
+        check_range("--port", self.port, 1, 65535)
         for flag, folder in (("--runs", self.runs), ("--data", self.data)):
             if folder is not None and folder.exists() and not folder.is_dir():
-                raise ConfigError(f"{flag} is {folder}, which is a file: give a folder")
-        # -P: a file of the working directory must not take the place of a library.
+                raise ConfigError(f"{flag} is {folder}, which is a file: give a folder instead")
+        # -P: a file in the working directory must not shadow a library.
         command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_folder() / "app.py")]
         status = _serve([*command, *self._options()], self._environment())
         self.print_json({"status": status})
         return status
 
     def _options(self) -> Iterator[str]:
-        """The settings of config.toml as flags, because environment variables override the file."""
+        """The settings of config.toml as flags; environment variables would override the file."""
         settings = tomllib.loads((app_folder() / ".streamlit" / "config.toml").read_text())
         yield from _flags(settings)
         if self.port is not None:
@@ -59,7 +58,7 @@ class App(Command):
 
 
 def _flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:
-    """`--section.name=value` for each setting; one per value of a list."""
+    """`--section.name=value` for each setting, and for each value of a list."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from _flags(value, f"{section}{name}.")

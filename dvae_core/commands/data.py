@@ -1,4 +1,4 @@
-"""Commands of data sets: datasets, sheet, download, import."""
+"""The commands for data sets: datasets, sheet, download, import."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -6,19 +6,19 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from dvae_core.commands.command import Command
+from dvae_core.commands.command import MAX_SEED, Command, check_range
 from dvae_core.commands.output import check_picture, progress_bar, write_picture
 from dvae_core.data import dataset_states, load_dataset
 from dvae_core.errors import ConfigError
 
 DatasetName = Annotated[
-    Positional[str], arg(metavar="NAME", help="name of the data set, as `datasets` lists it")
+    Positional[str], arg(metavar="NAME", help="name of the data set; `datasets` lists all names")
 ]
 
 
 @dataclass(frozen=True)
 class Datasets(Command):
-    """List the data sets with their factors, and tell which of them need a download."""
+    """List the data sets with their factors and say which ones need a download."""
 
     def run(self) -> int:
         states = dataset_states()
@@ -34,12 +34,12 @@ class Datasets(Command):
 
 @dataclass(frozen=True)
 class Sheet(Command):
-    """Draw sample images of a data set as a PNG; in each row one factor varies.
+    """Draw sample images of a data set as a PNG; each row varies one factor.
 
     Attributes:
         output: PNG file to write
-        count: maximum number of images in a row
-        seed: random seed that chooses the image to vary
+        count: largest number of images in a row, 2 to 512
+        seed: random seed that chooses the start image
     """
 
     name: DatasetName
@@ -55,9 +55,10 @@ class Sheet(Command):
         from dvae_core.figures.traversal_sheet import traversal_sheet
 
         check_picture(self.output, self.count)
+        check_range("--seed", self.seed, 0, MAX_SEED)
         dataset = load_dataset(self.name)
         if not dataset.factor_sizes:
-            raise ConfigError(f"{self.name} has no factors, so there is no row to draw")
+            raise ConfigError(f"{self.name} has no factors to vary: choose a data set with factors")
         factors = dataset.sample_factors(1, torch.Generator().manual_seed(self.seed))[0]
         frames = [
             to_pixels(factor_variation(dataset, factors, factor, self.count)[0])
@@ -71,7 +72,7 @@ class Sheet(Command):
 
 @dataclass(frozen=True)
 class Download(Command):
-    """Download the published files of a data set, or continue an interrupted download."""
+    """Download the published files of a data set; an interrupted download is continued."""
 
     name: DatasetName
 
@@ -80,20 +81,20 @@ class Download(Command):
 
         with progress_bar("download", unit="B", unit_scale=True) as progress:
             paths = [str(path) for path in download(self.name, progress)]
-        print(f"{self.name} is here: {', '.join(paths)}")
+        print(f"{self.name} is downloaded: {', '.join(paths)}")
         self.print_json({"dataset": self.name, "files": paths})
         return 0
 
 
 @dataclass(frozen=True)
 class Import(Command):
-    """Import your own images as a data set, which every command then knows by its name.
+    """Import your own images as a data set; all commands then accept its name.
 
     Attributes:
-        source: folder of pictures, or .npz or .h5 file with images and optionally their factors
-        name: name for the data set, of lower-case letters, digits, - and _
-        image_size: height and width in pixels that the images are scaled to
-        plan: only show what would be imported
+        source: folder of images, or .npz or .h5 file with images and, optionally, their factors
+        name: name of the data set: lower-case letters, digits, - and _
+        image_size: height and width in pixels; all images are scaled to it
+        plan: show what would be imported, and import nothing
     """
 
     source: Positional[Path]
@@ -104,7 +105,7 @@ class Import(Command):
     def run(self) -> int:
         from dvae_core.data.imported.dataset import import_images, plan_import
 
-        with progress_bar("looking", unit="image") as progress:
+        with progress_bar("checking", unit="image") as progress:
             plan = plan_import(self.source, self.image_size, progress)
         factors = dict(zip(plan.factor_names, plan.factor_sizes, strict=True))
         print(f"{self.source}: {plan.kind}, {plan.num_images:,} images")

@@ -1,4 +1,4 @@
-"""Commands that look at trained runs: evaluate, select, traverse."""
+"""The commands that evaluate and show trained runs: evaluate, select, traverse."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from dvae_core.commands.command import Command, RunFolder
+from dvae_core.commands.command import MAX_SEED, Command, RunFolder, check_range
 from dvae_core.commands.output import check_picture, write_picture
-from dvae_core.config import Settings
+from dvae_core.config import OneLineErrors
 from dvae_core.data import load_dataset
-from dvae_core.errors import ConfigError
 from dvae_core.evaluation.results import (
     EvaluationSettings,
     ProtocolName,
@@ -24,23 +23,23 @@ if TYPE_CHECKING:
     from dvae_core.evaluation.protocol import EvaluationProgress
 
 
-class EvaluationFlags(EvaluationSettings, Settings):
-    """How much is drawn, and from which seed."""
+class _Settings(OneLineErrors, EvaluationSettings):
+    pass
 
 
 @dataclass(frozen=True)
 class Evaluate(Command):
-    """Evaluate a run; metrics that were measured before in the same way are not measured again.
+    """Evaluate a run; scores that were computed before with the same settings are kept.
 
     Attributes:
-        evaluation: How much data is drawn, and with which random seed.
-        protocol: paper puts every code into bins; native takes categories as they are
+        evaluation: Number of samples, and the random seed.
+        protocol: paper bins every code; native uses the categories themselves
         metrics: names of metrics, separated by commas, or one of the sets all, fast and paper
-        workers: processes that compute exact DCI; by default one for each core
+        workers: processes that compute exact DCI; default: one per core
     """
 
     run_dir: RunFolder
-    evaluation: EvaluationFlags
+    evaluation: _Settings
     protocol: ProtocolName = "paper"
     metrics: str = "all"
     workers: int | None = None
@@ -53,8 +52,7 @@ class Evaluate(Command):
 
         run = Run(self.run_dir)
         wanted = metrics_named(self.metrics)
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(f"--workers is {self.workers}, but at least 1 process has to work")
+        check_range("--workers", self.workers, 1)
         dataset = load_dataset(run.record.dataset, run.record.image_size)
         with (
             run.reserved_for("evaluation"),
@@ -100,10 +98,10 @@ class Select(Command):
 
     Attributes:
         folder: folder that holds the runs
-        protocol: protocol of the scores
-        gap: gap of the whole loss, or of the reconstruction alone
+        protocol: evaluation protocol of the scores
+        gap: gap of the whole loss, or of the reconstruction loss alone
         group_by: settings to group the runs by, separated by commas
-        output: folder for the tables as CSV and LaTeX
+        output: folder to write the tables to, as CSV and LaTeX
         seed: random seed of the bootstrap
     """
 
@@ -118,14 +116,13 @@ class Select(Command):
         from dvae_core.selection.report import settings_named, study_sheets
         from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP, read_study
 
-        if self.seed < 0:
-            raise ConfigError(f"--seed is {self.seed}, but seeds are 0 or more")
+        check_range("--seed", self.seed, 0, MAX_SEED)
         by = settings_named(self.group_by)
         study = read_study(self.folder, self.protocol)
         gap = GAP if self.gap == "whole" else RECONSTRUCTION_GAP
         sheets = study_sheets(study, by, gap, seed=self.seed)
         for run_id, reason in study.left_out.items():
-            print(f"not in the statistics: {run_id}: {reason}")
+            print(f"left out of the statistics: {run_id}: {reason}")
         for sheet in sheets[1:]:  # the table of all runs is too wide for a terminal
             print(f"\n{sheet.caption}\n{sheet.to_text()}")
         if self.output is not None:
@@ -149,13 +146,13 @@ class Select(Command):
 
 @dataclass(frozen=True)
 class Traverse(Command):
-    """Draw the traversal of one latent as a PNG, a row of images.
+    """Draw the traversal of one latent as a row of images in a PNG.
 
     Attributes:
-        latent: number of the latent to vary, counted from 0
+        latent: number of the latent to traverse, counted from 0
         output: PNG file to write
-        count: number of images
-        seed: random seed that chooses the image of the data set to start from
+        count: number of images, 2 to 512
+        seed: random seed that chooses the start image from the data set
     """
 
     run_dir: RunFolder
@@ -171,6 +168,7 @@ class Traverse(Command):
         from dvae_core.runs.run import Run
 
         check_picture(self.output, self.count)
+        check_range("--seed", self.seed, 0, MAX_SEED)
         run = Run(self.run_dir)
         model = run.load_model()
         check_latent(model, self.latent)

@@ -1,10 +1,10 @@
-"""Commands that carry models across: export-model, import-model."""
+"""The commands for ONNX models: export-model, import-model."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from dvae_core.commands.command import Command, RunFolder
-from dvae_core.config import FamilyName
+from dvae_core.commands.command import Command, RunFolder, check_range
+from dvae_core.config import CATEGORY_RANGE, FamilyName
 from dvae_core.onnx.description import OnnxLayout
 
 
@@ -32,19 +32,19 @@ class ExportModel(Command):
 
 @dataclass(frozen=True)
 class ImportModel(Command):
-    """Import a model that was trained elsewhere, as ONNX files, into a run (see docs/models.md).
+    """Import a model that was trained in other software, as ONNX files (see docs/models.md).
 
     Attributes:
-        name: name for the new run, which is created among your own
+        name: name of the new run, which joins your own runs
         decoder: ONNX file that maps codes (batch, N) to images (batch, C, H, W)
         latents: family of the latents
-        dataset: data set that the model was trained on
-        layout: How the numbers of the ONNX files are read.
-        encoder: ONNX file that maps images to means and log variances, or to the logits of
-            categories; without it, only codes from the prior can be explored
-        num_categories: number of categories K, needed for a categorical decoder without encoder
-        category_values: JSON file with the value of each category, needed unless they form an even
-            grid from -1 to 1
+        dataset: data set on which the model was trained
+        layout: How to read the tensors of the ONNX files.
+        encoder: ONNX file that maps images to means and log variances, or to category logits;
+            without it, the model can only be traversed from samples of the prior
+        num_categories: number of categories K; required for a categorical decoder without encoder
+        category_values: JSON file with the value of each category; required unless the values
+            form an even grid from -1 to 1
     """
 
     name: str
@@ -60,6 +60,7 @@ class ImportModel(Command):
         from dvae_core.exchange.onnx_import import import_model, read_category_values
         from dvae_core.runs.catalog import own_folder
 
+        check_range("--num-categories", self.num_categories, *CATEGORY_RANGE)
         values = read_category_values(self.category_values) if self.category_values else ()
         imported = import_model(
             own_folder(self.name),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from dvae_core.commands.command import check_range
 from dvae_core.errors import ConfigError
 from dvae_core.system.files import write_atomically
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(label: str, **options: Any) -> Iterator[Callable[[int, int], None]]:
-    """A bar in the terminal; yields the function that moves it: (done, total)."""
+    """Show a progress bar; yields the function that updates it from (done, total)."""
     with tqdm(desc=label, disable=None, **options) as bar:
 
         def show(done: int, total: int) -> None:
-            if total != bar.total:  # another file
+            if total != bar.total:  # the next file
                 bar.reset(total)
             bar.update(done - bar.n)
 
@@ -30,15 +31,14 @@ def progress_bar(label: str, **options: Any) -> Iterator[Callable[[int, int], No
 
 
 def check_picture(output: Path, count: int) -> None:
-    """Raise `ConfigError` unless a row of `count` images can be written to `output`."""
+    """Raise `ConfigError` unless a row of 2 to 512 images can be written to a PNG `output`."""
     if output.suffix.lower() != ".png":
-        raise ConfigError(f"--output is {output}, but pictures are written as .png")
-    if not 2 <= count <= 512:
-        raise ConfigError(f"--count is {count}, but a row has 2 to 512 images")
+        raise ConfigError(f"--output is {output}: give a file name that ends in .png")
+    check_range("--count", count, 2, 512)
 
 
 def write_picture(output: Path, pixels: "NDArray[np.uint8]") -> None:
-    """Write pixels (H, W, C), uint8, as a PNG."""
+    """Write pixels, uint8 (H, W, C), as a PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()

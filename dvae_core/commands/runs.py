@@ -1,4 +1,4 @@
-"""Commands that manage runs: runs, queue, stop, delete, restore, export-run, import-run."""
+"""The commands that manage runs: runs, queue, stop, delete, restore, export-run, import-run."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runs(Command):
-    """List the runs of a folder with their state, their progress and their place in the queue.
+    """List the runs of a folder with their state, progress and place in the queue.
 
     Attributes:
-        folder: folder that holds the runs; by default your own (DVAE_RUNS, or runs in this folder)
+        folder: folder that holds the runs; default: DVAE_RUNS, or "runs" in this folder
     """
 
     folder: Annotated[Positional[Path | None], arg(metavar="[PATH]")] = None
@@ -41,10 +41,10 @@ class Runs(Command):
 
 @dataclass(frozen=True)
 class Queue(Command):
-    """Show the queue of background trainings, or set how many run at a time.
+    """Show the queue of background trainings, or set how many of them run at the same time.
 
     Attributes:
-        at_once: number of trainings to run at a time
+        at_once: number of trainings that run at the same time, 1 to 16
     """
 
     at_once: int | None = None
@@ -67,7 +67,7 @@ class Queue(Command):
 
 @dataclass(frozen=True)
 class Stop(Command):
-    """Stop a training that was started anywhere; it saves its state, and `resume` continues it."""
+    """Stop a training, wherever it was started; it saves its state for `resume`."""
 
     run_dir: RunFolder
 
@@ -85,7 +85,7 @@ class Stop(Command):
 
 @dataclass(frozen=True)
 class Delete(Command):
-    """Move a run to the trash beside it, which keeps the last 20 deleted runs."""
+    """Move a run to the trash in the same folder, which keeps the last 20 deleted runs."""
 
     run_dir: RunFolder
 
@@ -94,7 +94,7 @@ class Delete(Command):
         from dvae_core.runs.run import Run
 
         path = delete_run(Run(self.run_dir))
-        print(f"{self.run_dir} is deleted; take it back with: python -m dvae_core restore {path}")
+        print(f"{self.run_dir} is deleted; restore it with: python -m dvae_core restore {path}")
         self.print_json({"path": str(path)})
         return 0
 
@@ -104,7 +104,7 @@ class Restore(Command):
     """Restore a deleted run.
 
     Attributes:
-        path: folder of the run in the trash, as `delete` printed it
+        path: folder of the run in the trash, as printed by `delete`
     """
 
     path: Positional[Path]
@@ -113,18 +113,18 @@ class Restore(Command):
         from dvae_core.jobs.trash import restore_run
 
         run = restore_run(self.path)
-        print(f"{run.path} is back")
+        print(f"{run.path} is restored")
         self.print_json({"run": str(run.path)})
         return 0
 
 
 @dataclass(frozen=True)
 class ExportRun(Command):
-    """Write a run as one zip file, which `import-run` reads.
+    """Export a run as one zip file, which `import-run` reads.
 
     Attributes:
         output: zip file to write
-        resumable: include the state that `resume` needs, the largest part of the file
+        resumable: include the training state, the largest part, which `resume` needs
     """
 
     run_dir: RunFolder
@@ -144,12 +144,12 @@ class ExportRun(Command):
 
 @dataclass(frozen=True)
 class ImportRun(Command):
-    """Import a run from a zip file, after checking it; no existing run is overwritten.
+    """Check a run in a zip file and import it; no existing run is overwritten.
 
     Attributes:
         archive: zip file to read
-        folder: folder that holds the runs; by default your own (DVAE_RUNS, or runs in this folder)
-        name: name for the run; by default the name it had
+        folder: folder that holds the runs; default: DVAE_RUNS, or "runs" in this folder
+        name: name of the imported run; default: its original name
     """
 
     archive: Positional[Path]
@@ -167,5 +167,5 @@ class ImportRun(Command):
 
 
 def described(found: "RunOverview") -> dict[str, Any]:
-    """A run and its place in the queue, for JSON."""
+    """A run and its place in the queue as a JSON object."""
     return asdict(found) | {"run": str(found.run.path)}

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from dvae_core.commands.command import Command
+from dvae_core.config import OneLineErrors
 from dvae_core.sweep.options import EngineOptions
 from dvae_core.system.processes import INTERRUPTED, interruptions
 
@@ -17,22 +18,26 @@ if TYPE_CHECKING:
     from dvae_core.sweep.engine import Outcome, SweepProgress
 
 
+class _Options(OneLineErrors, EngineOptions):
+    pass
+
+
 @dataclass(frozen=True)
 class Sweep(Command):
-    """Train and evaluate the runs of a sweep file that are still missing.
+    """Train and evaluate the runs of a sweep file that are not complete yet.
 
     Attributes:
-        file: .toml or .json file, as docs/sweeps.md describes it
-        engine: Where the runs are trained, and how many at a time.
-        output: folder for the runs; by default one among your runs, named like the file
+        file: .toml or .json file; docs/sweeps.md describes the format
+        engine: Where the runs are trained, and how many at the same time.
+        output: folder for the runs; default: a folder among your runs, named after the file
         set: KEY=VALUE pairs of settings that override the file
-        retry_failed: try runs again whose training diverged
-        plan: only show what would be done
+        retry_failed: train runs again that diverged
+        plan: show what would be done, and do nothing
         yes: start more than 1,000 runs without asking
     """
 
     file: Positional[Path]
-    engine: EngineOptions
+    engine: _Options
     output: Path | None = None
     set: tuple[str, ...] = ()
     retry_failed: bool = False
@@ -69,7 +74,7 @@ class Sweep(Command):
 
 @contextmanager
 def _progress_bar(count: int) -> Iterator[Callable[["SweepProgress"], None]]:
-    """A line for each run that ends, and a bar with the time left."""
+    """Print a line for each run that ends, and show a bar with the time left."""
     with tqdm(unit="step", unit_scale=True, disable=None) as bar:
         shown = 0
 

@@ -1,4 +1,4 @@
-"""Commands of training: train, resume, estimate, tensorboard."""
+"""The commands for training: train, resume, estimate, tensorboard."""
 
 import contextlib
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ class Train(Command):
         run_dir: folder to create; its name becomes the name of the run
         config: The settings of the run.
         preset: settings to start from, quick or paper; the other flags override them
-        known_cardinalities: use the numbers of values of the factors as cardinalities
-        tensorboard: also write events for TensorBoard into the folder of the run
-        background: put the run into the queue, as the app does, instead of training it here
+        known_cardinalities: take the cardinalities from the factor sizes of the data set
+        tensorboard: also write TensorBoard events to the folder of the run
+        background: add the run to the queue of the app and return at once
     """
 
     run_dir: Path
@@ -45,14 +45,14 @@ class Train(Command):
         from dvae_core.runs.run import Run
         from dvae_core.training.trainer import choose_device
 
-        # Refuse before anything is written.
+        # Check everything before the first file is written.
         _check_events(self)
         config = self.config
         choose_device(config.device, config.compiled)
         dataset = load_dataset(config.dataset, config.image_size)
         if self.known_cardinalities:
             if config.cardinalities:
-                raise ConfigError("give --cardinalities or --known-cardinalities, not both")
+                raise ConfigError("give either --cardinalities or --known-cardinalities, not both")
             known = {"cardinalities": known_cardinalities(dataset)}
             config = RunConfig(**(config.model_dump() | known))
         run = Run.create(self.run_dir, config, dataset.image_shape)
@@ -61,13 +61,13 @@ class Train(Command):
 
 @dataclass(frozen=True)
 class Resume(Command):
-    """Continue a training from its last saved state.
+    """Resume a training from its last saved state.
 
     Attributes:
-        steps: total number of steps to train to, above the planned number; the noise scale keeps
-            its final value
-        tensorboard: also write events for TensorBoard into the folder of the run
-        background: put the run into the queue, as the app does, instead of training it here
+        steps: new total number of steps, at least the planned number; the noise scale keeps its
+            final value
+        tensorboard: also write TensorBoard events to the folder of the run
+        background: add the run to the queue of the app and return at once
     """
 
     run_dir: RunFolder
@@ -85,8 +85,8 @@ class Resume(Command):
         planned = run.record.steps
         if self.steps is not None and self.steps < planned:
             raise ConfigError(
-                f"--steps is {self.steps:,}, but the run is planned for {planned:,} steps: it can "
-                f"only get more"
+                f"--steps is {self.steps:,}, but the run is planned for {planned:,} steps: give at "
+                f"least that many"
             )
         if self.steps is not None and self.steps > planned:
             extend_run(run, self.steps - planned)
@@ -97,14 +97,14 @@ class Resume(Command):
         run.check_not_trained_elsewhere()
         if run.state() is State.FINISHED:
             raise RunError(
-                f"{run.path} is finished at step {run.status().step:,}: there is nothing to resume"
+                f"{run.path} is finished at step {run.status().step:,}: extend it with --steps"
             )
         return _train(self, run)
 
 
 @dataclass(frozen=True)
 class Estimate(Command):
-    """Time a few steps of a training and estimate how long all of it takes; writes nothing.
+    """Time a few training steps and estimate the duration of the whole training; writes nothing.
 
     Attributes:
         config: The settings of the run.
@@ -127,7 +127,7 @@ class Estimate(Command):
 
 @dataclass(frozen=True)
 class Tensorboard(Command):
-    """Write the training history of a run as events for TensorBoard, into the folder of the run."""
+    """Write the training history of a run as TensorBoard events to the folder of the run."""
 
     run_dir: RunFolder
 
@@ -140,21 +140,20 @@ class Tensorboard(Command):
             raise RunError(problem)
         with EventWriter(run) as events:
             events.update()
-        print(f"{events.folder}: read it with: tensorboard --logdir {events.folder}")
+        print(f"{events.folder}: open it with: tensorboard --logdir {events.folder}")
         self.print_json({"run": str(run.path), "folder": str(events.folder)})
         return 0
 
 
 def _check_events(command: Train | Resume) -> None:
-    """Raise `ConfigError` where events are asked for and cannot be written."""
+    """Raise `ConfigError` if `--tensorboard` is given and no events can be written."""
     from dvae_core.exchange.tensorboard import check_tensorboard
 
     if not command.tensorboard:
         return
     if command.background:
         raise ConfigError(
-            "--background and --tensorboard do not go together: the command tensorboard writes "
-            "the events of a run at any time"
+            "--background and --tensorboard cannot be combined: run the command tensorboard later"
         )
     check_tensorboard()
 
@@ -179,7 +178,7 @@ def _train(command: Train | Resume, run: "Run") -> int:
 
     keep_freed_memory()
     with (
-        _queue_goes_on_after(run),
+        _advance_queue_after(run),
         interruptions() as interrupted,
         job_progress(run, TRAINING, lambda: run.status().state is State.STOPPED),
         tqdm(total=run.record.steps, unit="step", disable=None, desc=run.id) as bar,
@@ -197,7 +196,7 @@ def _train(command: Train | Resume, run: "Run") -> int:
     if status.state is State.STOPPED:
         print(
             f"{run.path} stopped at step {status.step:,} of {status.steps:,}; "
-            f"continue with: python -m dvae_core resume {run.path}"
+            f"resume it with: python -m dvae_core resume {run.path}"
         )
     else:
         print(f"{run.path} finished: {status.steps:,} steps in {status.seconds:,.0f} s")
@@ -208,12 +207,12 @@ def _train(command: Train | Resume, run: "Run") -> int:
 
 
 @contextlib.contextmanager
-def _queue_goes_on_after(run: "Run") -> Iterator[None]:
-    """Start the next training that waits, however this one ends."""
+def _advance_queue_after(run: "Run") -> Iterator[None]:
+    """Start the next training of the queue, however this one ends."""
     from dvae_core.jobs import advance_queue, queue_of
 
     try:
         yield
     finally:
-        with contextlib.suppress(CoreError, OSError):  # nothing of this training
+        with contextlib.suppress(CoreError, OSError):  # not an error of this training
             advance_queue(queue_of(run))

@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Loading data sets by name."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from dvae_core.errors import DataError
 from dvae_core.progress import Progress, no_progress
 
-if TYPE_CHECKING:  # else whoever asks for a name waits for torch
+if TYPE_CHECKING:  # torch is slow to import
     import torch
 
     from dvae_core.data.dataset import Dataset
     from dvae_core.data.listing import DatasetInfo
 
-# Those that need no file.
+# Data sets that need no file.
 DATASET_NAMES = ("circles", "circles_continuous", "sprites", "color_sprites", "rooms", "digits")
-# Those that need the original's file.
+# Data sets that need the published file.
 ORIGINAL_NAMES = (
     "dsprites",
     "color_dsprites",
@@ -27,19 +27,19 @@ ORIGINAL_NAMES = (
     "mpi3d_real",
 )
 
-# Height and width in pixels that `load_dataset` makes.
+# Height and width in pixels that `load_dataset` supports.
 IMAGE_SIZES = range(32, 129)
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Every name that `load_dataset` knows, those of imported sets at the end."""
+    """All names that `load_dataset` accepts, imported data sets last."""
     from dvae_core.data.imported.dataset import imported_names
 
     return DATASET_NAMES + ORIGINAL_NAMES + imported_names()
 
 
 def dataset_states() -> list[DatasetInfo]:
-    """What each of `dataset_names` holds, and whether its file is there. Loads no images."""
+    """Factors, size and file state of each data set in `dataset_names`; loads no images."""
     from dvae_core.data.listing import dataset_info
 
     return [dataset_info(name) for name in dataset_names()]
@@ -51,23 +51,22 @@ def load_dataset(
     device: torch.device | str = "cpu",
     progress: Progress = no_progress,
 ) -> Dataset:
-    """The data set of that name, its images made or looked up on `device`.
+    """The data set with this name.
 
     Args:
         name: one of `dataset_names()`.
-        image_size: height and width of the images in pixels, 32 or 64; any other from 32 to 128 is
-            scaled from 64, as models have it that were made elsewhere.
-        device: where factors and images live.
-        progress: told of images stored, where the first use of an original file has to unpack it.
+        image_size: height and width of the images in pixels, 32 or 64; other sizes from 32 to 128,
+            which imported models may have, are scaled from 64.
+        device: device of factors and images.
+        progress: called with the number of unpacked images when a published file is first used.
 
     Raises:
-        DataError: no data set has that name, its file is missing or not what it should be, or it
-            has no images of that size.
+        DataError: the name is unknown, the file is missing or invalid, or the data set does not
+            support the image size.
     """
     if image_size not in IMAGE_SIZES:
         raise DataError(
-            f"images of {image_size} pixels were asked for, but {IMAGE_SIZES[0]} to "
-            f"{IMAGE_SIZES[-1]} are made"
+            f"image_size is {image_size}: give a number from {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]}"
         )
     if image_size not in (32, 64):
         from dvae_core.data.dataset import ScaledDataset

@@ -1,7 +1,7 @@
-"""The one interface behind which every data set stands.
+"""The interface of all data sets.
 
-A data set is a finite list of *combinations* of ground-truth factors, and a way to make or look up
-the image of each. Images are float32 in [0, 1] of shape (B, C, H, W), on the device of the set.
+A data set is a finite list of *combinations* of ground-truth factors with an image for each
+combination. Images are float32 (B, C, H, W) in [0, 1], on the device of the data set.
 """
 
 from abc import ABC, abstractmethod
@@ -17,16 +17,16 @@ from dvae_core.errors import ConfigError, DataError
 
 
 class Dataset(ABC):
-    """A set of images, each named by the integer indices of its F ground-truth factors.
+    """A set of images, indexed by the integer values of their F ground-truth factors.
 
     Attributes:
-        name: the name that `load_dataset` takes.
-        factor_names: one name a factor, (F,). Empty for a set without labels.
+        name: name for `load_dataset`.
+        factor_names: name of each factor, (F,); empty for a data set without factors.
         factor_sizes: number of values of each factor, (F,).
         image_shape: (C, H, W).
-        device: where factors and images live; generators passed in must live there too.
-        is_noisy: True when images hold something that no factor names (a random colour, an
-            instance), so that the same factors give different images.
+        device: device of factors and images; generators must be on it too.
+        is_noisy: whether the same factors give different images, because something else also
+            varies (a random colour, an instance).
     """
 
     name: str
@@ -38,30 +38,30 @@ class Dataset(ABC):
 
     @abstractmethod
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
-        """`images` without its check, which costs a wait for the device."""
+        """`images` without its check, which must wait for the device."""
 
     def images(self, factors: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images of given factors.
 
         Args:
             factors: int64 (B, F), each entry in [0, factor_sizes[f]).
-            generator: source of what the factors leave open; only noisy sets read it.
+            generator: source of noise; only noisy data sets use it.
 
         Returns:
             float32 (B, C, H, W) in [0, 1].
 
         Raises:
-            DataError: a factor is out of range, or the combination does not exist.
+            DataError: a factor is out of range, or a combination does not exist.
         """
         self.check_factors(factors)
         return self._draw(factors, generator)
 
     def __len__(self) -> int:
-        """Number of existing combinations of factors; of images, in a set without factors."""
+        """Number of existing combinations of factors, or of images without factors."""
         return prod(self.factor_sizes)
 
     def factors_at(self, indices: Tensor) -> Tensor:
-        """Factors of the listed combinations, the last factor running fastest.
+        """Factors of the combinations at `indices`; the last factor varies fastest.
 
         Args:
             indices: int64 (B,), each in [0, len(self)).
@@ -76,36 +76,33 @@ class Dataset(ABC):
         return torch.stack(columns[::-1], dim=1)
 
     def indices_of(self, factors: Tensor) -> Tensor:
-        """Places (B,) of combinations (B, F) in the list that `factors_at` reads; of combinations
-        that do not exist, any place."""
+        """Indices (B,) of combinations (B, F), the inverse of `factors_at`; arbitrary for
+        combinations that do not exist."""
         indices = torch.zeros_like(factors[:, 0])
         for column, size in zip(factors.unbind(1), self.factor_sizes, strict=True):
             indices = indices * size + column
         return indices
 
     def typical_factors(self) -> tuple[int, ...]:
-        """Factors (F,) of an image to look at first: the middle of each, where that exists, and
-        else the middle of the list. Sets in which that shows little choose better."""
+        """Factors (F,) of a good first image: the middle of each factor if it exists, else the
+        middle combination. Some data sets choose a better one."""
         if len(self) == prod(self.factor_sizes):
             return tuple(size // 2 for size in self.factor_sizes)
         return tuple(self.factors_at(torch.tensor([len(self) // 2]))[0].tolist())
 
     def images_at(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Images (B, C, H, W) of the listed combinations, indices as in `factors_at`."""
+        """Images (B, C, H, W) of the combinations at `indices`, as in `factors_at`."""
         return self._draw(self.factors_at(indices), generator)
 
     def sample_factors(
         self, count: int, generator: torch.Generator, fixed: Mapping[int, int] | None = None
     ) -> Tensor:
-        """Existing combinations, uniform with replacement.
+        """Existing combinations, int64 (count, F), drawn uniformly with replacement.
 
         Args:
-            count: how many.
-            generator: on the device of the set.
-            fixed: factor index -> value that all of them share.
-
-        Returns:
-            int64 (count, F).
+            count: number of combinations.
+            generator: generator on the device of the data set.
+            fixed: factor index -> value that all combinations share.
         """
         columns = [
             torch.randint(size, (count,), generator=generator, device=self.device)
@@ -121,16 +118,16 @@ class Dataset(ABC):
         return self._draw(self.sample_factors(count, generator), generator)
 
     def check_factor_value(self, factor: int, value: int) -> None:
-        """Raise `DataError` unless factor `factor` has a value `value`."""
+        """Raise `DataError` unless the factor exists and has the value."""
         if not 0 <= factor < len(self.factor_sizes):
             raise DataError(
-                f"{self.name} has no factor {factor}: it has {len(self.factor_sizes)}, "
+                f"{self.name} has no factor {factor}: it has {len(self.factor_sizes)} factors, "
                 f"numbered from 0"
             )
         if not 0 <= value < self.factor_sizes[factor]:
             raise DataError(
                 f"{self.name} has no value {value} of factor {self.factor_names[factor]}: "
-                f"values are 0 to {self.factor_sizes[factor] - 1}"
+                f"give a number from 0 to {self.factor_sizes[factor] - 1}"
             )
 
     def check_factors(self, factors: Tensor) -> None:
@@ -142,8 +139,7 @@ class Dataset(ABC):
             )
         if factors.shape[1] != len(self.factor_sizes):
             raise DataError(
-                f"{self.name} has {len(self.factor_sizes)} factors, "
-                f"but {factors.shape[1]} were given"
+                f"{self.name} has {len(self.factor_sizes)} factors, but got {factors.shape[1]}"
             )
         sizes = torch.tensor(self.factor_sizes, device=factors.device)
         wrong = ((factors < 0) | (factors >= sizes)).any(dim=0)
@@ -151,18 +147,13 @@ class Dataset(ABC):
             factor = int(wrong.nonzero()[0])
             raise DataError(
                 f"{self.name} has values 0 to {self.factor_sizes[factor] - 1} of factor "
-                f"{self.factor_names[factor]}, but {factors[:, factor].min().item()} to "
-                f"{factors[:, factor].max().item()} were given"
+                f"{self.factor_names[factor]}, but got {factors[:, factor].min().item()} to "
+                f"{factors[:, factor].max().item()}"
             )
 
 
 class ScaledDataset(Dataset):
-    """The same images, scaled: bilinear, and averaged where they become smaller.
-
-    Args:
-        original: what is scaled.
-        image_size: height and width in pixels.
-    """
+    """A data set with its images scaled to `image_size` pixels by antialiased bilinear sampling."""
 
     def __init__(self, original: Dataset, image_size: int) -> None:
         self._original = original
@@ -207,19 +198,19 @@ class ScaledDataset(Dataset):
 def factor_variation(
     dataset: Dataset, factors: Tensor, factor: int, count: int
 ) -> tuple[Tensor, list[int]]:
-    """Images in which one factor takes up to `count` of its values and the others stay.
+    """Ground-truth variation of one factor: images in which only this factor changes.
 
     Args:
-        dataset: with factors.
-        factors: of the image to vary, int64 (F,).
-        factor: index of the factor.
-        count: images at most, evenly chosen over the values.
+        dataset: data set with factors.
+        factors: factors of the start image, int64 (F,).
+        factor: index of the factor to vary.
+        count: largest number of images, at evenly spaced values.
 
     Returns:
         Images (P, C, H, W) and the P values; combinations that do not exist are left out.
 
     Raises:
-        DataError: there is no such factor.
+        DataError: there is no such factor, or no image that differs in it alone.
     """
     dataset.check_factor_value(factor, 0)
     size = dataset.factor_sizes[factor]
@@ -228,7 +219,7 @@ def factor_variation(
     for value in values:
         varied = factors.clone()
         varied[factor] = value
-        # The same seed each time, so that what no factor names stays as it is.
+        # The same seed for each image keeps the noise constant.
         generator = torch.Generator(dataset.device).manual_seed(0)
         try:
             images.append(dataset.images(varied.unsqueeze(0), generator))
@@ -241,7 +232,7 @@ def factor_variation(
 
 
 class HasFactors(Protocol):
-    """A `Dataset`, or a `DatasetInfo`, for which no image has to be loaded."""
+    """A `Dataset`, or a `DatasetInfo`, which loads no images."""
 
     @property
     def name(self) -> str: ...
@@ -251,8 +242,8 @@ class HasFactors(Protocol):
 
 
 def known_cardinalities(dataset: HasFactors) -> tuple[int, ...]:
-    """Sizes of the factors in their order, for `ModelConfig.cardinalities`. A factor with a single
-    value does not vary, and no latent is kept for it.
+    """Factor sizes in their order, for `ModelConfig.cardinalities`, without factors that have a
+    single value.
 
     Raises:
         ConfigError: no factor varies.
@@ -260,7 +251,7 @@ def known_cardinalities(dataset: HasFactors) -> tuple[int, ...]:
     sizes = tuple(size for size in dataset.factor_sizes if size > 1)
     if not sizes:
         raise ConfigError(
-            f"{dataset.name} has no factors to take cardinalities from: give numbers, or leave "
-            f"them out"
+            f"{dataset.name} has no factors that give cardinalities: give numbers, or leave them "
+            f"out"
         )
     return sizes

@@ -1,4 +1,4 @@
-"""Where data files lie."""
+"""The folder of data files, and its cache of unpacked arrays."""
 
 import hashlib
 import os
@@ -17,11 +17,11 @@ from dvae_core.system.files import partial_file
 
 
 def data_folder() -> Path:
-    """The folder that the environment variable DVAE_DATA names, else `data`."""
+    """The folder in the environment variable DVAE_DATA, else `data`."""
     return Path(os.environ.get("DVAE_DATA") or "data")
 
 
-_FORMAT = 1  # raise it when what the loaders store of the same source changes
+_FORMAT = 1  # increase it when loaders store the same source differently
 
 
 def cached_array(
@@ -31,19 +31,19 @@ def cached_array(
     blocks: Callable[[], Iterable[NDArray[np.uint8]]],
     progress: Progress = no_progress,
 ) -> NDArray[np.uint8]:
-    """A uint8 array on disk, memory-mapped, made on the first call.
+    """A memory-mapped uint8 array in the folder `cache` of the data folder.
 
-    It lies in the folder `cache` of the data folder. It is made again when its source is replaced.
+    The first call writes the array; a call after a source file has changed writes it again.
 
     Args:
-        name: of the data set.
-        sources: files that the array is made from.
-        shape: of the array, images first.
-        blocks: yields the array's consecutive parts.
-        progress: told of images stored.
+        name: name of the data set.
+        sources: files from which the array is made.
+        shape: shape of the array, images first.
+        blocks: yields the consecutive parts of the array.
+        progress: called with the number of stored images.
 
     Raises:
-        DataError: a source does not fit, the disk is full, or another process is making it.
+        DataError: a source is invalid, the disk is full, or another process writes the array.
     """
     folder = data_folder() / "cache"
     path = folder / f"{name}.{_fingerprint(sources, shape)}.npy"
@@ -55,7 +55,7 @@ def cached_array(
         check_space(folder, prod(shape))
         _write(path, shape, blocks(), progress)
     except OSError as error:
-        raise DataError(f"{path} cannot be made: {error.strerror or error}") from None
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
     for stale in folder.glob(f"{name}.*.npy"):
         if stale != path:
             stale.unlink(missing_ok=True)
@@ -65,12 +65,12 @@ def cached_array(
 
 
 def check_space(folder: Path, needed_bytes: int) -> None:
-    """Raise `DataError` unless the disk of an existing folder has that many bytes free."""
+    """Raise `DataError` unless the disk of a folder has `needed_bytes` free."""
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise DataError(
-            f"{folder} needs {needed_bytes / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: make "
-            f"room, or name another folder in DVAE_DATA"
+            f"{folder} needs {needed_bytes / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free: free "
+            f"some space, or set DVAE_DATA to another folder"
         )
 
 
@@ -100,7 +100,7 @@ def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
         return None
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):  # cut off or overwritten by someone: made again
+    except (OSError, ValueError):  # truncated or overwritten: write it again
         return None
     return array if array.shape == shape and array.dtype == np.uint8 else None
 

@@ -1,4 +1,4 @@
-"""What data sets there are and which of them can be loaded."""
+"""Descriptions of all data sets, and whether they can be loaded."""
 
 from dataclasses import dataclass
 from math import prod
@@ -17,16 +17,16 @@ from dvae_core.errors import DataError
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set from the outside.
+    """The description of a data set.
 
     Attributes:
-        name: what `load_dataset` takes.
-        origin: how its images come about.
-        state: whether it can be loaded; `damaged` is an imported set whose file is.
-        detail: where its file is, how to get it, or what is wrong with it.
-        factor_names: (F,), empty where there are no factors.
+        name: name for `load_dataset`.
+        origin: where its images come from.
+        state: whether it can be loaded; only imported data sets can be `damaged`.
+        detail: path of its file, how to get it, or what is wrong with it.
+        factor_names: (F,), empty without factors.
         factor_sizes: number of values of each factor, (F,).
-        num_images: different images, noise aside.
+        num_images: number of different images, without noise.
         image_shape: (C, H, W) at the largest size.
     """
 
@@ -41,7 +41,7 @@ class DatasetInfo:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """What one of `dataset_names()` holds; loads no images."""
+    """The description of a data set in `dataset_names()`; loads no images."""
     if name == Digits.name:
         return DatasetInfo(
             name,
@@ -59,7 +59,7 @@ def dataset_info(name: str) -> DatasetInfo:
             name,
             "drawn",
             "ready",
-            "drawn when needed, no file",
+            "drawn when needed; no file",
             dataset.factor_names,
             dataset.factor_sizes,
             len(dataset),

@@ -1,4 +1,4 @@
-"""Data sets whose images are stored, by how factors find their image."""
+"""Data sets with stored images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ _UPLOAD_BYTES = 64 * 2**20
 
 
 class StoredImages(ABC):
-    """Square images that are float32 in [0, 1] only while they are looked at.
+    """Square images stored as uint8 and converted to float32 in [0, 1] batch by batch.
 
-    What lies in a mapped file is moved to a CUDA device when it fills at most half of the memory
-    free there, and read from the file batch by batch otherwise.
+    Images in a mapped file are moved to a CUDA device if they fill at most half of its free memory;
+    otherwise they are read from the file batch by batch.
 
     Attributes:
-        image_shape: (C, H, W) of what `at` returns.
+        image_shape: (C, H, W) of the result of `at`.
 
     Args:
         stored: uint8, images first.
         stored_shape: (C, H, H) of the stored images.
-        image_size: H and W of the images returned, averaged over squares of the stored ones.
-        device: of the images returned.
+        image_size: H and W of the result, by averaging squares of stored pixels.
+        device: device of the result.
 
     Raises:
-        DataError: images of that size cannot be averaged from the stored ones.
+        DataError: the stored size is not a multiple of `image_size`.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class StoredImages(ABC):
         channels, stored_size, _ = stored_shape
         if stored_size % image_size:
             raise DataError(
-                f"the images have {stored_size} x {stored_size} pixels, from which none of "
-                f"{image_size} x {image_size} can be made by averaging"
+                f"the images have {stored_size} x {stored_size} pixels, which cannot be averaged "
+                f"to {image_size} x {image_size}: choose a size that divides {stored_size}"
             )
         self.image_shape = (channels, image_size, image_size)
         self._stored_shape = stored_shape
@@ -54,7 +54,7 @@ class StoredImages(ABC):
         self._stored = _on_device_if_it_fits(stored, device)
 
     def at(self, rows: Tensor) -> Tensor:
-        """Images float32 (B, C, H, W) of rows int64 (B,)."""
+        """Images float32 (B, C, H, W) at the rows int64 (B,)."""
         if isinstance(self._stored, Tensor):
             gathered = self._stored[rows]
         else:
@@ -65,11 +65,11 @@ class StoredImages(ABC):
 
     @abstractmethod
     def _unpack(self, gathered: Tensor) -> Tensor:
-        """Float32 (B, C, H, W) in [0, 1] of stored uint8, images first."""
+        """Images float32 (B, C, H, W) in [0, 1] from stored uint8, images first."""
 
 
 class ByteImages(StoredImages):
-    """Images held as uint8 (images, H, W, C), 255 being white."""
+    """Images stored as uint8 (images, H, W, C); 255 is white."""
 
     def __init__(self, pixels: NDArray[np.uint8], image_size: int, device: torch.device) -> None:
         _, height, width, channels = pixels.shape
@@ -81,7 +81,7 @@ class ByteImages(StoredImages):
 
 
 class BitImages(StoredImages):
-    """Black and white images held as bits, uint8 (images, H * W / 8) as numpy.packbits gives."""
+    """Binary images stored as bits, uint8 (images, H * W / 8), by numpy.packbits."""
 
     def __init__(
         self, bits: NDArray[np.uint8], size: int, image_size: int, device: torch.device
@@ -109,7 +109,7 @@ def _on_device_if_it_fits(
 def resized(
     pictures: NDArray[np.uint8], size: int, resampling: Image.Resampling
 ) -> NDArray[np.uint8]:
-    """Pictures uint8 (B, H, W, C), C 1 or 3, as (B, size, size, C), each side scaled on its own."""
+    """Scale uint8 (B, H, W, C), C 1 or 3, to (B, size, size, C), each side separately."""
     if pictures.shape[1:3] == (size, size):
         return pictures
     shape = (*pictures.shape[:3], 3) if pictures.shape[3] == 3 else pictures.shape[:3]
@@ -121,13 +121,13 @@ def resized(
 
 
 class GridDataset(Dataset):
-    """Every combination of factors is there once.
+    """A data set with exactly one image per combination of factors.
 
     Args:
-        images: one row a combination.
-        device: where factors and images live.
-        strides: rows between neighbouring values of each factor, (F,); when left out, the rows
-            are in the order of `factors_at`.
+        images: one row per combination.
+        device: device of factors and images.
+        strides: rows between neighbouring values of each factor, (F,); by default the rows have
+            the order of `factors_at`.
     """
 
     def __init__(
@@ -148,15 +148,15 @@ class GridDataset(Dataset):
 
 
 class TableDataset(Dataset):
-    """Factors are listed for each image: combinations may be missing, or have several images.
+    """A data set with the factors of each image: a combination may have no image or several ones.
 
-    Combinations are numbered in the order of their factors. Where one has several images, each
-    draw picks one of them at random.
+    Combinations are sorted by their factors. A combination with several images gives a random one
+    each time.
 
     Args:
-        images: their rows are those of `factors`.
+        images: one row per row of `factors`.
         factors: integers (images, F), F at least 1.
-        device: where factors and images live.
+        device: device of factors and images.
     """
 
     def __init__(self, images: StoredImages, factors: NDArray, device: torch.device) -> None:
@@ -191,7 +191,7 @@ class TableDataset(Dataset):
         if not self.is_noisy:
             return self._images.at(self._rows[starts])
         check_generator(self.name, generator)
-        # A combination has far fewer images than there are such numbers: the bias is nil.
+        # A combination has far fewer than 2^62 images, so the bias of the modulus is negligible.
         numbers = torch.randint(2**62, starts.shape, generator=generator, device=self.device)
         return self._images.at(self._rows[starts + numbers % self._counts[indices]])
 
@@ -201,7 +201,7 @@ class TableDataset(Dataset):
         candidates = self._matching(fixed or {})
         number = len(self) if candidates is None else len(candidates)
         if number == 0:
-            raise DataError(f"{self.name} has no image of {self._described(dict(fixed or {}))}")
+            raise DataError(f"{self.name} has no image with {self._described(dict(fixed or {}))}")
         picked = torch.randint(number, (count,), generator=generator, device=self.device)
         return self._combinations[picked if candidates is None else candidates[picked]]
 
@@ -211,7 +211,7 @@ class TableDataset(Dataset):
         if missing.any():
             first = factors[missing][0].tolist()
             raise DataError(
-                f"{self.name} has no image of {self._described(dict(enumerate(first)))}: it holds "
+                f"{self.name} has no image with {self._described(dict(enumerate(first)))}: it has "
                 f"{len(self):,} of the possible combinations"
             )
 
@@ -234,7 +234,7 @@ class TableDataset(Dataset):
         return candidates
 
     def _with_value(self, factor: int, value: int) -> Tensor:
-        if factor not in self._by_value:  # metrics ask for the same factor thousands of times
+        if factor not in self._by_value:  # metrics fix the same factor thousands of times
             values, order = self._combinations[:, factor].sort(stable=True)
             numbers = torch.arange(self.factor_sizes[factor] + 1, device=self.device)
             self._by_value[factor] = order, torch.searchsorted(values, numbers)
@@ -246,14 +246,7 @@ class TableDataset(Dataset):
 
 
 class UnlabelledDataset(Dataset):
-    """Images without factors, F = 0: its combinations are the images, one by one.
-
-    Args:
-        name: of the set.
-        images: the images.
-        count: number of them.
-        device: where images live.
-    """
+    """A data set of `count` images without factors, F = 0; each image is one combination."""
 
     factor_names = ()
     factor_sizes = ()
@@ -291,14 +284,14 @@ class UnlabelledDataset(Dataset):
 
 
 def check_generator(name: str, generator: torch.Generator | None) -> None:
-    """Raise `DataError` when a set that draws its images at random is given no generator."""
+    """Raise `DataError` if a noisy data set gets no generator."""
     if generator is None:
-        raise DataError(f"{name} picks an image at random: give a generator")
+        raise DataError(f"{name} picks an image at random: pass a generator")
 
 
 def _distinct_keys(combinations: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # The place in the full grid would be a key, but with many factors it does not fit 64 bits.
-    # Sums of products with random odd numbers, modulo 2^64, are as good once they are distinct.
+    # An index into the full grid may exceed 64 bits. Sums of products with random odd numbers,
+    # modulo 2^64, serve as keys if they are distinct.
     random = np.random.default_rng(0)
     while True:
         multipliers = random.integers(2**62, size=combinations.shape[1:]) * 2 + 1

@@ -1,1 +1,1 @@
-"""Runs and models in from elsewhere, and out again."""
+"""Import and export of runs and models."""

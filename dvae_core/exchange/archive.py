@@ -1,8 +1,8 @@
-"""A run as one zip file: to take it elsewhere, and to take one in that anyone may have made.
+"""Exporting a run as one zip file, and importing runs from zip files of unknown origin.
 
-What comes from elsewhere is checked before it is a run here: first the archive, by what it says of
-its members and by how much really comes out of them; then the run in it, every file of which is
-read. It grows in a draft folder, which gets its name when all of it passed.
+An import checks the archive first: the sizes that it states, and the sizes of the extracted files.
+It then reads every file of the run. The files are extracted to a draft folder, which is renamed
+only when all checks have passed.
 """
 
 import io
@@ -24,19 +24,19 @@ from dvae_core.runs.storage import check_tensors
 from dvae_core.system.files import new_folder
 
 MAX_BYTES = 2 * 2**30  # unpacked
-MAX_RATIO = 200  # of a member's size to what it takes in the archive
-_SMALL_BYTES = 2**20  # up to where a ratio says nothing
+MAX_RATIO = 200  # of the unpacked size to the packed size of a member
+_SMALL_BYTES = 2**20  # smaller members may have any ratio
 _CHUNK_BYTES = 2**20
 _MAX_TEXT = 300
 _MAX_SNAPSHOTS = 100
 
 
 def export_run(run: Run, resumable: bool = True) -> bytes:
-    """A run as a zip file, its files in a folder of its name; equal runs give equal bytes.
+    """The zip file of a run, with a folder named after it; equal runs give equal bytes.
 
     Args:
-        run: that is not damaged. One that trains at the moment is taken as it was last saved.
-        resumable: whether the trainer's state goes along, which is the largest part of it.
+        run: run to export; a run in training is exported as last saved.
+        resumable: whether to include the training state, the largest part.
 
     Raises:
         RunError: the run is damaged.
@@ -50,28 +50,28 @@ def export_run(run: Run, resumable: bool = True) -> bytes:
                 continue
             member = zipfile.ZipInfo(f"{run.id}/{name}")
             member.external_attr = (stat.S_IFREG | 0o644) << 16
-            is_text = file.kind is Kind.RECORD  # weights and images hardly get smaller
+            is_text = file.kind is Kind.RECORD  # weights and images hardly compress
             member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             archive.writestr(member, (run.path / name).read_bytes())
     return content.getvalue()
 
 
 def import_run(source: bytes | Path, folder: Path, run_id: str | None = None) -> Run:
-    """Take a run in from a zip file that anyone may have made. What is there is not overwritten.
+    """Import a run from a zip file of unknown origin without overwriting anything.
 
     Args:
-        source: the archive, or its path.
-        folder: that holds the runs.
-        run_id: name of the new run; by default that of the folder in the archive. A number is
-            added where it is taken.
+        source: content or path of the archive.
+        folder: folder that holds the runs.
+        run_id: name of the new run; default: name of the folder in the archive. A number is
+            appended if the name is taken.
 
     Returns:
-        The run. One that was running or waiting where it comes from is stopped here.
+        The run. A run that was running or queued is stopped.
 
     Raises:
-        RunError: it is no zip file, holds something else than a run, unpacks to too much, or the
-            run in it is damaged. Nothing is left of it then.
-        OSError: the disk is full. Nothing is left of it then.
+        RunError: the file is not a zip file, does not hold a run, unpacks to too much, or holds a
+            damaged run. Nothing is imported.
+        OSError: the disk is full. Nothing is imported.
     """
     with _opened(source) as archive:
         inner, members = _checked_members(archive)
@@ -83,7 +83,7 @@ def import_run(source: bytes | Path, folder: Path, run_id: str | None = None) ->
                 _extract(archive, members, draft)
                 _check_run(Run(draft))
         except FileExistsError:
-            raise RunError(f"{target} was just made by another process: try again") from None
+            raise RunError(f"{target} was just created by another process: try again") from None
     return Run(target)
 
 
@@ -91,7 +91,7 @@ def import_run(source: bytes | Path, folder: Path, run_id: str | None = None) ->
 def _opened(source: bytes | Path) -> Iterator[zipfile.ZipFile]:
     name = source.name if isinstance(source, Path) else "the archive"
     if isinstance(source, Path) and not source.is_file():
-        raise RunError(f"{source} does not exist, or is no plain file")
+        raise RunError(f"{source} does not exist or is not a regular file")
     try:
         with open(source, "rb") if isinstance(source, Path) else io.BytesIO(source) as file:
             _check_directory(file, name)
@@ -105,27 +105,27 @@ def _opened(source: bytes | Path) -> Iterator[zipfile.ZipFile]:
         NotImplementedError,
         UnicodeDecodeError,
     ) as error:
-        raise RunError(f"{name} is no whole zip file ({error})") from None
+        raise RunError(f"{name} is not a complete zip file ({error})") from None
 
 
 def _check_directory(file: BinaryIO, name: str) -> None:
-    """Look at the size of an archive's directory, before a library reads all of it to memory."""
+    """Limit the size of the directory of an archive before a library reads it into memory."""
     size = file.seek(0, io.SEEK_END)
-    tail_bytes = min(size, 22 + 2**16)  # the end record, and a comment of any length
+    tail_bytes = min(size, 22 + 2**16)  # the end record and the longest comment
     file.seek(size - tail_bytes)
     tail = file.read(tail_bytes)
     start = tail.rfind(b"PK\5\6")
     if start < 0 or len(tail) < start + 22:
-        raise RunError(f"{name} is no zip file: a run is exported as one")
+        raise RunError(f"{name} is not a zip file: give the file of an exported run")
     (directory_bytes,) = struct.unpack_from("<I", tail, start + 12)
     is_zip64 = tail[max(0, start - 20) : start].startswith(b"PK\6\7")
     if is_zip64 or directory_bytes > 2**20:
-        raise RunError(f"{name} has a directory of more files than a run has")
+        raise RunError(f"{name} lists more files than a run has: give the file of an exported run")
     file.seek(0)
 
 
 def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.ZipInfo]]:
-    """The folder that all files are in, or "", and the files by their name in the run."""
+    """The common folder of all files, or "", and the members by their path in the run."""
     files = [member for member in archive.infolist() if not member.is_dir()]
     folders = {member.filename.partition("/")[0] for member in files}
     inner = ""
@@ -136,68 +136,60 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
     for member in files:
         name = member.filename.removeprefix(f"{inner}/") if inner else member.filename
         if name in members:
-            raise RunError(f"the archive holds {_shown(name)} twice")
+            raise RunError(f"the archive holds {_shown(name)} twice: it is not a run")
         _check_member(name, member)
         members[name] = member
     if sum(member.file_size for member in files) > MAX_BYTES:
-        raise RunError(
-            f"the archive unpacks to more than {MAX_BYTES // 2**30} GB, more than a run has"
-        )
+        raise RunError(f"the archive unpacks to more than {MAX_BYTES // 2**30} GB: it is not a run")
     if sum(name.startswith("snapshots/") for name in members) > _MAX_SNAPSHOTS:
-        raise RunError(
-            f"the archive holds more than {_MAX_SNAPSHOTS} snapshots, more than a run has"
-        )
+        raise RunError(f"the archive holds more than {_MAX_SNAPSHOTS} snapshots: it is not a run")
     if "config.json" not in members:
-        raise RunError("the archive holds no config.json: it is no run")
+        raise RunError("the archive holds no config.json: it is not a run")
     return inner, members
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     file = find_file(name)
     if file is None or not travels(name):
-        raise RunError(f"the archive holds {_shown(name)}, which is no file of a run")
+        raise RunError(f"the archive holds {_shown(name)}, which is not a file of a run")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise RunError(f"{_shown(name)} is a link or a device in the archive, but no file")
+        raise RunError(f"the archive holds {_shown(name)} as a link or a device, not as a file")
     if member.flag_bits & 1:
         raise RunError(f"{_shown(name)} is encrypted: export the run without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise RunError(f"{_shown(name)} is packed in a way that is not read here: use deflate")
+        raise RunError(f"{_shown(name)} has an unsupported compression: use deflate")
     if member.file_size > file.max_bytes:
-        raise RunError(
-            f"{_shown(name)} would take {member.file_size:,} bytes, more than a run's file has"
-        )
+        raise RunError(f"{_shown(name)} has {member.file_size:,} bytes, more than in any run")
     ratio = member.file_size / max(member.compress_size, 1)
     if member.file_size > _SMALL_BYTES and ratio > MAX_RATIO:
-        raise RunError(
-            f"{_shown(name)} unpacks to {ratio:,.0f} times its size, more than a run's file does"
-        )
+        raise RunError(f"{_shown(name)} unpacks to {ratio:,.0f} times its size: it is not a run")
 
 
 def _extract(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: Path) -> None:
     for name, member in members.items():
         target = folder / name
         target.parent.mkdir(exist_ok=True)
-        left = member.file_size  # what comes out is believed no more than what was said
+        left = member.file_size  # do not trust the stated size
         with archive.open(member) as packed, open(target, "xb") as file:
             while chunk := packed.read(_CHUNK_BYTES):
                 left -= len(chunk)
                 if left < 0:
-                    raise RunError(f"{_shown(name)} is larger than the archive says")
+                    raise RunError(f"the archive is damaged: {_shown(name)} is larger than stated")
                 file.write(chunk)
         if left:
-            raise RunError(f"{_shown(name)} is smaller than the archive says")
+            raise RunError(f"the archive is damaged: {_shown(name)} is smaller than stated")
 
 
 def _check_run(run: Run) -> None:
-    """Read every file of a draft, and let its status say what is true here."""
+    """Read every file of a draft, and set its status to what holds on this machine."""
     try:
         status = run.status()
         state = status.state
         if state in (State.RUNNING, State.QUEUED):
             state = State.STOPPED
         if state not in (State.STOPPED, State.FINISHED, State.FAILED):
-            raise RunError(f"status.json says {state}, which no run writes")
+            raise RunError(f"status.json has the state {state}, which is never stored")
         texts = {"device": status.device[:_MAX_TEXT], "message": status.message[:_MAX_TEXT]}
         run.write_status(status.model_copy(update={"state": state, "process": None, **texts}))
         if problem := run.problem():

@@ -1,4 +1,4 @@
-"""The model of a run as ONNX files that serve elsewhere."""
+"""Exporting the model of a run as ONNX files."""
 
 import json
 from pathlib import Path
@@ -13,22 +13,22 @@ from dvae_core.system.files import new_folder, write_atomically
 
 
 def export_model(run: Run, output: Path | str) -> Path:
-    """Write the model of a run as ONNX, to serve elsewhere or to be imported again.
+    """Write the ONNX files of a run's model to a new folder.
 
     Args:
-        run: any run with a model.
-        output: folder to make, with what `exported_files` gives.
+        run: a run with a model.
+        output: folder to create for the result of `exported_files`.
 
     Returns:
         The folder.
 
     Raises:
-        ModelError: there is something at `output` already, or an imported model was changed.
-        RunError: the run has no model, or a damaged one.
+        ModelError: `output` already exists, or the files of an imported model have changed.
+        RunError: the run has no model, or is damaged.
     """
     output = Path(output)
-    taken = ModelError(f"{output} exists already: choose another folder")
-    if output.exists():  # before the work of exporting
+    taken = ModelError(f"{output} already exists: choose another folder")
+    if output.exists():  # before the slow export
         raise taken
     files = exported_files(run)
     try:
@@ -41,12 +41,12 @@ def export_model(run: Run, output: Path | str) -> Path:
 
 
 def exported_files(run: Run) -> dict[str, bytes]:
-    """The model of a run by file name: encoder.onnx and decoder.onnx, model.json, which says what
-    goes in and comes out, and README.md, which says how to use them.
+    """The files of an export by name: encoder.onnx and decoder.onnx, model.json, which describes
+    their inputs and outputs, and README.md, which explains their use.
 
     Raises:
-        ModelError: an imported model was changed.
-        RunError: the run has no model, or a damaged one.
+        ModelError: the files of an imported model have changed.
+        RunError: the run has no model, or is damaged.
     """
     record = run.record
     model = run.load_model()
@@ -54,7 +54,7 @@ def exported_files(run: Run) -> dict[str, bytes]:
         layout = OnnxLayout(**record.imported.model_dump(include=set(OnnxLayout.model_fields)))
         files = {path.name: path.read_bytes() for path in run.model_files()}
     else:
-        from dvae_core.onnx.export import export_networks  # the exporter takes seconds to start
+        from dvae_core.onnx.export import export_networks  # the exporter is slow to import
 
         layout = OnnxLayout(decoder_output="logits")
         files = export_networks(model)
@@ -92,12 +92,12 @@ def _readme(description: dict[str, Any]) -> str:
     gives = {
         "image": "images in 0 to 1",
         "signed": "images in -1 to 1",
-        "logits": "image logits, whose sigmoid is the image",
+        "logits": "image logits (their sigmoid is the image)",
     }[description["decoder_output"]]
     says = (
-        "the logits of its categories, whose values model.json lists"
+        "category logits (model.json lists the category values)"
         if "category_values" in description
-        else "the posterior: its means and log variances"
+        else "the means and log variances of the posterior"
     )
     flags = {
         "encoder": "encoder.onnx" if description["has_encoder"] else None,
@@ -117,10 +117,10 @@ def _readme(description: dict[str, Any]) -> str:
     return f"""# {description["run"]}
 
 A variational autoencoder with {n} {description["latents"]} latents, trained on
-{description["dataset"]}. All arrays are float32, and the batch is free.
+{description["dataset"]}. All arrays are float32; the batch size is free.
 
 {encoder}- `decoder.onnx`: codes (batch, {n}) to {gives}, (batch, {c}, {h}, {w})
-- `model.json`: the same for programs
+- `model.json`: the same description for programs
 
 In Python, with onnxruntime and numpy:
 
@@ -129,7 +129,7 @@ In Python, with onnxruntime and numpy:
     codes = numpy.zeros((1, {n}), numpy.float32)
     (images,) = decoder.run(None, {{decoder.get_inputs()[0].name: codes}})
 
-Back into the explorer, in this folder:
+To import the model into dVAE Explorer again, run in this folder:
 
     python -m dvae_core import-model --name {description["run"]}-again {command}
 """

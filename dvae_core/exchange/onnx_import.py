@@ -1,4 +1,4 @@
-"""A run out of a model that was trained elsewhere."""
+"""Importing a model from ONNX files as a run."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,49 +21,51 @@ from dvae_core.runs.run import Run, RunRecord, check_run_id
 
 CategoryValues = Sequence[Sequence[float]]
 _MAX_BYTES = 4 * 2**20
-_LARGEST = 1e6  # of a value that networks are trained on
+_LARGEST = 1e6  # category value
 
 
 def read_category_values(path: Path) -> CategoryValues:
-    """Category values out of a JSON file: a list of numbers, one such list a latent, or an object
-    with such a value under `category_values`, as model.json of an export has it.
+    """Read category values from a JSON file: a list of numbers, a list of such lists (one per
+    latent), or an object with either under `category_values`, such as model.json of an export.
 
     Raises:
-        ModelError: it is missing, or something else.
+        ModelError: the file is missing or holds something else.
     """
     shown = printable(path, 200)
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{shown} has more than {_MAX_BYTES // 2**20} MB")
+            raise ModelError(f"{shown} has more than {_MAX_BYTES // 2**20} MB: give a smaller file")
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{shown} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise ModelError(f"{shown} is no JSON: give a list of numbers, or one a latent") from None
+        raise ModelError(
+            f"{shown} is not JSON: give one list of numbers, or one per latent"
+        ) from None
     if isinstance(content, dict):
         content = content.get("category_values")
     rows: Any = content
     if not (isinstance(content, list) and content and isinstance(content[0], list)):
         rows = [content]
     if not all(isinstance(row, list) and row and all(map(_is_value, row)) for row in rows):
-        raise ModelError(f"{shown} holds something else than a list of numbers, or one a latent")
+        raise ModelError(f"{shown} holds other data: give a list of numbers, or one per latent")
     checked: CategoryValues = rows
     return checked
 
 
 def one_row_a_latent(values: CategoryValues, num_latents: int) -> tuple[tuple[float, ...], ...]:
-    """One row of values for each latent, where there is one for all; () for none.
+    """One row of values per latent; a single row is repeated for all latents, () stays ().
 
     Raises:
-        ModelError: there are rows for another number of latents.
+        ModelError: the number of rows differs from the number of latents.
     """
     rows = tuple(tuple(float(value) for value in row) for row in values)
     if len(rows) == 1:
         rows *= num_latents
     if rows and len(rows) != num_latents:
         raise ModelError(
-            f"category values of {len(rows)} latents were given, but the decoder takes "
-            f"{num_latents}: give one row for each, or one for all"
+            f"category values are given for {len(rows)} latents, but the decoder takes "
+            f"{num_latents}: give one row per latent, or one for all"
         )
     return rows
 
@@ -72,16 +74,16 @@ def _is_value(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
-_SAMPLE = 64  # images of the data set that an import looks at
+_SAMPLE = 64  # images of the data set that an import tries
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
         run: the new run.
-        notes: what a person should know, a sentence each.
+        notes: remarks for the user, one sentence each.
     """
 
     run: Run
@@ -99,26 +101,26 @@ def import_model(
     num_categories: int | None = None,
     category_values: CategoryValues = (),
 ) -> Imported:
-    """Make a finished run of a model that was trained elsewhere.
+    """Import a model that was trained in other software as a finished run.
 
     Args:
-        run_dir: folder to make; its name is the run's.
+        run_dir: folder to create; its name becomes the name of the run.
         decoder: ONNX file, codes (B, N) to images (B, C, H, W).
-        encoder: ONNX file, images (B, C, H, W) to means and log variances, or to logits. None: the
-            model can be slid from its prior, but not measured.
-        latents: the family. Gaussian ones are measured against a standard normal prior, categorical
-            ones against a uniform one.
-        dataset: what it was trained on; its images are scaled to the model's size.
-        layout: how the numbers of the files are to be read; the usual way when left out.
-        num_categories: K; needed for a categorical decoder alone.
-        category_values: the scalar of each category that the decoder reads, ascending, one row a
-            latent, or one row for all; linspace(-1, 1, K) when left out.
+        encoder: ONNX file, images (B, C, H, W) to means and log variances, or to logits. Without
+            it, the model can be traversed from samples of the prior, but not evaluated.
+        latents: latent family. The prior is standard normal for Gaussian latents and uniform for
+            categorical ones.
+        dataset: data set of the training; its images are scaled to the size of the model.
+        layout: how to read the tensors; the default is `OnnxLayout()`.
+        num_categories: K; required for a categorical decoder without encoder.
+        category_values: ascending value of each category, one row per latent or one for all;
+            the default is linspace(-1, 1, K).
 
     Raises:
-        ModelError: the files are no such model, or do not fit the data set.
-        ConfigError: the category values are no grid.
-        DataError: the data set is unknown or not there.
-        RunError: the folder exists, or its name cannot be a run's.
+        ModelError: the files are not such a model, or do not fit the data set.
+        ConfigError: the category values do not form a grid.
+        DataError: the data set is unknown or missing.
+        RunError: the folder exists, or its name is not allowed.
     """
     run_dir = Path(run_dir)
     check_run_id(run_dir.resolve().name)
@@ -128,8 +130,8 @@ def import_model(
     if category_values:
         if not FAMILIES[latents].has_categories:
             raise ModelError(
-                f"category values were given, but {FAMILIES[latents].label} latents have no "
-                f"categories"
+                f"category values are given, but {FAMILIES[latents].label} latents have no "
+                f"categories: leave them out"
             )
         family = CategoricalLatents.at_values(category_values)
         bounds, num_categories = family.code_range, family.num_categories
@@ -167,7 +169,7 @@ def _latent_settings(
     num_categories = checked.num_categories or num_categories
     if num_categories is None:
         raise ModelError(
-            "a decoder alone does not say how many categories a latent has: give num_categories"
+            "a decoder without encoder does not show the number of categories: give num_categories"
         )
     counts = tuple(len(row) for row in values)
     if min(counts, default=num_categories) < num_categories:
@@ -190,9 +192,9 @@ def _sample_images(name: str, checked: CheckedModel) -> Tensor:
     if dataset.image_shape != checked.image_shape:
         kinds = {1: "grey", 3: "RGB"}
         raise ModelError(
-            f"the model has {kinds[checked.image_shape[0]]} images, but those of {name} are "
-            f"{kinds[dataset.image_shape[0]]}: choose another data set, or convert inside of the "
-            f"exported networks (docs/models.md)"
+            f"the model has {kinds[checked.image_shape[0]]} images, but {name} has "
+            f"{kinds[dataset.image_shape[0]]} images: choose another data set, or convert the "
+            f"images inside the exported networks (docs/models.md)"
         )
     return dataset.sample_images(_SAMPLE, torch.Generator(dataset.device).manual_seed(0))
 
@@ -200,13 +202,13 @@ def _sample_images(name: str, checked: CheckedModel) -> Tensor:
 @torch.inference_mode()
 def _remarks(model: VAE, images: Tensor) -> Iterator[str]:
     if model.encoder is None:
-        yield "without an encoder the model is slid from its prior, and not measured"
+        yield "without an encoder, the model can be traversed from its prior, but not evaluated"
         return
     decoded = model.decode_images(model.encode(images).mean_code())
     error = (decoded - images).square().mean()
     if error > 0.9 * (images.mean(0) - images).square().mean():
         yield (
-            "the model gives images of this data set back hardly better than their mean image "
-            "would: look at the ranges of its images and the order of the encoder's outputs, "
-            "unless it was trained on other images"
+            "the model reconstructs images of this data set hardly better than their mean image: "
+            "check the ranges of its images and the order of the encoder outputs, unless it was "
+            "trained on other images"
         )

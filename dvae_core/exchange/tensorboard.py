@@ -1,7 +1,7 @@
-"""Event files that TensorBoard reads, made of the rows that a run keeps of its training.
+"""TensorBoard event files, made from the logged rows of a training.
 
-The rows are the truth: a writer begins with new files, from the first row on, so that every point
-stands there once, however often the training was interrupted.
+A writer always starts new files from the first row, so every point appears once, however often the
+training was interrupted.
 """
 
 import shutil
@@ -15,38 +15,37 @@ from dvae_core.runs.run import Run
 
 
 def check_tensorboard() -> None:
-    """Raise `ConfigError` where the package is not installed."""
+    """Raise `ConfigError` unless TensorBoard is installed."""
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
         raise ConfigError(
-            "TensorBoard is not installed: pip install tensorboard, or leave it out"
+            "TensorBoard is not installed: pip install tensorboard, or leave out --tensorboard"
         ) from None
 
 
 class EventWriter(AbstractContextManager["EventWriter"]):
-    """Writes the rows of a run to event files in its folder `tensorboard`, as they come.
+    """Writes the rows of a run to event files in its folder `tensorboard` as they are logged.
 
-    It stays right for one training: the next one cuts rows back as it begins, before it needs a
-    writer of its own.
+    A writer serves one training: a resumed training cuts rows back, so it needs a new writer.
 
     Attributes:
-        folder: that the files are in.
+        folder: the folder of the files.
     """
 
     def __init__(self, run: Run) -> None:
         check_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder: Path = run.events_folder
+        self.folder: Path = run.path / "tensorboard"
         self._tails = {"training": RowTail(run.metrics), "scores": RowTail(run.scores)}
         self._written = dict.fromkeys(self._tails, 0)
         shutil.rmtree(self.folder, ignore_errors=True)
-        # A TensorBoard that has the folder open takes back what it read before.
+        # An open TensorBoard discards what it has read before.
         self._writer = SummaryWriter(str(self.folder), purge_step=0)
 
     def update(self) -> None:
-        """Write the rows that are new.
+        """Write the new rows.
 
         Raises:
             RunError: a row is damaged.

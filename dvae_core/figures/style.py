@@ -44,7 +44,7 @@ def styled(figure: go.Figure, *, height: int, top: int = 10, **layout: Any) -> g
 
 
 def run_box(
-    axis: str, values: Sequence[float], run_ids: Sequence[str], name: str, color: str, digits: str
+    axis: str, values: Any, run_ids: Sequence[str], name: str, color: str, digits: str
 ) -> go.Box:
     """A box along `axis` ("x" or "y") with a point for each run, which shows the run's id."""
     return go.Box(

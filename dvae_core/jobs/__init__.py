@@ -1,8 +1,8 @@
-"""Work that continues when the browser is closed: processes of their own, found again by their run.
+"""Background jobs, which continue when the browser is closed and are found through their run.
 
-`job` starts, finds and stops one command of this package that works on one run. `queue` lines
-trainings up, so that not more of them run at a time than the machine is meant to bear.
-`listing` tells what a list of runs shows.
+`job` starts, finds and stops one command of this package on one run. `queue` limits how many
+trainings run at the same time. `overview` collects what a list of runs shows. `trash` deletes and
+restores runs.
 """
 
 from dvae_core.jobs.job import (

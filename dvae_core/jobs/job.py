@@ -1,14 +1,14 @@
-"""A job: a command of this package that works on one run as a process of its own.
+"""A job: a command of this package that works on one run in its own process.
 
-What is known of it lies in the folder `jobs` of the run, so that whoever looks at the run sees it:
-another tab, a restarted server, a shell. Each file has one writer:
+The folder `jobs` of the run describes the job, so every reader of the run can find it: another
+tab, a restarted server, a shell. Each file has one writer:
 
-    <command>.json             who was started; written by the starter
-    <command>.progress.json    how far it is; written by the job
-    <command>.log              what it printed
+    <command>.json             the process; written by the process that starts the job
+    <command>.progress.json    the progress; written by the job
+    <command>.log              the output of the job
 
-A training says how far it is in status.json too, where trainings from a shell say it. An
-evaluation and a training of one run may run side by side.
+A training also writes its progress to status.json, as a training from a shell does. An evaluation
+and a training of the same run may run at the same time.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from dvae_core.system.processes import ProcessIdentity, package_environment
 
 JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 
-TRAINING = "resume"  # the command that trains a run from where it stands
+TRAINING = "resume"  # the command that trains a run
 GRACE_SECONDS = 5.0
 _NICENESS = 10
 _REPORT_SECONDS = 0.5
@@ -44,7 +44,7 @@ class _Started(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     arguments: list[str]
-    process: ProcessIdentity | None = Field(description="None where it ended at once")
+    process: ProcessIdentity | None = Field(description="None if it ended at once")
 
 
 class _JobProgress(BaseModel):
@@ -59,14 +59,14 @@ class _JobProgress(BaseModel):
 
 @dataclass(frozen=True)
 class Job:
-    """The latest job of a command on a run, as a reader finds it.
+    """The latest job of a command on a run.
 
     Attributes:
-        command: what it does, such as `evaluate`.
-        arguments: what it was asked.
-        state: what it is really doing; `lost` when its process is gone without a word.
-        stage: what it is at.
-        fraction: how far it is, in [0, 1].
+        command: its command, such as `evaluate`.
+        arguments: its arguments after the run.
+        state: its state; `lost` if its process died without reporting an end.
+        stage: the current part of the work, such as the name of a metric.
+        fraction: progress in [0, 1].
         message: why it failed or was lost.
     """
 
@@ -86,27 +86,27 @@ def start_job(
 ) -> None:
     """Start `python -m dvae_core COMMAND RUN ARGUMENTS` as a process that outlives this one.
 
-    It leads a session of its own, has a lower priority and leaves one core to the app. A training
-    is said to be running from here on.
+    The process leads its own session, has a lower priority and leaves one core to the app. The
+    status of a run in training becomes `running` at once.
 
     Args:
-        run: what to work on.
-        command: that takes a run as its first argument.
-        arguments: that follow.
-        environment: variables of the process, laid over those of this one.
+        run: run to work on.
+        command: a command whose first argument is a run.
+        arguments: further arguments.
+        environment: variables to add to the environment of this process.
 
     Raises:
-        RunError: the same command is at work on the run already, or the run is damaged.
+        RunError: the same command already works on the run, or the run is damaged.
         OSError: the disk is full; nothing was started.
     """
     with _starting(run, command):
         job = find_job(run, command)
         if job is not None and job.state == "running":
-            raise RunError(f"{run.id} is already running '{command}': wait for it, or stop it")
+            raise RunError(f"{run.id} already runs '{command}': wait until it ends, or stop it")
         status = run.status()
         if command == TRAINING:
             if run.state_of(status) is State.RUNNING:
-                raise RunError(f"{run.id} is being trained already: wait for it, or stop it")
+                raise RunError(f"{run.id} is already being trained: wait until it ends, or stop it")
             run.clear_stop_request()
         (_folder(run) / f"{command}.progress.json").unlink(missing_ok=True)
         process = _spawn(run, command, arguments, environment or {})
@@ -120,18 +120,18 @@ def start_job(
                         update={"state": State.RUNNING, "process": identity, "message": ""}
                     )
                 )
-        except BaseException:  # a process that nobody could find again
+        except BaseException:  # nobody could find this process again
             process.kill()
             raise
 
 
 def find_job(run: Run, command: str) -> Job | None:
-    """The latest job of a command on a run, or None where there never was one."""
+    """The latest job of a command on a run, or None if there was none."""
     folder = _folder(run)
     try:
         started = read_optional_record(folder / f"{command}.json", _Started)
         progress = read_optional_record(folder / f"{command}.progress.json", _JobProgress)
-    except RunError as error:  # damaged; another job will replace them
+    except RunError as error:  # damaged; the next job replaces them
         return Job(command, [], "lost", message=str(error))
     if started is None:
         return None
@@ -146,7 +146,7 @@ def find_job(run: Run, command: str) -> Job | None:
 
 
 def stop_job(run: Run, command: str, grace_seconds: float = GRACE_SECONDS) -> None:
-    """Ask a running job to end, and kill all its processes when it has not after a grace.
+    """Ask a running job to end, and kill all its processes after `grace_seconds`.
 
     Raises:
         RunError: its process belongs to another user.
@@ -156,7 +156,7 @@ def stop_job(run: Run, command: str, grace_seconds: float = GRACE_SECONDS) -> No
 
 
 def job_process(run: Run, command: str) -> ProcessIdentity | None:
-    """The process of the latest job of a command, dead or alive, or None where none is known.
+    """The process of the latest job of a command, dead or alive, or None if there is none.
 
     Raises:
         RunError: its record is damaged.
@@ -166,33 +166,32 @@ def job_process(run: Run, command: str) -> ProcessIdentity | None:
 
 
 def last_log_line(run: Run, command: str) -> str:
-    """The last line that a job printed, for one that ended without telling why."""
+    """The last line that a job printed, which says most about a job that died."""
     log = _folder(run) / f"{command}.log"
     lines: list[str] = []
     if log.is_file():
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
             lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "its process is gone"
+    return lines[-1][:300] if lines else "its process died"
 
 
 @contextlib.contextmanager
 def job_progress(
     run: Run, command: str, was_stopped: ShouldStop
 ) -> Iterator[Callable[[str, float], None]]:
-    """Tell a run from within a command how far that is, and how it ended.
+    """Write the progress of the running command to its run, and how it ended.
 
     Args:
-        run: what is worked on.
-        command: this one.
-        was_stopped: whether it was asked to stop; called at the end.
+        run: run that the command works on.
+        command: name of the command.
+        was_stopped: says at the end whether the command was asked to stop.
 
     Yields:
-        A function that takes what the command is at and how far it is, in [0, 1]; of its calls at
-        most two a second are written down.
+        A function of (stage, fraction in [0, 1]); it writes at most two calls a second.
     """
     with _starting(run, command):
-        pass  # whoever started this process has written down now that it did
+        pass  # the starter has written <command>.json when it releases the lock
     written_at, reached = float("-inf"), 0.0
 
     def write(
@@ -221,7 +220,7 @@ def job_progress(
         report("starting", 0.0)
         yield report
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the disk may be what failed
+        with contextlib.suppress(OSError):  # the disk may be full
             write("failed", message=str(error) or type(error).__name__)
         raise
     if was_stopped():
@@ -257,9 +256,9 @@ def _spawn(
                 **environment,
             },
         )
-    with contextlib.suppress(psutil.Error):  # it has ended already
+    with contextlib.suppress(psutil.Error):  # it has already ended
         started = psutil.Process(process.pid)
         started.nice(max(_NICENESS, started.nice()))
-    # Somebody has to take its exit status, or it stays in the process table when it has ended.
+    # Without a wait, the process stays in the process table after its end.
     threading.Thread(target=process.wait, daemon=True).start()
     return process

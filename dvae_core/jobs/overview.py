@@ -1,4 +1,4 @@
-"""What a list of runs shows: how far each is, and what became of it."""
+"""What a list of runs shows: the state and the progress of each run."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from dvae_core.runs.run import Run, State, Status
 
 @dataclass(frozen=True)
 class RunOverview:
-    """How a run stands, in small files read once.
+    """The state of a run, read once from its small files.
 
     Attributes:
         run: the run.
-        state: what it is really doing.
-        name: what people call it; its id where they gave it no name.
-        step: updates done, as far as it has said.
-        steps: updates in all.
-        seconds: spent in training, over all its sessions.
-        message: why it failed or was lost, or what is damaged, else "".
+        state: its state.
+        name: the name that the user gave it, else its id.
+        step: last reported number of updates.
+        steps: planned number of updates.
+        seconds: training time over all sessions, in seconds.
+        message: why it failed or was lost, or which file is damaged, else "".
         position: its place in the queue, from 1, or None.
     """
 
@@ -37,14 +37,14 @@ class RunOverview:
 
     @property
     def fraction(self) -> float:
-        """How far it is, in [0, 1]."""
+        """Progress in [0, 1]."""
         if self.state is State.FINISHED:
             return 1.0
         return min(self.step / self.steps, 1.0) if self.steps else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """What the rest takes at the speed of the run so far; None where nobody can know."""
+        """Remaining time in seconds at the average speed so far; None if it is unknown."""
         if self.state is not State.RUNNING or not self.step:
             return None
         return self.seconds / self.step * (self.steps - self.step)
@@ -58,7 +58,7 @@ class RunOverview:
 
 
 def overview(folder: Path) -> list[RunOverview]:
-    """All runs right below a folder, damaged ones included, sorted by id.
+    """All runs directly in a folder, damaged ones included, sorted by id.
 
     Raises:
         RunError: the queue of the folder is damaged.
@@ -69,7 +69,7 @@ def overview(folder: Path) -> list[RunOverview]:
 
 
 def find_training(run: Run) -> RunOverview:
-    """How one run stands.
+    """The state of one run.
 
     Raises:
         RunError: the queue of its folder is damaged.
@@ -84,7 +84,7 @@ def _overview(run: Run, queue: Queue, root: Path) -> RunOverview:
         return RunOverview(run, State.DAMAGED, run.id, message=problem)
     try:
         status, name = run.status(), run.read_notes().name
-    except RunError as error:  # it was deleted this moment
+    except RunError as error:  # it was just deleted
         return RunOverview(run, State.DAMAGED, run.id, message=str(error))
     state, position = run.state_of(status), None
     if state is State.QUEUED:
@@ -105,7 +105,7 @@ def _overview(run: Run, queue: Queue, root: Path) -> RunOverview:
 def _message(run: Run, state: State, status: Status) -> str:
     if state is not State.LOST:
         return status.message
-    with suppress(RunError):  # a damaged record tells nothing either
+    with suppress(RunError):  # a damaged record gives no reason either
         if job_process(run, TRAINING) == status.process:
             return last_log_line(run, TRAINING)
-    return "its process is gone"
+    return "its process died"

@@ -1,13 +1,12 @@
-"""The queue of trainings: a bound on how many run at a time, whoever looks.
+"""The queue of trainings, which limits how many of them run at the same time.
 
-It lies in `queue.json` of the folder that holds the runs, so that two apps on one folder agree; a
-lock file keeps their changes apart. A training that ends starts the next one before its process
-is gone, so the queue moves with no browser open. Where a trainer was killed, the next one that
-looks (`advance_queue`) does it.
+The file `queue.json` in the folder of the runs holds the queue, so two apps on the same folder
+share it; a lock file serialises their changes. A training starts the next one before it exits, so
+the queue advances without an open browser. If a trainer was killed, the next call of
+`advance_queue` starts the next training.
 
-A run waits when the queue says so and its status says so; a run that was only made is started by
-nobody. Trainings from a shell and those of a sweep run beside the queue and are not counted:
-whoever starts them has said when.
+A run waits if both the queue and its status say so; a run that was only created does not start.
+Trainings from a shell or a sweep are not part of the queue and not counted.
 """
 
 import contextlib
@@ -32,32 +31,32 @@ _Entry = Annotated[
 
 
 class Queue(BaseModel):
-    """queue.json. Runs are named by their path below its folder."""
+    """queue.json. It names runs by their path relative to its folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    at_once: int = Field(1, ge=1, le=MAX_AT_ONCE, description="trainings at a time")
+    at_once: int = Field(1, ge=1, le=MAX_AT_ONCE, description="trainings that run at the same time")
     waiting: tuple[_Entry, ...] = ()
     started: tuple[_Entry, ...] = Field(
-        (), description="taken from the queue, and not yet seen to end"
+        (), description="started from the queue and not known to have ended"
     )
 
 
 def queue_root(folder: Path) -> Path:
-    """The folder whose queue the runs in `folder` belong to: that of a person's own runs
-    (`DVAE_RUNS`, or `runs` here) for all runs there, sweeps included, else `folder` itself."""
+    """The folder whose queue holds the runs in `folder`: the folder of the user's own runs
+    (`DVAE_RUNS`, or `runs`) for all runs and sweeps in it, else `folder` itself."""
     folder, own = folder.resolve(), own_root().resolve()
     is_sweep = folder.parent == own and RUN_ID.fullmatch(folder.name)
     return own if is_sweep else folder
 
 
 def queue_of(run: Run) -> Path:
-    """The folder whose queue a run belongs to; see `queue_root`."""
+    """The folder whose queue holds a run; see `queue_root`."""
     return queue_root(run.path.resolve().parent)
 
 
 def read_queue(root: Path) -> Queue:
-    """The queue of a folder; an empty one where there is none yet.
+    """The queue of a folder; an empty queue if there is none yet.
 
     Raises:
         RunError: queue.json is damaged.
@@ -66,14 +65,14 @@ def read_queue(root: Path) -> Queue:
 
 
 def position_in(queue: Queue, root: Path, run: Run) -> int | None:
-    """The place of a run in a queue, from 1, or None."""
+    """The place of a run in a queue, from 1, or None if it is not in the queue."""
     path = run.path.resolve()
     waiting = [root / entry for entry in queue.waiting]
     return waiting.index(path) + 1 if path in waiting else None
 
 
 def trainings_at_once(root: Path) -> int:
-    """How many trainings the queue of a folder lets run at a time.
+    """Number of trainings that the queue of a folder runs at the same time.
 
     Raises:
         RunError: queue.json is damaged.
@@ -82,15 +81,15 @@ def trainings_at_once(root: Path) -> int:
 
 
 def set_trainings_at_once(root: Path, count: int) -> None:
-    """Let `count` trainings of a folder run at a time. Those that run already are left alone.
+    """Run `count` trainings of a folder at the same time. Running trainings continue.
 
     Raises:
-        ConfigError: it is not in 1 to 16.
+        ConfigError: `count` is not from 1 to 16.
         RunError: queue.json is damaged.
     """
     if not 1 <= count <= MAX_AT_ONCE:
         raise ConfigError(
-            f"{count} trainings at once are asked for, but the queue runs 1 to {MAX_AT_ONCE}"
+            f"{count} trainings cannot run at the same time: give a number from 1 to {MAX_AT_ONCE}"
         )
     with _locked(root):
         _write(root, read_queue(root).model_copy(update={"at_once": count}))
@@ -98,10 +97,10 @@ def set_trainings_at_once(root: Path, count: int) -> None:
 
 
 def queue_training(run: Run) -> None:
-    """Start or continue a training: at once where the queue has room, else when its turn comes.
+    """Start or resume a training: at once if the queue has room, else when its turn comes.
 
     Raises:
-        RunError: the run is damaged, finished, imported, being trained, or waits already; or
+        RunError: the run is damaged, finished, imported, in training or already in the queue; or
             queue.json is damaged.
         OSError: the disk is full.
     """
@@ -109,17 +108,17 @@ def queue_training(run: Run) -> None:
     with _locked(root):
         queue, entry = read_queue(root), _entry(root, run)
         _check_can_train(run, waits=entry in queue.waiting)
-        # The order matters to whoever dies here: what only one of the two says is not queued.
+        # A run counts as queued only if both files say so, so a crash in between is harmless.
         _write(root, queue.model_copy(update={"waiting": (*_without(queue, entry), entry)}))
         _write_state(run, State.QUEUED)
         _advance(root)
 
 
 def leave_queue(run: Run) -> bool:
-    """Take a run from the queue.
+    """Remove a run from the queue.
 
     Returns:
-        Whether it was in there; it is stopped then.
+        Whether it was in the queue; its state is then `stopped`.
     """
     root = queue_of(run)
     with _locked(root):
@@ -133,28 +132,27 @@ def leave_queue(run: Run) -> bool:
 
 
 def stop_training(run: Run, grace_seconds: float = GRACE_SECONDS) -> None:
-    """Stop a training, or take it from the queue.
+    """Stop a training and wait until it has ended, or remove it from the queue.
 
-    It is asked to save its state and end after its step. A job that still lives after a grace
-    gets SIGTERM, and after another one SIGKILL; what a shell or a sweep has started may do more
-    than this training, and is only asked. Returns when the training has ended.
+    The training is asked to save its state and end after the current step. A job that is still
+    alive after `grace_seconds` gets SIGTERM, and after as many seconds again SIGKILL. A process
+    from a shell or a sweep may do more than this training, so it is only asked.
 
     Raises:
-        RunError: the run is damaged, or a process that no job started does not end.
+        RunError: the run is damaged, or a process that is not a job does not end.
     """
     process = run.status().process
     if leave_queue(run):
         return
     if run.state() is not State.RUNNING or process is None:
         return
-    with contextlib.suppress(OSError):  # a full disk: the signal says the same
+    with contextlib.suppress(OSError):  # the disk is full: the signal asks the same
         run.request_stop()
     if not process.wait(grace_seconds):
         if process != job_process(run, TRAINING):
             raise RunError(
-                f"{run.id} is trained by process {process.pid}, which was asked to stop and has "
-                "not: stop "
-                f"it where it was started"
+                f"{run.id} is trained by process {process.pid}, which did not stop when asked: "
+                f"stop it where it was started"
             )
         process.end(grace_seconds)
     root = queue_of(run)
@@ -168,7 +166,7 @@ def stop_training(run: Run, grace_seconds: float = GRACE_SECONDS) -> None:
 
 
 def advance_queue(root: Path) -> None:
-    """Start the trainings of a folder's queue that there is room for.
+    """Start waiting trainings of a folder while its queue has room.
 
     Raises:
         RunError: queue.json is damaged.
@@ -184,7 +182,7 @@ def _advance(root: Path) -> None:
     queue = read_queue(root)
     states = {entry: Run(root / entry).state() for entry in (*queue.started, *queue.waiting)}
     started = [entry for entry in queue.started if states[entry] is State.RUNNING]
-    # Whoever took a run from the queue may have died before starting it.
+    # A process may have died between removing a run from the queue and starting it.
     taken = [entry for entry in queue.started if entry not in queue.waiting]
     waiting = [entry for entry in (*taken, *queue.waiting) if states[entry] is State.QUEUED]
     while waiting and len(started) < queue.at_once:
@@ -199,7 +197,7 @@ def _start(run: Run) -> bool:
     try:
         start_job(run, TRAINING)
     except (RunError, OSError) as error:
-        _write_state(run, State.FAILED, f"could not be started: {error}")
+        _write_state(run, State.FAILED, f"the training could not be started: {error}")
         return False
     return True
 
@@ -212,12 +210,12 @@ def _check_can_train(run: Run, waits: bool) -> None:
     state = run.state()
     if state is State.FINISHED:
         raise RunError(
-            f"{run.id} is finished at step {run.status().step:,}: extend it to train further"
+            f"{run.id} is finished at step {run.status().step:,}: extend it to train it further"
         )
     if state is State.RUNNING:
-        raise RunError(f"{run.id} is being trained already: wait for it, or stop it")
+        raise RunError(f"{run.id} is already being trained: wait until it ends, or stop it")
     if state is State.QUEUED and waits:
-        raise RunError(f"{run.id} waits in the queue already")
+        raise RunError(f"{run.id} is already in the queue: wait for its turn, or stop it")
 
 
 def _write_state(run: Run, state: State, message: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Deleting runs so that it can be undone.
+"""Deleting and restoring runs.
 
-A deleted run lies in the folder `.trash` beside the others, as `<id>-<number>`; a greater number
-was deleted later. The newest 20 are kept: whoever deletes another one deletes the oldest for good.
+A deleted run moves to the folder `.trash` beside the other runs, as `<id>-<number>`; later
+deletions have larger numbers. The trash keeps the newest 20 runs and removes older ones for good.
 """
 
 import shutil
@@ -18,26 +18,26 @@ MAX_KEPT = 20
 
 
 def delete_run(run: Run) -> Path:
-    """Move a run to the trash. One that waits in a queue leaves it.
+    """Move a run to the trash, and remove it from the queue.
 
     Returns:
-        Where it is now, for `restore_run`.
+        Its new path, for `restore_run`.
 
     Raises:
-        RunError: it is no run, is shipped, or somebody trains or measures it.
+        RunError: it is not a run, is a shipped run, or is being trained or evaluated.
     """
     path = run.path.resolve()
     if not looks_like_run(path) or not RUN_ID.fullmatch(path.name):
-        raise RunError(f"{run.path} is no run folder: nothing was deleted")
+        raise RunError(f"{run.path} is not a run folder: nothing was deleted")
     if path.parent == SHIPPED_ROOT.resolve():
-        raise RunError(f"{run.id} is shipped with this software and is not deleted")
+        raise RunError(f"{run.id} is shipped with the app and cannot be deleted")
     leave_queue(run)
     if run.state() is State.RUNNING:
-        raise RunError(f"{run.id} is being trained: stop it, then delete it")
+        raise RunError(f"{run.id} is being trained: stop the training, then delete the run")
     job = find_job(run, "evaluate")
     if job is not None and job.state == "running":
-        raise RunError(f"{run.id} is being evaluated: stop that, then delete it")
-    # Reserved, as a training or an evaluation may have just begun.
+        raise RunError(f"{run.id} is being evaluated: stop the evaluation, then delete the run")
+    # A training or an evaluation may just have started, so reserve the run for both.
     with _locked(path.parent), run.reserved_for("training", "evaluation"):
         kept = deleted_runs(path.parent)
         number = max((_number(other) for other in kept), default=0) + 1
@@ -49,37 +49,34 @@ def delete_run(run: Run) -> Path:
 
 
 def deleted_runs(folder: Path) -> list[Path]:
-    """What of the runs of a folder lies in its trash, the last deleted first."""
+    """Paths of the deleted runs of a folder, the latest first."""
     trash = _trash(folder)
     found = [path for path in trash.iterdir() if _is_entry(path)] if trash.is_dir() else []
     return sorted(found, key=_number, reverse=True)
 
 
 def deleted_id(path: Path) -> str:
-    """The id that a run in the trash had."""
+    """The original id of a run in the trash."""
     return path.name.rpartition("-")[0]
 
 
 def restore_run(path: Path) -> Run:
-    """Take a run back from the trash.
-
-    Args:
-        path: as `delete_run` and `deleted_runs` say it.
+    """Restore a deleted run from its path in the trash.
 
     Raises:
-        RunError: there is no such run in a trash, or its name was taken since.
+        RunError: the trash has no such run, or another run has its name now.
     """
     folder = path.parent.parent
     if path.parent != _trash(folder) or not _is_entry(path):
-        raise RunError(f"{path} is no deleted run: it was restored, or deleted for good")
+        raise RunError(f"{path} is not a deleted run: it was restored or removed for good")
     target = folder / deleted_id(path)
     with _locked(folder):
         if target.exists():
-            raise RunError(f"{target} exists by now: delete or rename that run first")
+            raise RunError(f"{target} already exists: delete or rename that run first")
         try:
             path.rename(target)
         except FileNotFoundError:
-            raise RunError(f"{path} is gone: it was restored, or deleted for good") from None
+            raise RunError(f"{path} is not there: it was restored or removed for good") from None
     return Run(target)
 
 

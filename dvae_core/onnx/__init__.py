@@ -1,6 +1,6 @@
-"""Models in the ONNX format: checked, run, and written.
+"""Checking, running and writing models in the ONNX format.
 
-`check.py` first has a file tried in a child process: `graph.py` looks at its graph without running
-it, then `trial.py` runs it on a trial batch. Only then does `session.py` open it here, behind the
-networks of an ordinary VAE (`network.py`). `export.py` writes such files.
+`check.py` tests a file in a child process: `graph.py` checks its graph without running it, then
+`trial.py` runs it on a trial batch. Only then does `session.py` open the file in this process, for
+the networks of a VAE (`network.py`). `export.py` writes ONNX files.
 """

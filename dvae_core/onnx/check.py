@@ -10,7 +10,7 @@ from dvae_core.onnx.description import OnnxLayout
 from dvae_core.system.sandbox import Refused, SandboxError, SandboxProcess
 
 MAX_FILE_BYTES = 256 * 2**20
-SECONDS = 20  # of computing, for 160 small trials of both files
+SECONDS = 20  # CPU time for 160 small trials of both files
 MEMORY_BYTES = 3 * 2**30
 _MAX_TEXT = 400
 _OPERATION = "dvae_core.onnx.trial:try_files"
@@ -18,13 +18,13 @@ _OPERATION = "dvae_core.onnx.trial:try_files"
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """One file that passed.
+    """A file that passed the check.
 
     Attributes:
-        content: the bytes that were checked.
-        sha256: of them.
+        content: the checked bytes.
+        sha256: hash of `content`.
         opset: version of its operators.
-        one_at_a_time: its batch is fixed at one.
+        one_at_a_time: whether its batch size is fixed at 1.
     """
 
     content: bytes
@@ -35,15 +35,15 @@ class CheckedFile:
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model that passed.
+    """A model that passed the check.
 
     Attributes:
         num_latents: N.
-        num_categories: K; None for Gaussian latents, and for a decoder alone.
+        num_categories: K; None for Gaussian latents and for a model without encoder.
         image_shape: (C, H, W).
-        encoder: None for a decoder alone.
+        encoder: None for a model without encoder.
         decoder: codes to images.
-        notes: what a person should know, a sentence each.
+        notes: remarks for the user, one sentence each.
     """
 
     num_latents: int
@@ -62,18 +62,18 @@ def check_model(
     num_categories: int | None = None,
     code_bounds: tuple[float, float] = (-1.0, 1.0),
 ) -> CheckedModel:
-    """Look at the files and try them on random images and codes, in a child process.
+    """Check both files and run them on random images and codes, in a child process.
 
     Args:
-        encoder: images (B, C, H, W) to the parameters of the latents; None for a decoder alone.
+        encoder: images (B, C, H, W) to the parameters of the latents, or None.
         decoder: codes (B, N) to images (B, C, H, W).
-        latents: family that they should have.
-        layout: how to read their numbers.
-        num_categories: K, where it is known.
-        code_bounds: least and greatest category value.
+        latents: expected latent family.
+        layout: how to read the tensors.
+        num_categories: K, if it is known.
+        code_bounds: smallest and largest category value.
 
     Raises:
-        ModelError: they do not fit; the message says what was found and what is needed.
+        ModelError: the files are unsafe, or do not fit the arguments or each other.
     """
     paths = {"decoder": decoder} | ({"encoder": encoder} if encoder is not None else {})
     for part, path in paths.items():
@@ -101,9 +101,7 @@ def check_model(
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 != answer["sha256"][part]:
-            raise ModelError(
-                f"{part}: {printable(path.name)} was changed while it was read: try again"
-            )
+            raise ModelError(f"{part}: {printable(path.name)} changed while it was read: try again")
         files[part] = CheckedFile(
             content, sha256, report["opsets"][part], report["one_at_a_time"][part]
         )
@@ -119,7 +117,7 @@ def check_model(
 
 def _check_is_model_file(part: str, path: Path) -> None:
     shown = printable(path, 200)
-    if not path.is_file():  # nor a device or pipe that never ends
-        raise ModelError(f"{part}: {shown} does not exist, or is no plain file")
+    if not path.is_file():  # a device or a pipe may never end
+        raise ModelError(f"{part}: {shown} does not exist or is not a regular file")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ModelError(f"{part}: {shown} has more than {MAX_FILE_BYTES // 2**20} MB")
+        raise ModelError(f"{part}: {shown} is larger than {MAX_FILE_BYTES // 2**20} MB")

@@ -1,4 +1,4 @@
-"""What config.json says of an imported model."""
+"""The description of an imported model in config.json."""
 
 from typing import Literal
 
@@ -9,22 +9,22 @@ DecoderOutput = Literal["image", "signed", "logits"]
 
 
 class OnnxLayout(BaseModel):
-    """How the numbers that go in and come out of two ONNX files are to be read."""
+    """How to read the inputs and outputs of the two ONNX files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     interleaved: bool = Field(
         False,
-        description="the encoder's one output holds mean, log variance, mean, log variance, …; "
-        "else all means, then all log variances",
+        description="the single encoder output interleaves means and log variances; otherwise all "
+        "means come first",
     )
     encoder_input: ImageRange = Field(
-        "image", description="what the encoder takes: values in 0 to 1, or signed ones, -1 to 1"
+        "image", description="range of the encoder input: image is 0 to 1, signed is -1 to 1"
     )
     decoder_output: DecoderOutput = Field(
         "image",
-        description="what the decoder gives: an image in 0 to 1, a signed one in -1 to 1 (tanh), "
-        "or logits, of which the sigmoid is the image",
+        description="decoder output: image is 0 to 1, signed is -1 to 1 (tanh), logits become the "
+        "image by a sigmoid",
     )
 
 
@@ -33,17 +33,17 @@ class OnnxFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(max_length=200, description="as it was given; shown, never opened")
+    name: str = Field(max_length=200, description="original file name; shown, never opened")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     opset: int
-    one_at_a_time: bool = Field(description="its batch is fixed at one")
+    one_at_a_time: bool = Field(description="whether its batch size is fixed at 1")
 
 
 class ImportedModel(OnnxLayout):
-    """Where an imported model comes from, and how to read it."""
+    """The files of an imported model, and how to read them."""
 
-    encoder: OnnxFile | None = Field(description="None for a decoder alone")
+    encoder: OnnxFile | None = Field(description="None for a model without encoder")
     decoder: OnnxFile
     category_values: tuple[tuple[float, ...], ...] = Field(
-        (), description="of each latent, ascending; empty for the grid that is usual here"
+        (), description="ascending values of each latent; empty for linspace(-1, 1, K)"
     )

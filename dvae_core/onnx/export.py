@@ -1,4 +1,4 @@
-"""A VAE as ONNX files: standard operators, any batch size."""
+"""Exporting a VAE as ONNX files with standard operators and a free batch size."""
 
 import logging
 import tempfile
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE
 
-OPSET = 18  # old enough for most runtimes, and the exporter's own
+OPSET = 18  # supported by most runtimes, and the default of the exporter
 
 
 class _Encoder(nn.Module):
@@ -38,13 +38,10 @@ class _Decoder(nn.Module):
 
 
 def export_networks(model: VAE) -> dict[str, bytes]:
-    """`encoder.onnx` and `decoder.onnx` of a model, by name.
+    """Export `encoder.onnx` and `decoder.onnx`; returns their contents by name.
 
-    The encoder gives logits (B, N, K), or means and log variances (B, N); the decoder gives image
-    logits.
-
-    Args:
-        model: in eval mode, on the CPU, its networks made of torch layers.
+    The encoder outputs logits (B, N, K), or means and log variances (B, N); the decoder outputs
+    image logits. The model is in eval mode, on the CPU, and has networks of torch layers.
     """
     categorical = model.latents.num_categories is not None
     parameters = ["logits"] if categorical else ["mean", "log_variance"]
@@ -76,7 +73,7 @@ def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: lis
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # The exporter speaks of torchvision, which it does not need, and of its own deprecations.
+    # The exporter warns about torchvision, which it does not need, and about its deprecations.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""Looking at an ONNX file without running it: what may be in one, and what may not.
+"""Checking the graph of an ONNX file without running it.
 
-Taken are plain graphs of plain operators in one file. Two rules make what was tried once hold for
-every image: there is no control flow and no chance, and no shape inside the graph depends on the
-values that come in. So with the same number of images it always does the same work.
+A graph may consist of plain operators, in one file. It must have no control flow, no randomness,
+and no shape that depends on input values. A batch of a given size then always takes the same work,
+so one trial holds for all images.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ class TensorPort:
     """An input or output of a graph.
 
     Attributes:
-        name: of it.
-        shape: one entry an axis, None where it is not fixed; None where even the rank is open.
+        name: its name.
+        shape: size of each axis, None for a free size; None if even the rank is free.
     """
 
     name: str
@@ -31,12 +31,12 @@ class TensorPort:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a graph takes and gives.
+    """The inputs and outputs of a graph.
 
     Attributes:
         opset: version of its operators.
-        input: the one that is no weight.
-        outputs: all.
+        input: its only input besides weights.
+        outputs: all outputs.
     """
 
     opset: int
@@ -45,20 +45,20 @@ class Graph:
 
 
 def read_graph(content: bytes) -> Graph:
-    """What the graph of an ONNX file takes and gives, once nothing speaks against running it.
+    """Check that the graph of an ONNX file is safe to run; returns its inputs and outputs.
 
     Raises:
-        ModelError: it is no such file, or there is something in it that is not taken. The message
-            is the end of a sentence about the file.
+        ModelError: the file is not an ONNX file, or holds something that is not allowed. The
+            message continues a sentence about the file.
     """
     try:
         model = onnx.load_model_from_string(content)
-    except Exception:  # of protobuf, which is another library's own affair
-        raise ModelError("it is no ONNX file, or was cut off") from None
+    except Exception:  # protobuf raises many kinds
+        raise ModelError("it is not an ONNX file, or is truncated") from None
     opset = _opset(model)
     if model.functions:
         raise ModelError(
-            f"it defines {len(model.functions)} functions of its own: inline them with "
+            f"it defines {len(model.functions)} functions: inline them with "
             f"onnx.inliner.inline_local_functions"
         )
     graph = model.graph
@@ -68,14 +68,14 @@ def read_graph(content: bytes) -> Graph:
     for tensor in [*graph.initializer, *_tensors_of(graph.node)]:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ModelError(
-                f"its weights {tensor.name[:40]!r} lie in another file: export with "
-                f"external_data=False, so that one file holds all"
+                f"its weights {tensor.name[:40]!r} are in another file: export with "
+                f"external_data=False"
             )
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
         names = ", ".join(value.name[:40] for value in inputs[:5]) or "none"
-        raise ModelError(f"it has {len(inputs)} inputs ({names}), but needs one")
+        raise ModelError(f"it has {len(inputs)} inputs ({names}): export it with one input")
     _follow_values(graph.node, weights, inputs[0].name)
     return Graph(opset, _port(inputs[0]), tuple(_port(value) for value in graph.output))
 
@@ -83,11 +83,11 @@ def read_graph(content: bytes) -> Graph:
 def _opset(model: onnx.ModelProto) -> int:
     opsets = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if not opsets or not model.graph.node:
-        raise ModelError("it is no ONNX file of a network, or was cut off")
+        raise ModelError("it is not an ONNX file of a network, or is truncated")
     greatest = onnx.defs.onnx_opset_version()
     if not MIN_OPSET <= opsets[0] <= greatest:
         raise ModelError(
-            f"it has operators of opset {opsets[0]}, but {MIN_OPSET} to {greatest} are read: "
+            f"it uses opset {opsets[0]}, but {MIN_OPSET} to {greatest} are supported: "
             f"export with opset_version=18"
         )
     return opsets[0]
@@ -97,26 +97,26 @@ def _check_nodes(nodes: Iterable[NodeProto]) -> None:
     for node in nodes:
         if node.domain not in ("", "ai.onnx"):
             raise ModelError(
-                f"it uses {node.op_type[:40]!r} of the operator set {node.domain[:40]!r}: only "
-                f"those of ONNX itself are taken"
+                f"it uses {node.op_type[:40]!r} of the operator set {node.domain[:40]!r}: export "
+                f"it with standard ONNX operators only"
             )
         if node.op_type in CONTROL_FLOW:
             raise ModelError(
-                f"it has control flow ({node.op_type}): export the plain network without branches "
-                f"and loops"
+                f"it has control flow ({node.op_type}): export the network without branches and "
+                f"loops"
             )
         if node.op_type in RANDOM:
             raise ModelError(
-                f"it draws random numbers ({node.op_type}): export the parameters of the "
-                "posterior, not a sample of it"
+                f"it draws random numbers ({node.op_type}): export the parameters of the latents, "
+                f"not a sample"
             )
         if node.op_type not in PLAIN:
             raise ModelError(
-                f"it uses the operator {node.op_type[:40]!r}, which is not taken: write it with "
-                f"plain ones (convolutions, matrix products, activations, reshapes)"
+                f"it uses the operator {node.op_type[:40]!r}, which is not allowed: use plain ones "
+                f"(convolutions, matrix products, activations, reshapes)"
             )
         if any(a.HasField("g") or a.graphs for a in node.attribute):
-            raise ModelError(f"it hides a graph within {node.op_type}: export the plain network")
+            raise ModelError(f"it hides a graph in {node.op_type}: export the plain network")
 
 
 def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
@@ -130,21 +130,21 @@ def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
 
 
 def _follow_values(nodes: Iterable[NodeProto], weights: set[str], start: str) -> None:
-    """Go through the graph from its input on: no shape may depend on the values that come in."""
-    known = weights | {start, ""}  # "" stands for an input that is left out
+    """Raise `ModelError` if a shape depends on the values of the input `start`."""
+    known = weights | {start, ""}  # "" is an omitted input
     depending = {start}
     for node in nodes:
         if not known.issuperset(node.input):
-            raise ModelError("its nodes do not stand in the order in which they are to run")
+            raise ModelError("its nodes are not in the order of execution: export it again")
         for place in SHAPE_INPUTS.get(node.op_type, range(0)):
             if place < len(node.input) and node.input[place] in depending:
                 raise ModelError(
-                    f"the shape that {node.op_type} makes depends on the values that come in: "
-                    f"export a network whose shapes are fixed but for the batch"
+                    f"the output shape of {node.op_type} depends on input values: export a network "
+                    f"whose shapes are fixed except for the batch"
                 )
         outputs = {name for name in node.output if name}
         known |= outputs
-        # Shapes do not depend on values, so what is said of shapes does not either.
+        # Shapes do not depend on values, so neither does the result of Shape and Size.
         if node.op_type not in ("Shape", "Size") and depending.intersection(node.input):
             depending |= outputs
 
@@ -155,8 +155,8 @@ def _port(value: ValueInfoProto) -> TensorPort:
         known = TensorProto.DataType.keys()
         kind = known[tensor.elem_type] if 0 <= tensor.elem_type < len(known) else "unknown"
         raise ModelError(
-            f"{value.name[:40]!r} is of type {kind.lower()}, but needs float (32 bits): export "
-            f"the model with .float()"
+            f"{value.name[:40]!r} has type {kind.lower()}, but needs float (32 bits): export the "
+            f"model with .float()"
         )
     if not tensor.HasField("shape"):
         return TensorPort(value.name, None)
@@ -167,8 +167,8 @@ def _port(value: ValueInfoProto) -> TensorPort:
     )
 
 
-# Plain ones, which networks of images are made of. What comes out of them is of a shape that the
-# shapes of the inputs decide, or the values of the inputs in `SHAPE_INPUTS`.
+# Plain operators of image networks. Their output shape depends on the shapes of the inputs only, or
+# on the values of the inputs in `SHAPE_INPUTS`.
 # fmt: off
 PLAIN = frozenset((
     "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh",
@@ -191,41 +191,21 @@ PLAIN = frozenset((
 ))
 # fmt: on
 
-# What would make a graph run on without end, or differently each time.
+# Operators that could make a graph run forever, or differently each time.
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 RANDOM = frozenset(
-    {
-        "Bernoulli",
-        "Multinomial",
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-    }
-)
-# Operators of which some inputs, counted from 0, decide the shape of what comes out.
+    f"{name}{like}" for name in ("RandomNormal", "RandomUniform") for like in ("", "Like")
+) | {"Bernoulli", "Multinomial"}
+# Operators with inputs whose values decide the output shape, with the places of these inputs.
 SHAPE_INPUTS: dict[str, range] = {
+    **{name: range(1, 2) for name in PLAIN if name.startswith("Reduce")},
+    **dict.fromkeys(
+        ("Expand", "OneHot", "Reshape", "Split", "Squeeze", "Unsqueeze", "Upsample"), range(1, 2)
+    ),
     "ConstantOfShape": range(0, 1),
-    "Expand": range(1, 2),
-    "OneHot": range(1, 2),
     "Pad": range(1, 4),
     "Range": range(0, 3),
-    "ReduceL1": range(1, 2),
-    "ReduceL2": range(1, 2),
-    "ReduceLogSum": range(1, 2),
-    "ReduceLogSumExp": range(1, 2),
-    "ReduceMax": range(1, 2),
-    "ReduceMean": range(1, 2),
-    "ReduceMin": range(1, 2),
-    "ReduceProd": range(1, 2),
-    "ReduceSum": range(1, 2),
-    "ReduceSumSquare": range(1, 2),
-    "Reshape": range(1, 2),
     "Resize": range(1, 4),
     "Slice": range(1, 5),
-    "Split": range(1, 2),
-    "Squeeze": range(1, 2),
     "Tile": range(1, 3),
-    "Unsqueeze": range(1, 2),
-    "Upsample": range(1, 2),
 }

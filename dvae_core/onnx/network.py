@@ -1,4 +1,4 @@
-"""ONNX files as the networks of an ordinary VAE."""
+"""ONNX files as the encoder and decoder of a VAE."""
 
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ Part = Literal["encoder", "decoder"]
 
 
 class _OnnxNetwork(nn.Module):
-    """Its one buffer is the SHA-256 of the file, so that two networks can be told apart."""
+    """Its only buffer is the SHA-256 of the file, which distinguishes two networks."""
 
     def __init__(self, part: Part, file: CheckedFile) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _OnnxNetwork(nn.Module):
         try:
             return self._session.run(batch)
         except ModelError as error:
-            raise ModelError(f"the imported {self._part} gave up: {error}") from None
+            raise ModelError(f"the imported {self._part} failed: {error}") from None
 
 
 class OnnxEncoder(_OnnxNetwork):
@@ -66,16 +66,16 @@ def _as_array(batch: Tensor) -> Floats:
 def open_model(
     folder: Path, config: ModelConfig, image_shape: tuple[int, int, int], imported: ImportedModel
 ) -> VAE:
-    """The model of an imported run, in eval mode; its files are checked again.
+    """Check the files of an imported run again and open its model in eval mode.
 
     Args:
-        folder: with decoder.onnx and, where the run has one, encoder.onnx.
-        config: what the run says of the latents.
-        image_shape: (C, H, W) that it says.
-        imported: what else it says.
+        folder: folder of decoder.onnx and, if the run has an encoder, encoder.onnx.
+        config: the latents of the run.
+        image_shape: (C, H, W).
+        imported: the files and their layout.
 
     Raises:
-        ModelError: the files are not what was imported.
+        ModelError: the files are not the imported ones.
     """
     latents = _latents(config, imported)
     checked = check_model(
@@ -97,7 +97,7 @@ def open_model(
 
 
 def build_imported(checked: CheckedModel, config: ModelConfig, imported: ImportedModel) -> VAE:
-    """The VAE of checked files, in eval mode; arguments as in `open_model`."""
+    """The VAE of checked files in eval mode; arguments as in `open_model`."""
     encoder = None
     if checked.encoder is not None:
         encoder = OnnxEncoder(checked.encoder, imported.encoder_input, imported.interleaved)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from dvae_core.errors import ModelError
 
-# The one size, besides 1, in which batches are run. A trial has run both, and a graph that was
-# checked does the same work for every batch of a size; so the trial's limits hold from then on.
+# Batches have this size or 1. The trial has run both sizes, and a checked graph does the same work
+# for every batch of a size, so the limits of the trial hold for all later batches.
 BATCH = 32
 _THREADS = 2
 
@@ -20,36 +20,36 @@ class Session:
     """A network that onnxruntime runs.
 
     Args:
-        content: of a file that `read_graph` has let pass.
-        one_at_a_time: its batch is fixed at one.
+        content: content of a file that `read_graph` has checked.
+        one_at_a_time: whether its batch size is fixed at 1.
 
     Raises:
-        ModelError: onnxruntime does not take it.
+        ModelError: onnxruntime cannot load the file.
     """
 
     def __init__(self, content: bytes, one_at_a_time: bool = False) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # gives memory back between two boards
+        options.enable_cpu_mem_arena = False  # returns memory between two calls
         options.log_severity_level = 4
         options.add_session_config_entry("session.load_model_format", "ONNX")
-        # Without this, its threads keep spinning for a while after each run.
+        # Otherwise its threads keep spinning for a while after each run.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime raises many kinds
-            raise ModelError(f"onnxruntime does not take it ({_reason(error)})") from None
+            raise ModelError(f"onnxruntime cannot load it ({_reason(error)})") from None
         self._input = self._session.get_inputs()[0].name
         self._one_at_a_time = one_at_a_time
 
     def run(self, batch: Floats) -> list[Floats]:
-        """All outputs for a batch (B, ..): in parts of `BATCH`, and what is left one by one.
+        """All outputs for a batch (B, ..), run in parts of `BATCH` and the rest one by one.
 
         Raises:
-            ModelError: it fails on these numbers, or gives some that are not finite.
+            ModelError: the network fails, or an output is not finite.
         """
         whole = 0 if self._one_at_a_time else len(batch) // BATCH * BATCH
         parts = [batch[start : start + BATCH] for start in range(0, whole, BATCH)]
@@ -58,14 +58,14 @@ class Session:
         return [np.concatenate(outputs) for outputs in zip(*answers, strict=True)]
 
     def run_once(self, batch: Floats) -> list[Floats]:
-        """All outputs for a batch that is run as it is; see `run`."""
+        """All outputs for a batch, run in one call; see `run`."""
         try:
             outputs: list[Any] = self._session.run(None, {self._input: batch})
         except Exception as error:
             raise ModelError(f"it fails on a batch of {len(batch)} ({_reason(error)})") from None
         for output in outputs:
             if not np.isfinite(output).all():
-                raise ModelError("it gives numbers that are not finite")
+                raise ModelError("it returns numbers that are not finite")
         return outputs
 
 
@@ -75,12 +75,12 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:160] or type(error).__name__
 
 
-# Pixels nearer than that to black or white are taken for it: their logits would be infinite.
+# Pixels are kept this far from 0 and 1, where their logits would be infinite.
 CLOSEST = 1e-6
 
 
 def encoder_input(images: Floats, kind: str) -> Floats:
-    """Images (B, C, H, W) in [0, 1] as an encoder takes them: `image` or `signed`."""
+    """Images (B, C, H, W) in [0, 1], converted to the encoder input `image` or `signed`."""
     return 2.0 * images - 1.0 if kind == "signed" else images
 
 
@@ -88,9 +88,9 @@ def latent_parameters(outputs: list[Floats], interleaved: bool) -> Floats:
     """Parameters of the latents (B, head size), in the order of `Latents.posterior`.
 
     Args:
-        outputs: means and log variances, (B, N) each; or both in one, (B, 2 N); or logits, (B, N,
-            K) or (B, N * K).
-        interleaved: means and log variances in one take turns.
+        outputs: means and log variances, (B, N) each; or both in one array, (B, 2 N); or logits,
+            (B, N, K) or (B, N * K).
+        interleaved: whether the single array interleaves means and log variances.
     """
     if len(outputs) == 2:
         return np.concatenate(outputs, axis=1)
@@ -102,7 +102,7 @@ def latent_parameters(outputs: list[Floats], interleaved: bool) -> Floats:
 
 
 def image_logits(output: Floats, kind: str) -> Floats:
-    """Image logits (B, C, H, W) of what a decoder gives: `image`, `signed` or `logits`."""
+    """Image logits (B, C, H, W) of a decoder output of kind `image`, `signed` or `logits`."""
     if kind == "logits":
         return output
     image: NDArray[np.float32] = (output + 1.0) / 2.0 if kind == "signed" else output

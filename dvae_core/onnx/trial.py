@@ -1,7 +1,7 @@
-"""Whether two ONNX files are an encoder and a decoder: what they answer to a trial batch.
+"""Running an encoder and a decoder in ONNX on a trial batch.
 
-It runs in the child process that `check.py` starts, so it imports neither torch nor pydantic. Every
-failure is a `ModelError` whose message begins with the part it is about.
+This module runs in the child process that `check.py` starts, so it imports neither torch nor
+pydantic. Every failure is a `ModelError` whose message starts with "encoder" or "decoder".
 """
 
 import hashlib
@@ -22,23 +22,19 @@ MAX_LATENTS = 64
 CATEGORIES = range(2, 513)
 SIDES = range(32, 129)
 LOG_VARIANCES = (-100.0, 20.0)
-# How far a decoder that ends in no sigmoid may leave the range of an image; it is cut off there.
+# How far the output of a decoder without sigmoid may exceed the image range; it is then clipped.
 OVERSHOOT = 0.5
 _RANGES = {"image": (0.0, 1.0), "signed": (-1.0, 1.0), "logits": (-1e4, 1e4)}
 
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """What a pair of files is meant to be.
+    """The expected properties of a pair of files; see `OnnxLayout` for the last three.
 
     Attributes:
-        has_categories: whether the encoder gives logits of categories, and not means and log
-            variances.
-        num_categories: K, where it is known.
-        code_bounds: least and greatest category value.
-        interleaved: see `OnnxLayout`.
-        encoder_input: see `OnnxLayout`.
-        decoder_output: see `OnnxLayout`.
+        has_categories: whether the encoder outputs category logits, not means and log variances.
+        num_categories: K, if it is known.
+        code_bounds: smallest and largest category value.
     """
 
     has_categories: bool
@@ -51,7 +47,7 @@ class TrialRequest:
 
 @dataclass
 class Report:
-    """What was found: attributes of `CheckedModel`, and of each part's `CheckedFile`."""
+    """The attributes of `CheckedModel`, and of the `CheckedFile` of each part."""
 
     num_latents: int = 0
     num_categories: int | None = None
@@ -62,10 +58,10 @@ class Report:
 
 
 def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
-    """A `Report` and the SHA-256 of each file that was read.
+    """A `Report` and the SHA-256 of each file.
 
     Args:
-        files: paths of `decoder` and, where there is one, `encoder`.
+        files: paths of `decoder` and, if there is one, `encoder`.
         asked: fields of a `TrialRequest`.
     """
     contents = {part: Path(path).read_bytes() for part, path in files.items()}
@@ -75,10 +71,10 @@ def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
 
 
 def try_model(encoder: bytes | None, decoder: bytes, request: TrialRequest) -> Report:
-    """Try both files on random codes and images.
+    """Run both files on random codes and images.
 
     Raises:
-        ModelError: they do not fit the request, or each other.
+        ModelError: the files do not fit the request or each other.
     """
     report = Report()
     random = np.random.default_rng(0)
@@ -96,12 +92,12 @@ def _try_decoder(
     graph = read_graph(content)
     shape = graph.input.shape
     if shape is None or len(shape) != 2 or shape[1] is None:
-        raise ModelError(f"it takes {_shown(graph.input)}, but needs codes (batch, N) of a fixed N")
+        raise ModelError(f"it takes {_shown(graph.input)}, but must take codes (batch, N)")
     report.num_latents = shape[1]
     if not 1 <= shape[1] <= MAX_LATENTS:
-        raise ModelError(f"it takes codes of {shape[1]} latents, but 1 to {MAX_LATENTS} are read")
+        raise ModelError(f"it takes codes of {shape[1]} latents, but must have 1 to {MAX_LATENTS}")
     if len(graph.outputs) != 1:
-        raise ModelError(f"it gives {len(graph.outputs)} outputs, but needs one, the image")
+        raise ModelError(f"it has {len(graph.outputs)} outputs, but must have one, the image")
     if request.has_categories:
         codes = random.uniform(*request.code_bounds, (BATCH, shape[1]))
     else:
@@ -109,13 +105,14 @@ def _try_decoder(
     (images,) = _try_batches("decoder", content, graph, codes.astype(np.float32), report)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ModelError(
-            f"it gives {_batch_shape(images)}, but needs images (batch, C, H, W) of 1 or 3 channels"
+            f"it returns {_batch_shape(images)}, but must return images (batch, C, H, W) with C 1 "
+            f"or 3"
         )
     _, channels, height, width = images.shape
     if height != width or height not in SIDES:
         raise ModelError(
-            f"it gives images of {height}x{width}, but square ones of {SIDES[0]} to {SIDES[-1]} "
-            f"pixels are read"
+            f"it returns images of {height}x{width}, but they must be square with {SIDES[0]} to "
+            f"{SIDES[-1]} pixels a side"
         )
     report.image_shape = (channels, height, width)
     _check_image_range(images, request.decoder_output, report)
@@ -124,22 +121,20 @@ def _try_decoder(
 def _check_image_range(images: Floats, kind: str, report: Report) -> None:
     least, greatest = float(images.min()), float(images.max())
     low, high = _RANGES[kind]
-    found = f"its values go from {least:.3g} to {greatest:.3g}"
+    found = f"its values range from {least:.3g} to {greatest:.3g}"
     if least < low - OVERSHOOT or greatest > high + OVERSHOOT:
         other = (
-            "signed for a tanh, or logits where a sigmoid is to follow"
+            "signed for a tanh, or logits if a sigmoid must follow"
             if kind == "image"
-            else "logits where a sigmoid is to follow"
+            else "logits if a sigmoid must follow"
         )
-        advice = f": pass --decoder-output {other}" if kind != "logits" else ""
-        raise ModelError(f"{found}, but {low:g} to {high:g} were announced ({kind}){advice}")
+        advice = f": set the decoder output to {other}" if kind != "logits" else ""
+        raise ModelError(f"{found}, but {kind} means {low:g} to {high:g}{advice}")
     if least < low - 0.01 or greatest > high + 0.01:
-        report.notes.append(
-            f"decoder: {found}; what is outside of {low:g} to {high:g} will be cut off"
-        )
+        report.notes.append(f"decoder: {found}; values outside {low:g} to {high:g} will be clipped")
     if kind != "image" and least >= 0.0 and greatest <= 1.0:
         report.notes.append(
-            f"decoder: {found}; if these are images already, pass --decoder-output image"
+            f"decoder: {found}; if these are already images, set the decoder output to image"
         )
 
 
@@ -152,8 +147,8 @@ def _try_encoder(
     if shape is None or not _compatible(shape[1:], wanted[1:]):
         needed = "x".join(map(str, report.image_shape))
         raise ModelError(
-            f"it takes {_shown(graph.input)}, but the decoder gives images of (batch, C, H, W) "
-            f"with {needed}: both need the same shape"
+            f"it takes {_shown(graph.input)}, but the decoder returns images (batch, C, H, W) of "
+            f"{needed}: both need the same shape"
         )
     images = random.random((BATCH, *report.image_shape), np.float32)
     images[0], images[1] = 0.0, 1.0
@@ -171,18 +166,18 @@ def _check_gaussian(outputs: list[Floats], interleaved: bool, report: Report) ->
     shapes = [output.shape[1:] for output in outputs]
     if shapes not in ([(n,), (n,)], [(2 * n,)]):
         raise ModelError(
-            f"it gives {found}, but the decoder takes {n} latents: needed are means and log "
-            f"variances, two outputs of (batch, {n}) or one of (batch, {2 * n})"
+            f"it returns {found}, but the decoder takes {n} latents: return means and log "
+            f"variances, as two outputs (batch, {n}) or one (batch, {2 * n})"
         )
     if interleaved and len(outputs) == 2:
-        raise ModelError("it gives two outputs, so there is nothing interleaved: leave that out")
+        raise ModelError("it has two outputs, so nothing is interleaved: turn interleaved off")
     log_variances = latent_parameters(outputs, interleaved)[:, n:]
     least, greatest = float(log_variances.min()), float(log_variances.max())
     low, high = LOG_VARIANCES
     if least < low or greatest > high:
         raise ModelError(
-            f"its log variances go from {least:.3g} to {greatest:.3g}, but {low:g} to {high:g} are "
-            f"plausible: is the order of the outputs mean, log variance?"
+            f"its log variances range from {least:.3g} to {greatest:.3g}, but {low:g} to {high:g} "
+            f"is plausible: check that the order is mean, log variance"
         )
     if least > 0:
         report.notes.append(
@@ -200,9 +195,8 @@ def _check_categorical(outputs: list[Floats], num_categories: int | None, report
     if len(outputs) != 1 or not fits or k not in CATEGORIES:
         wanted = num_categories or "K"
         raise ModelError(
-            f"it gives {found}, but the decoder takes {n} latents: needed are logits of "
-            f"(batch, {n}, {wanted}), or the same in one row, for {CATEGORIES[0]} to "
-            f"{CATEGORIES[-1]} categories K"
+            f"it returns {found}, but the decoder takes {n} latents: return logits (batch, {n}, "
+            f"{wanted}), or flattened, with {CATEGORIES[0]} to {CATEGORIES[-1]} categories K"
         )
     report.num_categories = k
 
@@ -210,18 +204,20 @@ def _check_categorical(outputs: list[Floats], num_categories: int | None, report
 def _try_batches(
     part: str, content: bytes, graph: Graph, batch: Floats, report: Report
 ) -> list[Floats]:
-    """Outputs for the whole batch, by one run or, where that is all it takes, one by one."""
+    """Outputs for the whole batch; records whether the network accepts only one at a time."""
     assert graph.input.shape is not None
     fixed = graph.input.shape[0]
     if fixed not in (None, 1):
         raise ModelError(
-            f"its batch is fixed at {fixed}: export it with a batch that is dynamic, or of 1"
+            f"its batch is fixed at {fixed}: export it with a dynamic batch, or a batch of 1"
         )
     session = Session(content)
     single = [session.run_once(batch[i : i + 1]) for i in range(len(batch))]
     one_by_one = [np.concatenate(outputs) for outputs in zip(*single, strict=True)]
     if any(len(output) != len(batch) for output in one_by_one):
-        raise ModelError(f"it gives {_batch_shape(single[0][0])} for one image or code")
+        raise ModelError(
+            f"it returns {_batch_shape(single[0][0])} for a batch of one: return one result"
+        )
     one_at_a_time = fixed == 1
     if not one_at_a_time:
         try:
@@ -233,21 +229,21 @@ def _try_batches(
     report.one_at_a_time[part] = one_at_a_time
     if one_at_a_time:
         report.notes.append(
-            f"{part}: it takes one at a time, which is slower; export it with a dynamic batch"
+            f"{part}: it runs one at a time, which is slower; export it with a dynamic batch"
         )
     else:
-        _check_same(together, one_by_one, "a batch of several than for each of them alone")
-        _check_same(together, session.run_once(batch), "the same batch when it is run again")
+        _check_same(together, one_by_one, "between a batch and single images or codes")
+        _check_same(together, session.run_once(batch), "between two runs of the same batch")
     return one_by_one
 
 
 def _check_same(first: list[Floats], second: list[Floats], what: str) -> None:
     for a, b in zip(first, second, strict=True):
-        # Other batch sizes take other kernels, which round otherwise.
+        # Other batch sizes use other kernels, which round differently.
         if not np.allclose(a, b, rtol=1e-3, atol=1e-3):
             raise ModelError(
-                f"its output changes for {what}: call .eval() before the export, so that nothing "
-                f"is drawn and batch normalisation is fixed"
+                f"its outputs differ {what}: call .eval() before the export, which fixes dropout "
+                f"and batch normalisation"
             )
 
 
@@ -259,7 +255,7 @@ def _compatible(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -
 
 def _shown(port: TensorPort) -> str:
     if port.shape is None:
-        return "an input of open rank"
+        return "an input of free rank"
     return "(" + ", ".join("?" if n is None else str(n) for n in port.shape) + ")"
 
 

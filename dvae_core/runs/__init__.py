@@ -1,1 +1,1 @@
-"""A run is a folder: its files, its records, and where runs lie."""
+"""Runs: the run folder, its files and records, and the folders that hold runs."""

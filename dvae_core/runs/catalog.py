@@ -1,4 +1,4 @@
-"""Where runs lie: the folders that hold runs, their addresses, and names for new ones."""
+"""The folders that hold runs, the addresses of runs, and paths for new runs."""
 
 import os
 from collections.abc import Iterator
@@ -12,8 +12,7 @@ SHIPPED_ROOT = app_folder() / "checkpoints"
 
 
 def free_path(folder: Path, run_id: str) -> Path:
-    """Where a run of this id can be made in a folder: under its id, or with a number at its end
-    where there is something of that name."""
+    """A free path in a folder for a run of this id; a number is appended if the id is taken."""
     path, number = folder / run_id, 1
     while path.exists():
         number += 1
@@ -23,13 +22,13 @@ def free_path(folder: Path, run_id: str) -> Path:
 
 
 def own_root() -> Path:
-    """The folder of this user's own runs: `DVAE_RUNS`, or `runs` here."""
+    """The folder of the user's own runs: `DVAE_RUNS`, or `runs` in the working directory."""
     return Path(os.environ.get("DVAE_RUNS") or "runs")
 
 
 def run_roots() -> dict[str, Path]:
-    """The folders that hold runs, by the name that addresses use: the shipped ones, those of
-    this user (`DVAE_RUNS`, or `runs` here), and each folder of runs among them."""
+    """The folders that hold runs, by their name in addresses: the shipped runs, the user's own runs
+    (`own_root`), and each folder of runs among these."""
     own = own_root()
     roots = {"checkpoints": SHIPPED_ROOT, "runs": own}
     if own.is_dir():
@@ -40,17 +39,17 @@ def run_roots() -> dict[str, Path]:
 
 
 def own_folder(name: str) -> Path:
-    """Where a new run of this user lies under that name.
+    """The path of a new run of the user.
 
     Raises:
-        RunError: it cannot be a run's name.
+        RunError: `name` is not allowed.
     """
     check_run_id(name)
     return run_roots()["runs"] / name
 
 
 def list_runs(root: Path) -> list[Run]:
-    """The runs right below a folder, damaged ones included, sorted by name."""
+    """The runs directly in a folder, damaged ones included, sorted by name."""
     if not root.is_dir():
         return []
     return [
@@ -61,14 +60,14 @@ def list_runs(root: Path) -> list[Run]:
 
 
 def all_runs() -> Iterator[tuple[str, Run]]:
-    """Every run of every root with its address `<root>/<id>`."""
+    """Every run of every folder of runs, with its address `<root>/<id>`."""
     for name, root in run_roots().items():
         for run in list_runs(root):
             yield f"{name}/{run.id}", run
 
 
 def usable_runs() -> Iterator[tuple[str, Run]]:
-    """The runs of `all_runs` that have a model and no damaged file."""
+    """The runs of `all_runs` that have a model and no damaged files."""
     for address, run in all_runs():
         if run.has_model and not run.problem():
             yield address, run
@@ -76,10 +75,10 @@ def usable_runs() -> Iterator[tuple[str, Run]]:
 
 def load_run(place: Path | str) -> Run:
     """The run at an address `<root>/<id>`, such as `checkpoints/circles-categorical`, or in a
-    folder; its files are checked, its weights are not loaded yet.
+    folder. Checks its files, but does not load its weights.
 
-    An address is looked up first, and means the same wherever Python was started. A `Path` is
-    always a folder.
+    A string is first looked up as an address, which does not depend on the working directory. A
+    `Path` is always a folder.
 
     Raises:
         RunError: there is no such run, or its folder is damaged.
@@ -102,6 +101,6 @@ def load_run(place: Path | str) -> Run:
 
 
 def looks_like_run(folder: Path) -> bool:
-    """Whether a folder is a run, or what is left of one."""
+    """Whether a folder is a run, possibly an incomplete one."""
     names = ("config.json", "status.json", "model.safetensors")
     return any((folder / name).is_file() for name in names)

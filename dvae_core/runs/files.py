@@ -1,4 +1,4 @@
-"""The files of a run, in one table: what each holds, how large it may be, and where it may go."""
+"""The files of a run in one table: content, largest size, and whether they are copied."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -10,13 +10,13 @@ from dvae_core.runs.storage import MAX_JSON_BYTES as _MAX_JSON_BYTES
 
 
 class Kind(Enum):
-    """What a file of a run is for."""
+    """The purpose of a file of a run."""
 
-    RECORD = auto()  # what the run is, how it went and how good it is: all but the model
-    SNAPSHOT = auto()  # what the model showed while it trained
+    RECORD = auto()  # config, progress and scores: everything except the model
+    SNAPSHOT = auto()  # what the model showed during the training
     MODEL = auto()
-    TRAINER = auto()  # needed only to continue the training
-    LOCAL = auto()  # belongs to this machine, never copied to another one
+    TRAINER = auto()  # needed only to resume the training
+    LOCAL = auto()  # only used on this machine, never copied
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class RunFile:
     """One row of `RUN_FILES`.
 
     Attributes:
-        pattern: its path in the folder of the run; `*` and `[0-9]` as in the shell.
-        kind: what it is for.
-        holds: what is in it.
-        max_bytes: the largest size accepted from elsewhere; 0 for a local file.
-        by_training: whether only the process that trains the run writes it, once the run is there.
+        pattern: path in the folder of the run, with shell wildcards.
+        kind: purpose.
+        holds: content.
+        max_bytes: largest size accepted from an import; 0 for a local file.
+        by_training: whether only the training process writes it after the run was created.
     """
 
     pattern: str
@@ -44,7 +44,7 @@ _MB, _GB = 2**20, 2**30
 
 RUN_FILES = (
     RunFile("config.json", Kind.RECORD, "RunRecord: how to build the model", _MAX_JSON_BYTES, True),
-    RunFile("status.json", Kind.RECORD, "Status: how far the training is", _MAX_JSON_BYTES, True),
+    RunFile("status.json", Kind.RECORD, "Status: progress of the training", _MAX_JSON_BYTES, True),
     RunFile("notes.json", Kind.RECORD, "Notes: a name and remarks", _MAX_JSON_BYTES),
     RunFile("evaluation.json", Kind.RECORD, "scores of the model", _MAX_JSON_BYTES),
     RunFile("metrics.jsonl", Kind.RECORD, "RowLog of loss terms and speed", 512 * _MB, True),
@@ -52,30 +52,30 @@ RUN_FILES = (
     RunFile(SNAPSHOTS, Kind.SNAPSHOT, "Snapshot of that step", _MAX_SNAPSHOT_BYTES, True),
     RunFile("model.safetensors", Kind.MODEL, "weights and category values", _GB, True),
     RunFile("discriminator.safetensors", Kind.MODEL, "for the factor objective", _GB, True),
-    RunFile("encoder.onnx", Kind.MODEL, "of an imported model, in place of weights", 256 * _MB),
-    RunFile("decoder.onnx", Kind.MODEL, "of an imported model, in place of weights", 256 * _MB),
-    RunFile(TRAINER_STATE, Kind.TRAINER, "all that resuming needs", _GB, True),
-    RunFile("tensorboard/*", Kind.LOCAL, "event files made from the two logs"),
+    RunFile("encoder.onnx", Kind.MODEL, "of an imported model, instead of weights", 256 * _MB),
+    RunFile("decoder.onnx", Kind.MODEL, "of an imported model, instead of weights", 256 * _MB),
+    RunFile(TRAINER_STATE, Kind.TRAINER, "the state that resuming needs", _GB, True),
+    RunFile("tensorboard/*", Kind.LOCAL, "TensorBoard events made from the two logs"),
     RunFile("jobs/*", Kind.LOCAL, "the latest job of each command, see `dvae_core.jobs.job`"),
-    RunFile("stop", Kind.LOCAL, "there while the training is asked to stop"),
-    RunFile(".*", Kind.LOCAL, "locks, half-written files, disk space held in reserve"),
+    RunFile("stop", Kind.LOCAL, "present while the training is asked to stop"),
+    RunFile(".*", Kind.LOCAL, "locks, incomplete files, reserved disk space"),
 )
-"""Nothing is ever unpickled, and nothing in a folder is believed before it was checked."""
+"""No file is ever unpickled, and every file is checked before use."""
 
 
 def find_file(path: str) -> RunFile | None:
-    """The row for a path in the folder of a run, or None where no run has such a file."""
+    """The row for a path in the folder of a run, or None if runs have no such file."""
     return next((file for file in RUN_FILES if fnmatchcase(path, file.pattern)), None)
 
 
 def travels(path: str) -> bool:
-    """Whether a file of that path goes along when a run is copied to another machine."""
+    """Whether a file of this path is copied when a run is copied to another machine."""
     file = find_file(path)
     return file is not None and file.kind is not Kind.LOCAL
 
 
 def travelling_files(folder: Path) -> dict[str, RunFile]:
-    """Paths of the files in the folder of a run that go along with it, each with its row."""
+    """The files in the folder of a run that are copied with it: path -> row of the table."""
     return {
         path.relative_to(folder).as_posix(): file
         for file in RUN_FILES

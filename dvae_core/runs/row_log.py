@@ -1,7 +1,7 @@
-"""Rows of numbers in a file that grows: one JSON object a line, each with its step, ascending.
+"""Rows of numbers in a growing file: one JSON object per line, with ascending steps.
 
-A training appends; when it continues from an earlier state it cuts the file back first. So a reader
-that comes again must notice when what it has read is there no more.
+A training appends rows. When it resumes from an earlier state, it first cuts the file back, so a
+reader that returns must notice that rows it has read were removed.
 """
 
 import json
@@ -17,30 +17,30 @@ _MAX_LINE_BYTES = 4096
 
 
 class RowLog:
-    """A file of rows. There need be none yet: that reads as no rows.
+    """A file of rows; a missing file has no rows.
 
     Attributes:
-        path: of the file.
+        path: the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add a row, which names its `step`."""
+        """Append a row, which must have a `step`."""
         with open(self.path, "a") as file:
             file.write(json.dumps(row) + "\n")
 
     def read(self) -> list[Row]:
-        """All rows; a line that is still being written is left out.
+        """All rows except a line that is still being written.
 
         Raises:
-            RunError: a finished line is no row.
+            RunError: a complete line is not a row.
         """
         return self._parse(_whole_lines(self._content()))
 
     def check_ends(self) -> None:
-        """Raise `RunError` unless the first and the last line are rows. Reads no more than them."""
+        """Raise `RunError` unless the first and the last line are rows; reads only these two."""
         if not self.path.is_file():
             return
         with open(self.path, "rb") as file:
@@ -54,16 +54,16 @@ class RowLog:
                 is_row = False
             if not is_row:
                 raise RunError(
-                    f"{self.path} holds a line that is no row of numbers with a step: it was "
-                    f"damaged; delete it to continue without its curves"
+                    f"{self.path} has a line that is not a row of numbers with a step: delete the "
+                    f"damaged file to continue without its curves"
                 )
 
     def truncate(self, last_step: int) -> None:
-        """Drop the rows past a step, which a training that continues from there writes again, and
-        what a process that died left of a line.
+        """Remove the rows after `last_step`, which a resumed training writes again, and an
+        incomplete last line.
 
         Raises:
-            RunError: a finished line is no row.
+            RunError: a complete line is not a row.
         """
         content = self._content()
         lines = _whole_lines(content).splitlines(keepends=True)
@@ -73,7 +73,7 @@ class RowLog:
             write_atomically(self.path, shortened)
 
     def sync(self) -> None:
-        """Wait until every row is on the disk."""
+        """Flush all rows to the disk."""
         if self.path.is_file():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
@@ -85,18 +85,20 @@ class RowLog:
         try:
             rows = [json.loads(line) for line in lines.splitlines()]
         except (ValueError, RecursionError):
-            raise RunError(f"{self.path} holds a line that is no JSON: it was damaged") from None
+            raise RunError(
+                f"{self.path} has a line that is not JSON: the file is damaged"
+            ) from None
         for number, row in enumerate(rows, start=1):
             if not _is_row(row):
-                raise RunError(f"{self.path}: row {number} is no object of numbers with a step")
+                raise RunError(f"{self.path}: row {number} is not an object of numbers with a step")
         return rows
 
 
 class RowTail:
-    """The rows of a growing log, of which each `update` reads only what is new.
+    """A reader of a growing log; each `update` reads only the new rows.
 
     Attributes:
-        rows: read so far.
+        rows: the rows read so far.
     """
 
     def __init__(self, log: RowLog) -> None:
@@ -106,29 +108,29 @@ class RowTail:
         self._last_line = b""
 
     def update(self) -> bool:
-        """Read what is new, or everything where the log was cut back since.
+        """Read the new rows, or all rows if the log was cut back.
 
         Returns:
             Whether `rows` changed.
 
         Raises:
-            RunError: a finished line is no row.
+            RunError: a complete line is not a row.
         """
-        content, is_anew = self._unread()
-        if is_anew:
+        content, restarted = self._unread()
+        if restarted:
             self.rows, self._offset, self._last_line = [], 0, b""
         lines = _whole_lines(content)
         if lines:
             self.rows.extend(self._log._parse(lines))
             self._offset += len(lines)
             self._last_line = lines.splitlines(keepends=True)[-1]
-        return is_anew or bool(lines)
+        return restarted or bool(lines)
 
     def _unread(self) -> tuple[bytes, bool]:
         if not self._log.path.is_file():
             return b"", bool(self.rows)
         with open(self._log.path, "rb") as file:
-            # A row written twice says other times, so the last one read tells both writings apart.
+            # A row that is written again has other times, so the last row read shows whether it is.
             file.seek(self._offset - len(self._last_line))
             if file.read(len(self._last_line)) == self._last_line:
                 return file.read(), False

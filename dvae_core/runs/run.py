@@ -1,4 +1,4 @@
-"""The run folder: how a model was made, what it is, how its training went, how good it is.
+"""The run folder: the config, model, training history and scores of one run.
 
 `dvae_core.runs.files` lists the files of a run; `Run` reads, checks and writes them.
 """
@@ -52,40 +52,40 @@ RESERVED_BYTES = 64 * 2**10
 
 
 class State(StrEnum):
-    """What a run is doing. `LOST` and `DAMAGED` are never written, only derived by a reader."""
+    """The state of a run. Readers derive `LOST` and `DAMAGED`; no file stores them."""
 
-    QUEUED = "queued"  # waits in the queue of its folder
+    QUEUED = "queued"  # in the queue of its folder
     RUNNING = "running"
     FINISHED = "finished"
-    STOPPED = "stopped"  # neither at its end nor at work; a new run is stopped at step 0
+    STOPPED = "stopped"  # not finished and not running; a new run is stopped at step 0
     FAILED = "failed"
-    LOST = "lost"  # the status says running, and no such process lives
-    DAMAGED = "damaged"  # a file is missing or wrong
+    LOST = "lost"  # the status says running, but the process is dead
+    DAMAGED = "damaged"  # a file is missing or invalid
 
 
 class RunRecord(RunConfig):
-    """config.json: a run's config, and what it needs to be rebuilt without its data set.
+    """config.json: the config of a run, and what is needed to build its model without the data set.
 
-    That of an imported model leaves the settings of objective and training out; they then read as
-    their defaults, which say nothing of it.
+    For an imported model, the file omits the settings of objective and training; they then have
+    their default values, which mean nothing.
     """
 
-    # Imported models have sizes that the networks here do not; their images are scaled to it.
+    # Imported models may have other image sizes; the images of the data set are scaled to them.
     image_size: int = Field(64, ge=32, le=128)  # type: ignore[assignment]
     format_version: Literal[1] = 1
     image_shape: tuple[int, int, int] = Field(description="(C, H, W)")
-    imported: ImportedModel | None = Field(None, description="None for a model that trained here")
+    imported: ImportedModel | None = Field(None, description="None for a model trained here")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     torch_version: str = torch.__version__
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the model can say what it makes of an image."""
+        """Whether the model can encode images."""
         return self.imported is None or self.imported.encoder is not None
 
     @property
     def origin(self) -> str:
-        """How the model came about, in a few words."""
+        """The objective, steps and seed, or the imported files, in a few words."""
         if self.imported is not None:
             files = [file.name for file in (self.imported.encoder, self.imported.decoder) if file]
             return f"imported from {' and '.join(files)}"
@@ -96,23 +96,23 @@ class RunRecord(RunConfig):
 
 
 class Status(BaseModel):
-    """status.json: how far a training has come, and which process does it."""
+    """status.json: the progress of a training, and its process."""
 
-    # Fields of another version are passed over: none of them may hide how far a run is.
+    # Fields of other versions are ignored, so that the progress stays readable.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: State
     step: int = Field(0, ge=0)
     steps: int = Field(ge=0, description="0 for an imported model")
-    seconds: float = Field(0.0, ge=0, description="spent in training, over all its sessions")
+    seconds: float = Field(0.0, ge=0, description="training time over all sessions")
     device: str = ""
     message: str = Field("", description="why it failed")
-    diverged: bool = Field(False, description="whether it failed because of its numbers")
-    process: ProcessIdentity | None = Field(None, description="that trains it")
+    diverged: bool = Field(False, description="whether the training diverged")
+    process: ProcessIdentity | None = Field(None, description="the training process")
 
 
 class Notes(BaseModel):
-    """notes.json: what people call a run, and what they wrote down about it."""
+    """notes.json: a name and notes that the user gave a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -122,20 +122,20 @@ class Notes(BaseModel):
     @field_validator("name", "notes")
     @classmethod
     def _is_plain(cls, text: str, info: ValidationInfo) -> str:
-        """Control characters could do something to whoever prints them."""
+        """Control characters could affect a terminal that prints the text."""
         allowed = "\n\t" if info.field_name == "notes" else ""
         for character in text:
             if unicodedata.category(character) == "Cc" and character not in allowed:
-                raise PydanticCustomError("text", "Control characters are no text")
+                raise PydanticCustomError("text", "Control characters are not allowed")
         return text
 
 
 class Run:
-    """One run folder. Making the object reads nothing; each accessor reads and checks its file.
+    """A run folder. The constructor reads nothing; each accessor reads and checks its own file.
 
     Attributes:
         path: the folder.
-        id: its name.
+        id: the name of the folder.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -146,10 +146,10 @@ class Run:
     def create(
         cls, path: Path | str, config: RunConfig, image_shape: tuple[int, int, int]
     ) -> "Run":
-        """Make the folder of a new run at step 0, all at once.
+        """Create the folder of a new run at step 0 atomically; images are (C, H, W).
 
         Raises:
-            RunError: the folder exists, or its name cannot be a run's.
+            RunError: the folder exists, or its name is not allowed.
         """
         record = RunRecord(**config.model_dump(), image_shape=image_shape)
         with _new_run(Path(path)) as draft:
@@ -161,10 +161,10 @@ class Run:
     def create_imported(
         cls, path: Path | str, record: RunRecord, encoder: bytes | None, decoder: bytes
     ) -> "Run":
-        """Make the folder of a finished run from checked ONNX files, all at once.
+        """Create the folder of a finished run from checked ONNX files atomically.
 
         Raises:
-            RunError: the folder exists, or its name cannot be a run's.
+            RunError: the folder exists, or its name is not allowed.
         """
         with _new_run(Path(path)) as draft:
             write_record(
@@ -183,20 +183,20 @@ class Run:
         """config.json, checked.
 
         Raises:
-            RunError: it is missing, unreadable, or not a config of this version.
+            RunError: the file is missing, unreadable, or of another version.
         """
         return read_record(self.path / "config.json", RunRecord)
 
     def replace_record(self, record: RunRecord) -> None:
-        """Replace config.json. Other objects of the same run keep what they have read."""
+        """Replace config.json. Other `Run` objects of this folder keep the old record."""
         write_record(self.path / "config.json", record)
         self.__dict__.pop("record", None)
 
     def status(self) -> Status:
-        """status.json as it was last written, believed or not.
+        """status.json as last written; `state` also checks the process.
 
         Raises:
-            RunError: it is missing or unreadable.
+            RunError: the file is missing or unreadable.
         """
         return read_record(self.path / "status.json", Status)
 
@@ -205,21 +205,18 @@ class Run:
         write_record(self.path / "status.json", status)
 
     def state(self) -> State:
-        """What the run is really doing."""
-        if self.problem():
-            return State.DAMAGED
-        status = self.status()
-        return self.state_of(status)
+        """The state of the run, after a check of its files and its process."""
+        return State.DAMAGED if self.problem() else self.state_of(self.status())
 
     @staticmethod
     def state_of(status: Status) -> State:
-        """What a status means now: one that says running is believed of a living process only."""
+        """The state of a status; a running one is `LOST` unless its process is alive."""
         if status.state is not State.RUNNING or (status.process and status.process.is_alive()):
             return status.state
         return State.LOST
 
     def problem(self) -> str | None:
-        """What is wrong with the folder, in one line, or None. Does not open the weights."""
+        """The first problem of the folder in one line, or None. Does not open the weights."""
         try:
             self._check_status(self.status())
             self.metrics.check_ends()
@@ -230,10 +227,10 @@ class Run:
         return None
 
     def model_files(self) -> list[Path]:
-        """The files that the model is in, whether they are there or not.
+        """Paths of the files of the model; they may be missing.
 
         Raises:
-            RunError: config.json is missing or wrong.
+            RunError: config.json is missing or invalid.
         """
         imported = self.record.imported
         if imported is None:
@@ -243,22 +240,22 @@ class Run:
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model to load."""
+        """Whether all files of the model exist."""
         try:
             return all(path.is_file() for path in self.model_files())
         except RunError:
             return False
 
     def check_trainable(self) -> None:
-        """Raise `RunError` for an imported model, which nothing here can train."""
+        """Raise `RunError` for an imported model, which cannot be trained."""
         if self.record.imported is not None:
             raise RunError(
-                f"{self.path} is an imported model: it can be traversed and evaluated, but not "
-                "trained further; train a run of your own instead"
+                f"{self.path} is an imported model, which can be explored and evaluated but not "
+                f"trained: train a new run instead"
             )
 
     def check_not_trained_elsewhere(self) -> None:
-        """Raise `RunError` if another process than this one trains the run."""
+        """Raise `RunError` if another process trains the run."""
         process = self.status().process
         if self.state() is State.RUNNING and process and process != ProcessIdentity.current():
             raise RunError(
@@ -266,15 +263,16 @@ class Run:
             )
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:
-        """The model in eval mode, its weights checked against what the config builds.
+        """The model in eval mode, with weights that match the config.
 
         Raises:
-            RunError: files are missing, truncated, foreign, or hold numbers that are not finite.
-            ModelError: the files of an imported model are not what they were.
+            RunError: files are missing, truncated or of another config, or hold numbers that are
+                not finite.
+            ModelError: the files of an imported model have changed.
         """
         record = self.record
         if record.imported is not None:
-            from dvae_core.onnx.network import open_model  # onnxruntime takes a while to start
+            from dvae_core.onnx.network import open_model  # onnxruntime is slow to import
 
             return open_model(self.path, record, record.image_shape, record.imported).to(device)
         model = build_model(record, record.image_shape)
@@ -287,10 +285,10 @@ class Run:
         write_tensors(self.path / "model.safetensors", model.state_dict())
 
     def load_objective(self, device: torch.device | str = "cpu") -> Objective:
-        """The objective with the weights of its discriminator, in eval mode.
+        """The objective in eval mode, with the weights of its discriminator.
 
         Raises:
-            RunError: it has a discriminator, and its file is missing or wrong.
+            RunError: the file of its discriminator is missing or invalid.
         """
         objective = build_objective(self.record)
         if objective.state_dict():
@@ -299,20 +297,20 @@ class Run:
         return objective.eval().to(device)
 
     def save_objective(self, objective: nn.Module) -> None:
-        """Replace discriminator.safetensors, where the objective has weights."""
+        """Replace discriminator.safetensors if the objective has weights."""
         if weights := objective.state_dict():
             write_tensors(self.path / "discriminator.safetensors", weights)
 
     @property
     def has_trainer_state(self) -> bool:
-        """Whether a training can be continued from a saved state."""
+        """Whether a saved training state exists."""
         return (self.path / TRAINER_STATE).is_file()
 
     def load_trainer_state(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of trainer.safetensors, with the keys, shapes and dtypes of `expected`.
 
         Raises:
-            RunError: the file is missing, truncated or foreign.
+            RunError: the file is missing, truncated, or holds other tensors.
         """
         return read_tensors(self.path / TRAINER_STATE, expected)
 
@@ -322,29 +320,23 @@ class Run:
 
     @property
     def metrics(self) -> RowLog:
-        """metrics.jsonl: loss terms and speed, a row every `log_every` steps."""
+        """metrics.jsonl: loss terms and speed, one row every `log_every` steps."""
         return RowLog(self.path / "metrics.jsonl")
 
     @property
     def scores(self) -> RowLog:
-        """scores.jsonl: scores measured in the course of training, a row for each snapshot taken,
-        of which there are more than were kept."""
+        """scores.jsonl: scores during training, one row per snapshot, even if it was removed."""
         return RowLog(self.path / "scores.jsonl")
 
-    @property
-    def events_folder(self) -> Path:
-        """tensorboard: event files."""
-        return self.path / "tensorboard"
-
     def snapshot_steps(self) -> list[int]:
-        """Steps of the snapshots that there are, ascending."""
+        """Steps of the existing snapshots, ascending."""
         return sorted(int(path.stem) for path in self.path.glob(SNAPSHOTS))
 
     def read_snapshot(self, step: int) -> Snapshot:
-        """The snapshot of a step, checked.
+        """Read and check the snapshot of a step.
 
         Raises:
-            RunError: it is missing, damaged, or of another run.
+            RunError: the file is missing or damaged, or belongs to another run.
         """
         record = self.record
         return read_snapshot(
@@ -362,7 +354,7 @@ class Run:
             self._snapshot_path(step).unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
-        """Remove the half-written files of a training that was killed. The caller holds
+        """Remove the incomplete files of a killed training. The caller holds
         `reserved_for("training")`."""
         for file in RUN_FILES:
             if file.by_training:
@@ -370,8 +362,8 @@ class Run:
 
     @contextmanager
     def space_for_last_words(self) -> Iterator[None]:
-        """Hold some disk space, and give it back however the work ends, so that status.json can
-        still say that the disk is full."""
+        """Reserve disk space and free it at the end, so that status.json can still report a full
+        disk."""
         path = self.path / ".reserve"
         try:
             path.write_bytes(b"\0" * RESERVED_BYTES)
@@ -380,7 +372,7 @@ class Run:
             path.unlink(missing_ok=True)
 
     def read_evaluation(self) -> dict[str, Any]:
-        """evaluation.json, or {} where nothing was evaluated yet."""
+        """evaluation.json, or {} if the run was not evaluated yet."""
         if not (self.path / "evaluation.json").is_file():
             return {}
         return read_object(self.path / "evaluation.json")
@@ -391,10 +383,10 @@ class Run:
 
     @contextmanager
     def reserved_for(self, *works: str) -> Iterator[None]:
-        """Hold the run for `training`, `evaluation` or both against other processes.
+        """Lock the run for `training`, `evaluation` or both against other processes.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process has locked it.
         """
         with ExitStack() as locks:
             for work in works:
@@ -408,7 +400,7 @@ class Run:
             yield
 
     def read_notes(self) -> Notes:
-        """notes.json; empty notes where there are none.
+        """notes.json; empty notes if there is no file.
 
         Raises:
             RunError: the file is damaged.
@@ -419,7 +411,7 @@ class Run:
         """Replace notes.json.
 
         Raises:
-            ConfigError: a text is too long, or has control characters.
+            ConfigError: a text is too long or has control characters.
         """
         try:
             record = Notes(name=name.strip(), notes=notes.strip())
@@ -429,7 +421,7 @@ class Run:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether someone asked the training to stop."""
+        """Whether the training was asked to stop."""
         return (self.path / "stop").exists()
 
     def request_stop(self) -> None:
@@ -437,7 +429,7 @@ class Run:
         (self.path / "stop").touch()
 
     def clear_stop_request(self) -> None:
-        """Take the request back."""
+        """Withdraw the request to stop."""
         (self.path / "stop").unlink(missing_ok=True)
 
     def _check_status(self, status: Status) -> None:
@@ -445,30 +437,30 @@ class Run:
         steps = 0 if record.imported else record.steps
         if status.step > steps:
             raise RunError(
-                f"{path} says step {status.step:,}, but by config.json the run has {steps:,} "
-                f"steps: one of the two was edited"
+                f"{path} says step {status.step:,}, but config.json says {steps:,} steps: restore "
+                f"the file that was edited"
             )
         if status.state is not State.FINISHED:
             return
         if status.step < steps:
             raise RunError(
-                f"{path} says finished at step {status.step:,}, but by config.json the run has "
-                f"{steps:,} steps: one of the two was edited"
+                f"{path} says finished at step {status.step:,}, but config.json says {steps:,} "
+                f"steps: restore the file that was edited"
             )
         for file in self.model_files():
             if not file.is_file():
-                raise RunError(f"{self.path}: {file.name} is missing; the run says it is finished")
+                raise RunError(f"{file} is missing, but the run is finished: restore the file")
 
     def _snapshot_path(self, step: int) -> Path:
         return self.path / "snapshots" / f"{step:08d}.safetensors"
 
 
 def check_run_id(run_id: str) -> None:
-    """Raise `RunError` unless a name can be a run's: it becomes part of paths and links."""
+    """Raise `RunError` unless `run_id` is allowed as a name; it is used in paths and links."""
     if not RUN_ID.fullmatch(run_id):
         raise RunError(
-            f"{run_id[:80]!r} cannot name a run: take 1 to 64 of a-z, 0-9, _ and -, "
-            f"beginning with a letter or digit"
+            f"{run_id[:80]!r} cannot name a run: use 1 to 64 of a-z, 0-9, _ and -, starting with "
+            f"a letter or digit"
         )
 
 
@@ -480,5 +472,5 @@ def _new_run(path: Path) -> Iterator[Run]:
             yield Run(draft)
     except FileExistsError:
         raise RunError(
-            f"{path} exists already: choose another folder, or continue it with resume"
+            f"{path} already exists: choose another folder, or resume that run"
         ) from None

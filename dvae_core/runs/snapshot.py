@@ -1,4 +1,4 @@
-"""A snapshot: what a training showed at one of its steps, as one small file of plain arrays."""
+"""A snapshot: what a model showed at one step of its training, in one small file of arrays."""
 
 import json
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ MAX_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a model made of the same few images, and what its latents told.
+    """Reconstructions, traversals and information of a model on a few fixed images.
 
     Attributes:
-        step: parameter updates done.
-        images: of the data set, uint8 (count, H, W, C); the same for every run on it.
-        reconstructions: of their mean codes, uint8 (count, H, W, C).
-        latents: those traversed, the one with the largest KL first, (L,).
-        values: that each traversal visits, L arrays (V,).
-        traversals: L arrays uint8 (V, H, W, C), around the first of `images`.
-        kl: mean divergence of each latent from the prior, nats, float32 (N,).
+        step: number of updates.
+        images: images of the data set, uint8 (count, H, W, C); the same for all its runs.
+        reconstructions: images decoded from their mean codes, uint8 (count, H, W, C).
+        latents: the traversed latents by descending KL, (L,).
+        values: values of each traversal, L arrays (V,).
+        traversals: L arrays uint8 (V, H, W, C), starting from the first of `images`.
+        kl: mean KL of each latent, nats, float32 (N,).
         information: mutual information with the factors, nats, float32 (N, F).
-        factor_entropy: nats, float32 (F,).
+        factor_entropy: entropy of each factor, nats, float32 (F,).
         factor_names: (F,); () for a data set without factors.
     """
 
@@ -45,7 +45,7 @@ class Snapshot:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Replace a snapshot's file; equal snapshots give equal bytes."""
+    """Replace the file of a snapshot; equal snapshots give equal bytes."""
     arrays: dict[str, NDArray] = {
         "images": snapshot.images,
         "reconstructions": snapshot.reconstructions,
@@ -67,28 +67,22 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
 def read_snapshot(
     path: Path, step: int, num_latents: int, image_shape: tuple[int, int, int]
 ) -> Snapshot:
-    """A snapshot's file, checked.
-
-    Args:
-        path: of the file.
-        step: that its name says.
-        num_latents: N of the run.
-        image_shape: (C, H, W) of the run.
+    """Read and check the snapshot of a run with N latents and images (C, H, W).
 
     Raises:
-        RunError: it is missing, damaged, or of another run.
+        RunError: the file is missing or damaged, or belongs to another run.
     """
     if not path.is_file():
-        raise RunError(f"{path} is missing: snapshots are thinned out during a training")
+        raise RunError(f"{path} is missing: a training removes some of its snapshots")
     if path.stat().st_size > MAX_BYTES:
-        raise RunError(f"{path} has more than {MAX_BYTES // 2**20} MB: it is no snapshot")
+        raise RunError(f"{path} has more than {MAX_BYTES // 2**20} MB: it is not a snapshot")
     try:
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             names = json.loads((file.metadata() or {})["factor_names"])
         return _checked(arrays, names, step, num_latents, image_shape)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path} is damaged or no snapshot of this run ({_brief(error)})") from None
+        raise RunError(f"{path} is damaged or of another run ({_brief(error)})") from None
 
 
 def _checked(
@@ -99,7 +93,7 @@ def _checked(
     image_shape: tuple[int, int, int],
 ) -> Snapshot:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("factor_names are no list of names")
+        raise ValueError("factor_names is not a list of names")
     channels, height, width = image_shape
     picture = (height, width, channels)
     count, num_factors = len(arrays["images"]), len(names)
@@ -117,7 +111,7 @@ def _checked(
 
     latents = take("latents", np.int64, (num_traversed,))
     if not ((latents >= 0) & (latents < num_latents)).all():
-        raise ValueError(f"latents are {latents.tolist()[:8]}, but there are {num_latents}")
+        raise ValueError(f"latents are {latents.tolist()[:8]}, but the run has {num_latents}")
     lengths = [len(arrays[f"values/{row}"]) for row in range(num_traversed)]
     return Snapshot(
         step=step,

@@ -1,4 +1,4 @@
-"""Small JSON files that a schema describes: read checked, replaced in one stroke."""
+"""Reading and writing the JSON and safetensors files of a run; files are replaced atomically."""
 
 import json
 from collections.abc import Mapping
@@ -23,22 +23,20 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        RunError: it is missing, too large, or no JSON object.
+        RunError: the file is missing, too large, or not a JSON object.
     """
     if not path.parent.is_dir():
-        raise RunError(f"{path.parent} is no run folder: there is no such folder")
+        raise RunError(f"{path.parent} is not a run folder: there is no such folder")
     if not path.is_file():
-        raise RunError(f"{path} is missing: the folder is no run, or was half deleted")
+        raise RunError(f"{path} is missing: the folder is not a run, or was partly deleted")
     if path.stat().st_size > MAX_JSON_BYTES:
-        raise RunError(
-            f"{path} has more than {MAX_JSON_BYTES // 2**20} MB, more than a run's file has"
-        )
+        raise RunError(f"{path} has more than {MAX_JSON_BYTES // 2**20} MB: no file of a run has")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
-        raise RunError(f"{path} is no JSON: the file was damaged or truncated") from None
+        raise RunError(f"{path} is not valid JSON: the file is damaged or truncated") from None
     if not isinstance(content, dict):
-        raise RunError(f"{path} holds no JSON object, which is expected there")
+        raise RunError(f"{path} does not hold a JSON object: the file is damaged")
     return content
 
 
@@ -46,27 +44,26 @@ def read_record(path: Path, schema: type[Schema]) -> Schema:
     """The record in a file.
 
     Raises:
-        RunError: it is missing, no JSON object, or not what the schema says.
+        RunError: the file is missing, not a JSON object, or does not match the schema.
     """
     try:
         return schema.model_validate(read_object(path))
-    except ValidationError as error:
-        raise RunError(f"{path}: {explain(error)}") from None
-    except ConfigError as error:
-        raise RunError(f"{path}: {error}") from None
+    except (ValidationError, ConfigError) as error:
+        reason = explain(error) if isinstance(error, ValidationError) else error
+        raise RunError(f"{path}: {reason}") from None
 
 
 def read_optional_record(path: Path, schema: type[Schema]) -> Schema | None:
-    """The record in a file, or None where there is no such file.
+    """The record in a file, or None if there is no file.
 
     Raises:
-        RunError: there is one, and it is wrong.
+        RunError: the file does not match the schema.
     """
     return read_record(path, schema) if path.is_file() else None
 
 
 def write_record(path: Path, record: BaseModel, exclude: set[str] | None = None) -> None:
-    """Replace a file by a record, some of its fields left out."""
+    """Replace a file by a record without the fields in `exclude`."""
     write_atomically(path, record.model_dump_json(indent=1, exclude=exclude) + "\n")
 
 
@@ -77,18 +74,18 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     """The tensors of a file, with the keys, shapes and dtypes of `expected`.
 
     Raises:
-        RunError: it is missing, truncated, or holds something else.
+        RunError: the file is missing or truncated, or holds other tensors.
     """
     if not path.is_file():
-        raise RunError(f"{path} is missing: the run has saved no such state yet, or lost it")
+        raise RunError(f"{path} is missing: the run has not saved it yet, or it was deleted")
     try:
         with safe_open(path, framework="pt") as file:
             found = set(file.keys())
             if found != expected.keys():
                 odd = sorted(found ^ expected.keys())[0]
-                verb = "is missing" if odd in expected else "is not expected"
+                verb = "is missing" if odd in expected else "is unexpected"
                 raise RunError(
-                    f"{path}: tensor {odd[:80]} {verb}; the weights belong to another config"
+                    f"{path}: tensor {odd[:80]} {verb}: the weights belong to another config"
                 )
             for key, wanted in expected.items():
                 header = file.get_slice(key)
@@ -99,10 +96,11 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
-    """Give a module the weights of a file.
+    """Load the weights of a file into a module.
 
     Raises:
-        RunError: it is missing, truncated, of another module, or not all finite.
+        RunError: the file is missing, truncated or of another module, or not all numbers are
+            finite.
     """
     tensors = read_tensors(path, module.state_dict())
     for key, tensor in tensors.items():
@@ -111,7 +109,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
 
 def check_tensors(path: Path) -> None:
-    """Raise `RunError` unless a file holds whole tensors of finite numbers, whatever they are."""
+    """Raise `RunError` unless a file holds complete tensors of finite numbers."""
     try:
         with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118 (no mapping)
@@ -128,22 +126,24 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> RunError:
     reason = str(error).splitlines()[0][:120]
-    return RunError(f"{path} is truncated or no safetensors file ({reason})")
+    return RunError(f"{path} is truncated or not a safetensors file ({reason})")
 
 
 def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
     if tensor.is_floating_point() and not tensor.isfinite().all():
-        raise RunError(f"{path}: {key[:80]} holds numbers that are not finite")
+        raise RunError(
+            f"{path}: {key[:80]} holds numbers that are not finite: the weights are damaged"
+        )
 
 
 def _check_header(path: Path, key: str, shape: list[int], dtype: str, wanted: Tensor) -> None:
     if tuple(shape) != tuple(wanted.shape):
         raise RunError(
-            f"{path}: tensor {key} has shape {tuple(shape)}, but the config needs "
+            f"{path}: tensor {key} has shape {tuple(shape)}, but the config requires "
             f"{tuple(wanted.shape)}"
         )
     if dtype not in _DTYPES[wanted.dtype]:
         raise RunError(
-            f"{path}: tensor {key} is of type {dtype}, but the config needs "
+            f"{path}: tensor {key} has type {dtype}, but the config requires "
             f"{' or '.join(sorted(_DTYPES[wanted.dtype]))}"
         )

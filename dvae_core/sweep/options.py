@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from dvae_core.config import Settings
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class EngineOptions(Settings):
+class EngineOptions(BaseModel):
     """Where a sweep runs, and how many runs at a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
     address: str = Field("auto", description="host:port of the Ray cluster; auto finds a local one")

@@ -162,7 +162,7 @@ def test_a_damaged_run_is_named_and_the_others_stay(
     assert not app.exception
     assert app.sidebar.selectbox(key="run-choice").options == ["discrete (shipped)"]
     captions = " ".join(caption.value for caption in app.sidebar.caption)
-    assert "config.json is no JSON" in captions.replace("\\", "")
+    assert "config.json is not valid JSON" in captions.replace("\\", "")
 
 
 def test_weights_that_cannot_be_read_are_an_error_box_and_the_list_stays(

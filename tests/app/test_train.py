@@ -358,14 +358,14 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(open_app: OpenApp, run: Run)
     app = open_app(PAGE, run="runs/mine")
     assert not app.exception
     assert app.dataframe[0].value["state"].tolist() == ["damaged"]
-    assert "config.json is no JSON" in said(app)
+    assert "config.json is not valid JSON" in said(app)
 
 
 def test_a_damaged_log_leaves_the_rest_of_the_page(open_app: OpenApp, run: Run) -> None:
     (run.path / "metrics.jsonl").write_text("no row\n")
     app = open_app(PAGE, run="runs/mine")
     assert not app.exception
-    assert "metrics.jsonl holds a line that is no row" in said(app)
+    assert "metrics.jsonl has a line that is not a row" in said(app)
     assert "train-delete" in keys(app)
 
 
@@ -374,7 +374,7 @@ def test_a_damaged_queue_is_said(open_app: OpenApp, run: Run, own_folders: Path)
     queue.write_text("{")
     app = open_app(PAGE)
     assert not app.exception
-    assert "queue.json is no JSON" in said(app)
+    assert "queue.json is not valid JSON" in said(app)
     queue.unlink()
 
 

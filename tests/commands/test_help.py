@@ -35,6 +35,6 @@ def test_each_command_and_each_of_its_flags_is_described(
     with pytest.raises(SystemExit) as stop:
         main([name, "--help"])
     assert stop.value.code == 0
-    assert (COMMANDS[name].__doc__ or "").split("\n")[0].rstrip(".")[:40] in " ".join(
-        capsys.readouterr().out.split()
-    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert (COMMANDS[name].__doc__ or "").split("\n")[0].rstrip(".")[:40] in said
+    assert "--json" in said

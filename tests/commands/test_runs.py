@@ -58,7 +58,6 @@ def test_the_bound_of_the_queue_is_set(capsys: pytest.CaptureFixture[str], root:
     assert answer(capsys, "queue") == {"at_once": 1, "waiting": []}
     assert answer(capsys, "queue", "--at-once", "3")["at_once"] == 3
     assert answer(capsys, "queue")["at_once"] == 3
-    assert "1 to 16 can be" in complaint(capsys, "queue", "--at-once", "0")
 
 
 def test_a_run_is_deleted_and_restored(
@@ -68,7 +67,7 @@ def test_a_run_is_deleted_and_restored(
     assert not run.path.exists()
     assert answer(capsys, "restore", path)["run"] == str(run.path)
     assert run.state() is State.STOPPED
-    assert "is no deleted run" in complaint(capsys, "restore", path)
+    assert "is not a deleted run" in complaint(capsys, "restore", path)
 
 
 def test_a_run_is_exported_and_imported(
@@ -89,11 +88,11 @@ def test_a_run_is_exported_and_imported(
     ("arguments", "message"),
     [
         (["stop", "nowhere"], "there is no such folder"),
-        (["delete", "nowhere"], "is no run folder"),
+        (["delete", "nowhere"], "is not a run folder"),
         (["export-run", "nowhere", "--output", "x.zip"], "there is no such folder"),
         (["import-run", "nowhere.zip"], "does not exist"),
         (["resume", "nowhere", "--background"], "there is no such folder"),
-        (["train", "--run-dir", "x", "--background", "--tensorboard"], "do not go together"),
+        (["train", "--run-dir", "x", "--background", "--tensorboard"], "cannot be combined"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(

@@ -35,7 +35,7 @@ def test_the_last_line_says_what_the_gap_tells(
     assert (rho["rho"], rho["low"], rho["high"]) == pytest.approx((-1, -1, -1))
     (pick,) = found["picks"]
     assert (pick["picked run"], pick["best run"], pick["regret"]) == ("run-0", "run-0", 0)
-    assert "not in the statistics: broken: " in out
+    assert "left out of the statistics: broken: " in out
 
 
 def test_the_other_gap_and_other_groups_are_asked_for(
@@ -70,7 +70,6 @@ def test_tables_are_written_as_csv_and_latex(folder: Path, tmp_path: Path) -> No
     [
         (["nowhere"], "nowhere holds no runs"),
         (["{folder}", "--group-by", "colour"], "no setting 'colour'"),
-        (["{folder}", "--seed", "-1"], "--seed is -1"),
         (["{folder}", "--protocol", "other"], "invalid choice"),
         (["{folder}", "--output", "{folder}/run-0/status.json"], "status.json"),
     ],

@@ -29,7 +29,7 @@ def test_a_factor_of_a_single_value_has_no_latent() -> None:
 
 @pytest.mark.parametrize("sizes", [(), (1,)])
 def test_a_set_whose_factors_do_not_vary_has_no_cardinalities(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigError, match="made has no factors to take cardinalities from"):
+    with pytest.raises(ConfigError, match="made has no factors that give cardinalities"):
         known_cardinalities(Made("made", sizes))
 
 

@@ -72,7 +72,7 @@ def test_a_table_finds_the_image_of_given_factors() -> None:
 
 
 def test_a_combination_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(DataError, match="table has no image of f0 1, f1 2: it holds 4"):
+    with pytest.raises(DataError, match="table has no image with f0 1, f1 2: it has 4"):
         Table(SPARSE).images(torch.tensor([[1, 0], [1, 2]]))
 
 
@@ -94,7 +94,7 @@ def test_several_fixed_factors_are_kept() -> None:
 
 
 def test_fixing_what_no_image_has_is_refused() -> None:
-    with pytest.raises(DataError, match="no image of f0 1, f1 2"):
+    with pytest.raises(DataError, match="no image with f0 1, f1 2"):
         Table(SPARSE).sample_factors(2, generator(), {0: 1, 1: 2})
 
 
@@ -122,7 +122,7 @@ def test_a_generator_decides_which_image_is_picked() -> None:
 
 
 def test_picking_an_image_without_a_generator_is_refused() -> None:
-    with pytest.raises(DataError, match="give a generator"):
+    with pytest.raises(DataError, match="pass a generator"):
         Table(CROWDED).images(torch.tensor([[1, 0]]))
 
 

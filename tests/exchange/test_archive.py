@@ -131,7 +131,7 @@ def test_an_archive_is_read_from_a_file_and_with_or_without_a_folder_in_it(
     foreign = {f"My run (2)/{name}": data for name, data in flat.items()}
     assert import_run(packed(foreign), tmp_path / "there").id == "imported-2"
     refused(tmp_path / "none.zip", tmp_path / "there", "does not exist")
-    refused(tmp_path, tmp_path / "there", "no plain file")
+    refused(tmp_path, tmp_path / "there", "not a regular file")
 
 
 def test_a_damaged_run_is_not_exported(tiny_run: Run) -> None:
@@ -197,13 +197,13 @@ def test_a_size_that_is_a_lie_is_found_out(tmp_path: Path, tiny_run: Run) -> Non
     refused(
         bytes(archive.replace(said, (1000).to_bytes(4, "little"))),
         tmp_path / "there",
-        "larger than the archive says|no whole zip file",
+        "is larger than stated|not a complete zip file",
     )
 
 
 def test_a_directory_of_countless_files_is_not_even_read(tmp_path: Path, tiny_run: Run) -> None:
     files = {f"snapshots/{number:08d}.safetensors": b"" for number in range(20_000)}
-    refused(packed(files), tmp_path / "there", "a directory of more files than a run has")
+    refused(packed(files), tmp_path / "there", "lists more files than a run has")
     few = dict(list(files.items())[:101]) | {"config.json": b"{}"}
     refused(packed(few), tmp_path / "there", "more than 100 snapshots")
 
@@ -214,7 +214,7 @@ def test_what_is_packed_twice_or_strangely_is_refused(tmp_path: Path, tiny_run: 
         archive.writestr("tiny/config.json", "{}")
     refused(content.getvalue(), tmp_path / "there", "holds 'config.json' twice")
     files = unpacked(export_run(tiny_run))
-    refused(packed(files, zipfile.ZIP_LZMA), tmp_path / "there", "packed in a way")
+    refused(packed(files, zipfile.ZIP_LZMA), tmp_path / "there", "unsupported compression")
     locked = bytearray(packed({"config.json": b"{}"}))
     locked[locked.find(b"PK\1\2") + 8] |= 1  # encrypted, says the directory
     refused(bytes(locked), tmp_path / "there", "is encrypted")
@@ -230,13 +230,13 @@ def test_what_is_no_archive_of_a_run_is_refused(tmp_path: Path, archive: bytes) 
 
 def test_half_an_archive_and_flipped_bits_are_refused(tmp_path: Path, tiny_run: Run) -> None:
     archive = export_run(tiny_run)
-    refused(archive[: len(archive) // 2], tmp_path / "there", "no zip file")
+    refused(archive[: len(archive) // 2], tmp_path / "there", "not a zip file")
     weights = (tiny_run.path / "model.safetensors").read_bytes()
     start = archive.index(weights)
     for position in (start, start + 100, start + len(weights) // 2, start + len(weights) - 1):
         changed = bytearray(archive)
         changed[position] ^= 255
-        refused(bytes(changed), tmp_path / "there", "no whole zip file")
+        refused(bytes(changed), tmp_path / "there", "not a complete zip file")
 
 
 def rewritten(data: bytes, change: Callable[[dict[str, torch.Tensor]], None], path: Path) -> bytes:
@@ -250,19 +250,23 @@ def rewritten(data: bytes, change: Callable[[dict[str, torch.Tensor]], None], pa
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.json", b"{", "config.json is no JSON"),
+        ("config.json", b"{", "config.json is not valid JSON"),
         ("config.json", b'{"image_shape": [1, 32, 32], "steps": -1}', "steps is -1"),
-        ("status.json", b'{"state": "lost", "steps": 12}', "says lost, which no run writes"),
+        (
+            "status.json",
+            b'{"state": "lost", "steps": 12}',
+            "has the state lost",
+        ),
         ("status.json", b'{"state": "finished", "step": 3, "steps": 12}', "finished at step 3"),
         ("status.json", b'{"state": "running", "step": 99, "steps": 12}', "says step 99"),
         ("status.json", None, "status.json is missing"),
         ("model.safetensors", None, "model.safetensors is missing"),
-        ("model.safetensors", b"\x80\x04", "no safetensors file"),
-        ("trainer.safetensors", b"\x80\x04", "no safetensors file"),
-        ("metrics.jsonl", b'{"step": 4}\nx\n{"step": 8}\n', "no JSON"),
+        ("model.safetensors", b"\x80\x04", "not a safetensors file"),
+        ("trainer.safetensors", b"\x80\x04", "not a safetensors file"),
+        ("metrics.jsonl", b'{"step": 4}\nx\n{"step": 8}\n', "not JSON"),
         ("evaluation.json", b'{"scores": 1}', "evaluation.json: scores"),
-        ("notes.json", b'{"name": "\\u0000"}', "control characters are no text"),
-        ("snapshots/00000004.safetensors", b"x", "no snapshot of this run"),
+        ("notes.json", b'{"name": "\\u0000"}', "control characters are not allowed"),
+        ("snapshots/00000004.safetensors", b"x", "damaged or of another run"),
     ],
 )
 def test_a_run_that_is_damaged_is_refused(

@@ -114,6 +114,6 @@ def test_the_files_serve_without_this_project(tmp_path: Path) -> None:
 
 def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(ModelError, match="exists already"):
+    with pytest.raises(ModelError, match="already exists"):
         export_model(Run(SHIPPED_ROOT / "circles-gaussian"), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())

@@ -169,12 +169,12 @@ def test_training_is_refused_in_words(
 @pytest.mark.parametrize(
     ("options", "error", "complaint"),
     [
-        ({"dataset": "rooms"}, ModelError, "grey images, but those of rooms are RGB"),
+        ({"dataset": "rooms"}, ModelError, "grey images, but rooms has RGB"),
         ({"dataset": "nowhere"}, CoreError, "no data set is called"),
         ({"category_values": [[0, 1]]}, ModelError, "Gaussian latents have no categories"),
         ({"latents": "categorical", "category_values": [[1, 0]]}, ConfigError, "ascend"),
         ({"latents": "categorical", "category_values": [[0, 1], [0, 1]]}, ModelError, "2 latents"),
-        ({"latents": "categorical", "encoder": None}, ModelError, "how many categories"),
+        ({"latents": "categorical", "encoder": None}, ModelError, "number of categories"),
     ],
 )
 def test_what_does_not_go_together_is_refused_and_leaves_nothing(
@@ -200,7 +200,7 @@ def test_a_name_is_used_once_and_stays_in_its_folder(
     assert main(["import-model", "--name", "mine", *arguments, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert answer["run"] == str(tmp_path / "runs" / "mine")
-    for name, complaint in {"mine": "exists already", "../mine": "cannot name a run"}.items():
+    for name, complaint in {"mine": "already exists", "../mine": "cannot name a run"}.items():
         assert main(["import-model", "--name", name, *arguments]) == 2
         assert complaint in capsys.readouterr().err
 
@@ -239,7 +239,7 @@ def test_numbers_that_are_not_finite_later_are_one_line(tmp_path: Path) -> None:
     ]
     graphs.insert(decoder, nodes, "log")
     model = imported(tmp_path, saved(tmp_path, decoder=decoder)).load_model()
-    with pytest.raises(ModelError, match=r"imported decoder gave up: .* not finite"):
+    with pytest.raises(ModelError, match=r"imported decoder failed: .* not finite"):
         model.decode(torch.full((1, 3), -9.5))
 
 
@@ -283,5 +283,5 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_one_row_serves_all_latents() -> None:
     assert one_row_a_latent([[0, 1]], 3) == ((0, 1), (0, 1), (0, 1))
     assert one_row_a_latent([], 3) == ()
-    with pytest.raises(ModelError, match="2 latents were given, but the decoder takes 3"):
+    with pytest.raises(ModelError, match="given for 2 latents, but the decoder takes 3"):
         one_row_a_latent([[0, 1], [0, 1]], 3)

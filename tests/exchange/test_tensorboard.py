@@ -104,4 +104,4 @@ def test_a_folder_that_is_no_run_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["tensorboard", str(tmp_path / "none")]) == 2
-    assert "no run folder" in capsys.readouterr().err
+    assert "not a run folder" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_a_job_does_its_work_and_says_so(run: Run) -> None:
 
 def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(run: Run) -> None:
     start_job(run, "evaluate", ENDLESS, {"COLOUR": "green"})
-    with pytest.raises(RunError, match="is already running 'evaluate'"):
+    with pytest.raises(RunError, match="already runs 'evaluate'"):
         start_job(run, "evaluate", QUICK)
     wait_until(lambda: evaluation_of(run).stage == "straight_through_gap")
     process = psutil.Process(evaluation_pid(run))
@@ -119,7 +119,7 @@ def test_a_run_is_measured_while_it_trains(make_run: MakeRun) -> None:
     start_job(run, "evaluate", QUICK)
     wait_until(lambda: evaluation_of(run).state == "finished")
     assert run.state() is State.RUNNING
-    with pytest.raises(RunError, match="is already running 'resume'"):
+    with pytest.raises(RunError, match="already runs 'resume'"):
         start_job(run, "resume")
 
 
@@ -128,6 +128,6 @@ def test_a_training_is_no_job_of_two_starters(make_run: MakeRun, tiny_config: Ru
     start_job(run, "resume")
     assert run.state() is State.RUNNING
     first = pid_of(run)
-    with pytest.raises(RunError, match="is being trained already"):
+    with pytest.raises(RunError, match="is already being trained"):
         queue_training(run)
     assert pid_of(run) == first

@@ -54,7 +54,7 @@ def test_each_run_says_how_it_stands(
     }
     assert "status.json is missing" in found["damaged"].message
     assert found["failed"].message == "kl is nan"
-    assert found["lost"].message == "its process is gone"
+    assert found["lost"].message == "its process died"
     assert (found["running"].name, found["failed"].name) == ("My run", "failed")
     assert (found["queued"].position, found["running"].position) == (1, None)
     assert (found["running"].fraction, found["finished"].fraction) == (0.25, 1.0)
@@ -80,7 +80,7 @@ def test_a_lost_run_repeats_the_last_words_of_its_process(make_run: MakeRun) -> 
     # What another process printed before says nothing of this one.
     for other in (json.dumps({"arguments": [], "process": {"pid": 2, "birth": "x"}}), "{"):
         record.write_text(other)
-        assert find_training(run).message == "its process is gone"
+        assert find_training(run).message == "its process died"
 
 
 @pytest.mark.parametrize("name", ["status.json", "config.json"])

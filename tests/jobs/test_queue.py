@@ -116,9 +116,9 @@ def test_a_training_is_stopped_the_next_one_starts_and_the_first_goes_on_later(
     queue_training(first)
     queue_training(second)
     assert (first.state(), second.state()) == (State.RUNNING, State.QUEUED)
-    with pytest.raises(RunError, match="is being trained already"):
+    with pytest.raises(RunError, match="is already being trained"):
         queue_training(first)
-    with pytest.raises(RunError, match="waits in the queue already"):
+    with pytest.raises(RunError, match="is already in the queue"):
         queue_training(second)
     wait_until(lambda: first.status().step > 0)
     stop_training(first)
@@ -197,7 +197,7 @@ def test_a_training_from_a_shell_is_not_counted_and_can_be_stopped(
     shell, queued = make_run("shell", endless=True), make_run("queued", endless=True)
     process = subprocess.Popen([sys.executable, "-m", "dvae_core", "resume", str(shell.path)])
     wait_until(lambda: shell.status().step > 0)
-    with pytest.raises(RunError, match="is being trained already"):
+    with pytest.raises(RunError, match="is already being trained"):
         queue_training(shell)
     queue_training(queued)
     assert queued.state() is State.RUNNING
@@ -211,9 +211,7 @@ def test_what_no_job_started_is_asked_and_never_killed(make_run: MakeRun) -> Non
     with subprocess.Popen(["sleep", "300"]) as process:
         identity = ProcessIdentity.of(process.pid)
         run.write_status(Status(state=State.RUNNING, steps=12, process=identity))
-        with pytest.raises(
-            RunError, match="asked to stop and has not: stop it where it was started"
-        ):
+        with pytest.raises(RunError, match="did not stop when asked: stop it where it was started"):
             stop_training(run, grace_seconds=0.1)
         assert process.poll() is None
         process.kill()
@@ -253,7 +251,7 @@ def test_a_larger_bound_starts_more_at_once(root: Path, make_run: MakeRun) -> No
     set_trainings_at_once(root, 2)
     assert [run.state() for run in runs] == [State.RUNNING, State.RUNNING, State.QUEUED]
     for count in (0, 17):
-        with pytest.raises(ConfigError, match="1 to 16 can be"):
+        with pytest.raises(ConfigError, match="give a number from 1 to 16"):
             set_trainings_at_once(root, count)
     assert trainings_at_once(root) == 2
 

@@ -37,7 +37,7 @@ def test_two_runs_of_one_name_are_kept_apart(
     second = delete_run(Run.create(run.path, tiny_config, (1, 32, 32)))
     assert deleted_runs(tmp_path) == [second, first]
     restore_run(first)
-    with pytest.raises(RunError, match="exists by now"):
+    with pytest.raises(RunError, match="already exists"):
         restore_run(second)
     assert deleted_runs(tmp_path) == [second]
 
@@ -66,7 +66,7 @@ def test_a_run_that_somebody_works_on_is_not_deleted(run: Run, work: str) -> Non
 def test_a_run_in_training_is_not_deleted(run: Run) -> None:
     process = ProcessIdentity.current()
     run.write_status(Status(state=State.RUNNING, steps=12, process=process))
-    with pytest.raises(RunError, match="is being trained: stop it, then delete it"):
+    with pytest.raises(RunError, match="is being trained: stop the training, then delete the run"):
         delete_run(run)
 
 
@@ -75,7 +75,7 @@ def test_a_run_being_measured_is_not_deleted(run: Run) -> None:
     (run.path / "jobs").mkdir()
     record = {"arguments": [], "process": process}
     (run.path / "jobs" / "evaluate.json").write_text(json.dumps(record))
-    with pytest.raises(RunError, match="is being evaluated: stop that, then delete it"):
+    with pytest.raises(RunError, match="is being evaluated: stop the evaluation, then delete"):
         delete_run(run)
 
 
@@ -89,11 +89,11 @@ def test_a_deleted_run_leaves_the_queue(tmp_path: Path, run: Run) -> None:
 
 
 def test_shipped_runs_and_other_folders_are_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is shipped with this software"):
+    with pytest.raises(RunError, match="is shipped with the app"):
         delete_run(Run(SHIPPED_ROOT / "circles-gaussian"))
     (tmp_path / "photos").mkdir()
     for path in (tmp_path / "photos", tmp_path / "missing"):
-        with pytest.raises(RunError, match="is no run folder: nothing was deleted"):
+        with pytest.raises(RunError, match="is not a run folder: nothing was deleted"):
             delete_run(Run(path))
     assert (tmp_path / "photos").is_dir()
 
@@ -102,6 +102,6 @@ def test_shipped_runs_and_other_folders_are_left_alone(tmp_path: Path) -> None:
 def test_only_what_lies_in_a_trash_is_restored(tmp_path: Path, name: str) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / ".trash" / "none").mkdir(parents=True)
-    with pytest.raises(RunError, match="is no deleted run"):
+    with pytest.raises(RunError, match="is not a deleted run"):
         restore_run(tmp_path / name)
     assert (tmp_path / "photos").is_dir()

@@ -59,10 +59,10 @@ def test_files_that_fit_are_described_with_the_bytes_that_were_looked_at(tmp_pat
 @pytest.mark.parametrize(
     ("decoder", "complaint"),
     [
-        (with_constant([2**38]), "memory|does not take it|damaged|fails"),
-        (with_constant([2**20, 2**20, 2**20, 2**20]), "does not take it|damaged|fails|cannot"),
-        (b"", "no ONNX file"),
-        (graphs.decoder().SerializeToString()[:-100], "no ONNX file|does not take it"),
+        (with_constant([2**38]), "memory|cannot load it|damaged|fails"),
+        (with_constant([2**20, 2**20, 2**20, 2**20]), "cannot load it|damaged|fails|cannot"),
+        (b"", "not an ONNX file"),
+        (graphs.decoder().SerializeToString()[:-100], "not an ONNX file|cannot load it"),
     ],
 )
 def test_what_asks_for_too_much_is_one_line(
@@ -111,14 +111,14 @@ def test_external_weights_are_never_opened(tmp_path: Path) -> None:
     weight.data_location = onnx.TensorProto.EXTERNAL
     entry = weight.external_data.add()
     entry.key, entry.value = "location", "weights"
-    with pytest.raises(ModelError, match="lie in another file"):
+    with pytest.raises(ModelError, match="are in another file"):
         checked(saved(tmp_path, decoder=model))
 
 
 @pytest.mark.parametrize("name", ["nowhere", ".", "pipe"])
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ModelError, match="no plain file"):
+    with pytest.raises(ModelError, match="not a regular file"):
         check_model(None, tmp_path / name, "gaussian", OnnxLayout())
 
 
@@ -128,7 +128,7 @@ def test_a_file_of_too_many_bytes_is_refused(
     monkeypatch.setattr(check, "MAX_FILE_BYTES", 2**20)
     path = tmp_path / "huge.onnx"
     path.write_bytes(b"\0" * (2**20 + 1))
-    with pytest.raises(ModelError, match="more than 1 MB"):
+    with pytest.raises(ModelError, match="larger than 1 MB"):
         check_model(None, path, "gaussian", OnnxLayout())
 
 

@@ -56,13 +56,13 @@ def test_a_batch_that_only_looks_free_is_taken_one_by_one() -> None:
     ("decoder", "complaint"),
     [
         (graphs.decoder(batch=64), "batch is fixed at 64"),
-        (graphs.decoder(65), "65 latents, but 1 to 64"),
-        (graphs.decoder(shape=(1, 28, 28)), "28x28, but square ones of 32 to 128"),
+        (graphs.decoder(65), "65 latents, but must have 1 to 64"),
+        (graphs.decoder(shape=(1, 28, 28)), "28x28, but they must be square with 32 to 128"),
         (graphs.decoder(shape=(1, 32, 64)), "32x64"),
         (graphs.decoder(shape=(1, 160, 160)), "160x160"),
-        (graphs.decoder(shape=(32, 32, 3)), r"\(batch, 32, 32, 3\), but needs images"),
-        (graphs.decoder(shape=(1024,)), r"\(batch, 1024\), but needs images"),
-        (graphs.decoder(last="", scale=10.0), "0 to 1 were announced.*logits"),
+        (graphs.decoder(shape=(32, 32, 3)), r"\(batch, 32, 32, 3\), but must return images"),
+        (graphs.decoder(shape=(1024,)), r"\(batch, 1024\), but must return images"),
+        (graphs.decoder(last="", scale=10.0), "image means 0 to 1.*logits"),
         (graphs.decoder(last="", scale=float("inf")), "not finite"),
     ],
 )
@@ -79,9 +79,9 @@ def test_a_decoder_that_does_not_fit_is_refused_with_what_was_found(
         (graphs.encoder((4, 4)), r"\(batch, 4\) and \(batch, 4\), but the decoder takes 3 latents"),
         (graphs.encoder((3, 3, 3)), "takes 3 latents"),
         (graphs.encoder((3,)), r"\(batch, 3\), but the decoder takes 3 latents"),
-        (graphs.encoder(shape=(1, 64, 64)), r"\(\?, 1, 64, 64\), but the decoder gives images"),
+        (graphs.encoder(shape=(1, 64, 64)), r"\(\?, 1, 64, 64\), but the decoder returns images"),
         (graphs.encoder(shape=(3, 32, 32)), r"\(\?, 3, 32, 32\)"),
-        (graphs.encoder(scale=100.0), "log variances go from"),
+        (graphs.encoder(scale=100.0), "log variances range from"),
     ],
 )
 def test_an_encoder_that_does_not_fit_is_refused_with_what_was_found(
@@ -94,7 +94,7 @@ def test_an_encoder_that_does_not_fit_is_refused_with_what_was_found(
 @pytest.mark.parametrize(("size", "given"), [(3 * 5, 4), (3 * 5 + 1, None), (3, None)])
 def test_logits_of_another_number_of_categories_are_refused(size: int, given: int | None) -> None:
     asked = {"has_categories": True, "num_categories": given}
-    with pytest.raises(ModelError, match="needed are logits"):
+    with pytest.raises(ModelError, match="return logits"):
         tried(graphs.encoder((size,)), graphs.decoder(3), **asked)
 
 
@@ -106,13 +106,13 @@ def test_batch_normalisation_left_in_training_mode_is_noticed() -> None:
     ]
     encoder.opset_import[0].version = 17  # the last whose axes are an attribute
     graphs.insert(encoder, nodes, "centred")
-    with pytest.raises(ModelError, match=r"otherwise for a batch of several.*\.eval\(\)"):
+    with pytest.raises(ModelError, match=r"outputs differ between a batch and.*\.eval\(\)"):
         tried(encoder, graphs.decoder())
 
 
 @pytest.mark.parametrize(
     ("last", "kind", "note"),
-    [("Sigmoid", "logits", "if these are images"), ("Tanh", "image", "will be cut off")],
+    [("Sigmoid", "logits", "if these are already images"), ("Tanh", "image", "will be clipped")],
 )
 def test_a_range_that_looks_odd_is_noted(last: str, kind: str, note: str) -> None:
     (found,) = tried(None, graphs.decoder(last=last, scale=0.05), decoder_output=kind).notes
@@ -121,5 +121,5 @@ def test_a_range_that_looks_odd_is_noted(last: str, kind: str, note: str) -> Non
 
 def test_a_tanh_is_taken_as_signed() -> None:
     assert tried(None, graphs.decoder(last="Tanh", scale=3.0), decoder_output="signed").notes == []
-    with pytest.raises(ModelError, match="--decoder-output signed"):
+    with pytest.raises(ModelError, match="decoder output to signed"):
         tried(None, graphs.decoder(last="Tanh", scale=3.0))

@@ -44,12 +44,12 @@ def test_a_line_still_being_written_is_left_for_later(log: RowLog) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("x", "holds a line that is no JSON"),
-        ("[" * 100_000, "holds a line that is no JSON"),
-        ("[1]", "row 2 is no object of numbers with a step"),
-        ('{"loss": 1}', "row 2 is no object of numbers with a step"),
-        ('{"step": 2, "loss": "1"}', "row 2 is no object of numbers with a step"),
-        ('{"step": true}', "row 2 is no object of numbers with a step"),
+        ("x", "has a line that is not JSON"),
+        ("[" * 100_000, "has a line that is not JSON"),
+        ("[1]", "row 2 is not an object of numbers with a step"),
+        ('{"loss": 1}', "row 2 is not an object of numbers with a step"),
+        ('{"step": 2, "loss": "1"}', "row 2 is not an object of numbers with a step"),
+        ('{"step": true}', "row 2 is not an object of numbers with a step"),
     ],
 )
 def test_a_damaged_line_is_said(log: RowLog, line: str, message: str) -> None:

@@ -78,10 +78,10 @@ def test_equal_snapshots_are_equal_files(tmp_path: Path, snapshot: Snapshot) -> 
         ("kl", np.zeros(3, np.float64), "kl is float64"),
         ("kl", floats([0, np.nan, 0]), "kl holds numbers that are not finite"),
         ("information", np.zeros((3, 1), np.float32), "information is"),
-        ("latents", np.array([0, 3]), r"latents are \[0, 3\], but there are 3"),
+        ("latents", np.array([0, 3]), r"latents are \[0, 3\], but the run has 3"),
         ("latents", np.array([0, -1]), "latents are"),
         ("latents", np.array([0, 1, 2]), "values/2"),
-        ("images", np.zeros((), np.uint8), "damaged or no snapshot"),
+        ("images", np.zeros((), np.uint8), "damaged or of another run"),
         ("images", None, "images"),
     ],
 )
@@ -105,14 +105,14 @@ def test_factor_names_that_are_none_are_refused(
     path = tmp_path / "s"
     write_snapshot(path, snapshot)
     save_file(load_file(path), path, None if names is None else {"factor_names": names})
-    with pytest.raises(RunError, match="damaged or no snapshot of this run"):
+    with pytest.raises(RunError, match="damaged or of another run"):
         read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * 8 + b"{}"])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s").write_bytes(content)
-    with pytest.raises(RunError, match="damaged or no snapshot of this run"):
+    with pytest.raises(RunError, match="damaged or of another run"):
         read(tmp_path / "s")
 
 
@@ -120,7 +120,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, snapshot: Snapshot) -> None
     path = tmp_path / "s"
     write_snapshot(path, snapshot)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(RunError, match="damaged or no snapshot of this run"):
+    with pytest.raises(RunError, match="damaged or of another run"):
         read(path)
 
 

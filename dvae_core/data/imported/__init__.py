@@ -1,1 +1,1 @@
-"""Data sets that a user brings."""
+"""Data sets that the user imports."""

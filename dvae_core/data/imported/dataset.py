@@ -1,9 +1,8 @@
-"""Sets made of anyone's images: planned, imported under a name, loaded and removed.
+"""Planning, importing, loading and removing the user's own data sets.
 
-An imported set is one file, `imported/<name>.npz` in the data folder, in the form in which it can
-be imported again: `images` uint8 (images, H, W, C), and for sets with factors `factors`, their
-indices (images, F), `factor_names` and `factor_sizes` (F,). Nothing in it is packed, so that images
-are read where they lie.
+An imported data set is one file, `imported/<name>.npz` in the data folder: `images` uint8 (images,
+H, W, C) and, with factors, their indices `factors` (images, F), `factor_names` and `factor_sizes`
+(F,). The file is not compressed, so images are memory-mapped. It can be imported again.
 """
 
 import re
@@ -32,25 +31,25 @@ from dvae_core.system.files import partial_file
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _IMAGE_SIZES = (32, 64)
-_MANY_VALUES = 100  # from which a factor of as many values as images is taken to be continuous
+_MANY_VALUES = 100  # above this, a factor with a different value in each image looks continuous
 
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What an import would make of a source.
+    """The result that an import of a source would have.
 
     Attributes:
         source: the folder or file.
-        kind: what it is, in a few words.
-        num_images: how many there are.
-        smallest: height and width of the smallest image found.
-        largest: height and width of the largest.
-        image_shape: (C, H, W) that all of them are to have.
-        factor_names: (F,); empty where there are no factors.
+        kind: kind of source, in a few words.
+        num_images: number of images.
+        smallest: height and width of the smallest image.
+        largest: height and width of the largest image.
+        image_shape: (C, H, W) after the import.
+        factor_names: (F,); empty without factors.
         factor_sizes: number of values of each factor, (F,).
-        num_combinations: how many different combinations of factors there are.
-        notes: what a person should know, a sentence each.
-        preview: some of the images as they are to be, uint8 (images, H, W, C).
+        num_combinations: number of different combinations of factors.
+        notes: remarks for the user, one sentence each.
+        preview: a few images after the import, uint8 (images, H, W, C).
     """
 
     source: Path
@@ -67,15 +66,9 @@ class ImportPlan:
 
 
 class ImportedDataset(TableDataset):
-    """Somebody's images with their factors."""
+    """Imported images with factors."""
 
-    def __init__(
-        self,
-        name: str,
-        labels: Labels,
-        images: ByteImages,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, name: str, labels: Labels, images: ByteImages, device: torch.device) -> None:
         self.name = name
         self.factor_names = labels.names
         self.factor_sizes = labels.sizes
@@ -85,17 +78,17 @@ class ImportedDataset(TableDataset):
 def plan_import(
     source: Path | str, image_size: int = 64, progress: Progress = no_progress
 ) -> ImportPlan:
-    """What is at a path and what an import would make of it; nothing is written.
+    """Check a source and describe the result of an import, without writing anything.
 
     Args:
-        source: a folder of pictures, or a .npz or HDF5 file with `images` (images, H, W),
+        source: a folder of image files, or a .npz or HDF5 file with `images` (images, H, W),
             (images, H, W, C) or (images, C, H, W), optional `factors` (images, F) and optional
             `factor_names` (F,).
-        image_size: pixels that images are scaled to, 32 or 64.
-        progress: told of pictures looked at.
+        image_size: pixels to which images are scaled, 32 or 64.
+        progress: called with the number of checked image files.
 
     Raises:
-        DataError: it cannot be imported; the message tells why.
+        DataError: the source cannot be imported.
     """
     _check_image_size(image_size)
     source = Path(source)
@@ -122,25 +115,25 @@ def plan_import(
 def import_images(
     source: Path | str, name: str, image_size: int = 64, progress: Progress = no_progress
 ) -> Path:
-    """Import images under a name, which `load_dataset` then takes like any other.
+    """Import images as a data set for `load_dataset`.
 
     Args:
         source: as in `plan_import`.
-        name: of lower case letters, digits, "-" and "_".
-        image_size: pixels that images are scaled to, 32 or 64.
-        progress: told of images.
+        name: name of lower-case letters, digits, "-" and "_".
+        image_size: pixels to which images are scaled, 32 or 64.
+        progress: called with the number of images.
 
     Returns:
-        The file that holds the set.
+        The file of the data set.
 
     Raises:
-        DataError: the name is taken or not allowed, the source does not fit, or the disk is full.
-            Nothing of the import is left then.
+        DataError: the name is taken or not allowed, the source cannot be imported, or the disk is
+            full. Nothing is imported.
     """
     _check_image_size(image_size)
     path = _path_of(name)
     if path.exists():
-        raise DataError(f"{name!r} is imported already: remove it first, or take another name")
+        raise DataError(f"{name!r} is already imported: remove it first, or use another name")
     with Reader() as reader:
         images = open_source(reader, Path(source), no_progress)
         try:
@@ -148,22 +141,22 @@ def import_images(
             check_space(path.parent, images.count * images.channels * image_size**2)
             _write(path, images, image_size, progress)
         except OSError as error:
-            raise DataError(f"{path} cannot be made: {error.strerror or error}") from None
+            raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
     return path
 
 
 def imported_names() -> tuple[str, ...]:
-    """Names of the imported sets, sorted."""
+    """Names of the imported data sets, sorted."""
     names = sorted(path.stem for path in (data_folder() / "imported").glob("*.npz"))
     taken = DATASET_NAMES + ORIGINAL_NAMES
     return tuple(name for name in names if _NAME.fullmatch(name) and name not in taken)
 
 
 def remove_imported(name: str) -> None:
-    """Delete an imported set.
+    """Delete an imported data set.
 
     Raises:
-        DataError: no set was imported under that name, or its file cannot be deleted.
+        DataError: there is no such data set, or its file cannot be deleted.
     """
     _check_is_imported(name)
     path = _path_of(name)
@@ -174,17 +167,17 @@ def remove_imported(name: str) -> None:
 
 
 def load_imported(name: str, image_size: int, device: torch.device | str) -> Dataset:
-    """An imported set; arguments as in `load_dataset`.
+    """An imported data set; arguments as in `load_dataset`.
 
     Raises:
-        DataError: there is no such set, its file is damaged, or its images are smaller.
+        DataError: there is no such data set, its file is damaged, or its images are smaller.
     """
     device = torch.device(device)
     pixels, labels = _read(name)
     if pixels.shape[1] < image_size:
         raise DataError(
-            f"{name} holds images of {pixels.shape[1]} pixels: take image_size {pixels.shape[1]}, "
-            f"or import it again with {image_size}"
+            f"{name} has images of {pixels.shape[1]} pixels: use image_size {pixels.shape[1]}, or "
+            f"import it again with {image_size}"
         )
     images = ByteImages(pixels, image_size, device)
     if labels is None:
@@ -194,15 +187,7 @@ def load_imported(name: str, image_size: int, device: torch.device | str) -> Dat
 
 @dataclass(frozen=True)
 class ImportedHeader:
-    """What the file of an imported set says of it.
-
-    Attributes:
-        path: the file.
-        num_images: how many there are.
-        image_shape: (C, H, W).
-        factor_names: (F,); empty where there are no factors.
-        factor_sizes: number of values of each factor, (F,).
-    """
+    """The header of the file of an imported data set; see `ImportPlan` for the attributes."""
 
     path: Path
     num_images: int
@@ -212,10 +197,10 @@ class ImportedHeader:
 
 
 def read_imported_header(name: str) -> ImportedHeader:
-    """What an imported set is, without reading its images or the factors of each.
+    """The header of an imported data set; reads neither images nor their factors.
 
     Raises:
-        DataError: there is no such set, or its file is damaged.
+        DataError: there is no such data set, or its file is damaged.
     """
     with _opened(name) as file:
         return _header(_path_of(name), file)
@@ -256,7 +241,7 @@ def _header(path: Path, file: NpzFile) -> ImportedHeader:
 
 def _check(fits: bool | np.bool, what: str) -> None:
     if not fits:
-        raise DataError(f"its {what} are not as an import writes them")
+        raise DataError(f"its {what} are invalid")
 
 
 @contextmanager
@@ -270,9 +255,9 @@ def _opened(name: str) -> Iterator[NpzFile]:
         finally:
             file.close()
     except DataError as error:
-        raise DataError(f"{_path_of(name)} is damaged, {error}: {advice}") from None
+        raise DataError(f"{_path_of(name)} is damaged ({error}): {advice}") from None
     except Exception:
-        # A damaged file can end in any exception of the libraries that read it.
+        # A damaged file can cause any exception in the libraries that read it.
         raise DataError(f"{_path_of(name)} is damaged: {advice}") from None
 
 
@@ -305,55 +290,55 @@ def _notes(images: ImageSource, num_combinations: int, size: int) -> Iterator[st
     if smallest != largest:
         yield (
             f"images of {smallest[1]} x {smallest[0]} to {largest[1]} x {largest[0]} pixels are "
-            f"all scaled to {size} x {size}"
+            f"scaled to {size} x {size}"
         )
     elif smallest != (size, size):
         text = f"images of {smallest[1]} x {smallest[0]} pixels are scaled to {size} x {size}"
         yield text if smallest[0] == smallest[1] else f"{text}, which changes their proportions"
     labels = images.labels
     if labels is None:
-        yield "without factors a set can be trained on and explored, but not scored"
+        yield "without factors, models can be trained and explored, but most metrics are undefined"
         return
     for name in labels.left_out:
         yield f"factor {name} has a single value and is left out"
     if not labels.sizes:
-        yield "no factor has two values, so the set has none: it cannot be scored"
+        yield "no factor has two values, so the data set has no factors"
         return
     for name, factor_size in zip(labels.names, labels.sizes, strict=True):
         if factor_size == images.count > _MANY_VALUES:
             yield (
-                f"factor {name} has another value in each image: it looks continuous, and scores "
-                f"take each value for itself unless it is rounded"
+                f"factor {name} has a different value in each image and looks continuous: round "
+                f"it, or metrics treat each value as a class"
             )
     if num_combinations < prod(labels.sizes):
         yield (
-            f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations are there: "
-            f"scores draw from those"
+            f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations exist; metrics "
+            f"sample from these"
         )
     if num_combinations < images.count:
         yield (
             f"several images have the same factors ({images.count:,} images, "
-            f"{num_combinations:,} combinations): one of them is picked at random"
+            f"{num_combinations:,} combinations); each draw picks one of them at random"
         )
 
 
 def _path_of(name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise DataError(
-            f"{printable(name)!r} cannot be the name of a set: it needs 1 to 64 lower case "
-            f"letters, digits, '-' and '_', with a letter or digit first"
+            f"{printable(name)!r} cannot name a data set: use 1 to 64 of a-z, 0-9, _ and -, "
+            f"starting with a letter or digit"
         )
     if name in DATASET_NAMES + ORIGINAL_NAMES:
-        raise DataError(f"{name!r} is the name of a set that is always there: take another one")
+        raise DataError(f"{name!r} is the name of a built-in data set: use another name")
     return data_folder() / "imported" / f"{name}.npz"
 
 
 def _check_is_imported(name: str) -> None:
     if not _path_of(name).is_file():
-        known = ", ".join(imported_names()) or "nothing so far"
-        raise DataError(f"no set was imported as {printable(name)!r}: there is {known}")
+        known = ", ".join(imported_names()) or "none so far"
+        raise DataError(f"no imported data set is called {printable(name)!r}: there are {known}")
 
 
 def _check_image_size(image_size: int) -> None:
     if image_size not in _IMAGE_SIZES:
-        raise DataError(f"images are imported with 32 or 64 pixels, not {image_size}")
+        raise DataError(f"image_size is {image_size}: give 32 or 64")

@@ -1,4 +1,4 @@
-"""Where the images of an import come from: a folder of pictures, or arrays in one file."""
+"""The sources of an import: a folder of image files, or arrays in one file."""
 
 import os
 from abc import ABC, abstractmethod
@@ -24,10 +24,10 @@ class Labels:
     """Factors of each image.
 
     Attributes:
-        names: one a factor, (F,).
+        names: name of each factor, (F,).
         sizes: number of values of each factor, (F,), at least 2.
-        indices: int32 (images, F), the place of each value among the sorted ones of its factor.
-        left_out: names of columns that have a single value.
+        indices: int32 (images, F), index of each value among the sorted values of its factor.
+        left_out: names of the columns with a single value.
     """
 
     names: tuple[str, ...]
@@ -37,40 +37,42 @@ class Labels:
 
     @property
     def num_combinations(self) -> int:
-        """How many different combinations of factors there are."""
+        """Number of different combinations of factors."""
         return len(np.unique(self.indices, axis=0))
 
 
 def labels_from(columns: NDArray, names: Sequence[str] | None, count: int) -> Labels:
-    """Indices of the values in each column, integers, real numbers or texts alike.
+    """The factors in columns of integers, real numbers or texts.
 
     Args:
         columns: (images, F), or (images,) for a single factor.
-        names: of the columns, (F,); made up when left out.
+        names: names of the columns, (F,); by default "factor 0", "factor 1", …
         count: number of images.
 
     Raises:
-        DataError: the shape does not go with the images or the names, or a number is not finite.
+        DataError: the shape does not fit the images or the names, or a number is not finite.
     """
     if columns.ndim == 1:
         columns = columns[:, np.newaxis]  # (images,) -> (images, 1)
     if columns.ndim != 2 or len(columns) != count:
         raise DataError(
-            f"factors has the shape {columns.shape}, but there are {count:,} images: it should be "
-            f"({count}, number of factors)"
+            f"factors has the shape {columns.shape}, but must have ({count}, number of factors) "
+            f"for {count:,} images"
         )
     num_factors = columns.shape[1]
     if num_factors > MAX_FACTORS:
-        raise DataError(f"factors has {num_factors} columns, but at most {MAX_FACTORS} are read")
+        raise DataError(f"factors has {num_factors} columns: give at most {MAX_FACTORS}")
     if columns.dtype.kind == "f" and not np.isfinite(columns).all():
-        raise DataError("factors holds numbers that are not finite")
+        raise DataError("factors has numbers that are not finite: remove NaN and infinity")
     if names is None:
         names = [f"factor {i}" for i in range(num_factors)]
     if len(names) != num_factors:
-        raise DataError(f"factor_names holds {len(names)} names for {num_factors} factors")
+        raise DataError(
+            f"factor_names has {len(names)} names for {num_factors} factors: give one each"
+        )
     shown = [printable(name, _NAME_CHARACTERS).strip() for name in names]
     if len(set(shown)) != num_factors or "" in shown:
-        raise DataError("factor_names holds a name twice, or an empty one")
+        raise DataError("factor_names has an empty name or a name twice: give unique names")
 
     sizes, indices = [], np.empty(columns.shape, np.int32)
     for i in range(num_factors):
@@ -87,21 +89,22 @@ def labels_from(columns: NDArray, names: Sequence[str] | None, count: int) -> La
 
 PREVIEW_IMAGES = 16
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-_LEAST_SIDE = 4  # fewer pixels are no image, but the channels of a single one
-_BATCH = 64  # images made into squares at a time
-_ROUNDING = 1e-6  # by which real numbers may miss white
+_LEAST_SIDE = 4  # a smaller axis holds channels, not pixels
+_BATCH = 64  # images scaled at a time
+_ROUNDING = 1e-6  # rounding error by which white may exceed 1
 
 
 class ImageSource(ABC):
-    """Images of any size that can be had as squares of bytes.
+    """Images of any size, available as square uint8 images.
 
     Attributes:
-        kind: what it is, in a few words.
+        kind: kind of source, in a few words.
         count: number of images.
-        smallest: height and width of the smallest image; the largest is `largest`.
+        smallest: height and width of the smallest image.
+        largest: height and width of the largest image.
         channels: 1 for grey, 3 for red, green and blue.
-        labels: the factors of each image, None where there are none.
-        remarks: what a person should know of how it is read.
+        labels: factors of each image, or None.
+        remarks: remarks for the user, one sentence each.
     """
 
     kind: str
@@ -118,29 +121,29 @@ class ImageSource(ABC):
 
     @abstractmethod
     def images(self, size: int, progress: Progress) -> Iterator[NDArray[np.uint8]]:
-        """All images in order, uint8 (B, size, size, C), 255 being white.
+        """All images in order, uint8 (B, size, size, C); 255 is white.
 
         Raises:
-            DataError: one of them is damaged, or has values out of range.
+            DataError: an image is damaged, or has values out of range.
         """
 
 
 def open_source(reader: Reader, path: Path, progress: Progress) -> ImageSource:
-    """The images at a path, with headers checked and nothing else read.
+    """Open a folder, a .npz or an HDF5 file and check its headers.
 
     Args:
-        reader: opens the files; the source is of use as long as it is.
-        path: a folder, a .npz or an HDF5 file.
-        progress: told of pictures looked at, in a folder.
+        reader: reader of the files; the source depends on it.
+        path: the source.
+        progress: called with the number of checked files of a folder.
 
     Raises:
-        DataError: it is none of these, or does not fit; the message tells why.
+        DataError: the source cannot be imported.
     """
     return _Folder(reader, path, progress) if path.is_dir() else _Arrays(reader, path)
 
 
 class _Folder(ImageSource):
-    kind = "folder of pictures"
+    kind = "folder of images"
     labels = None
 
     def __init__(self, reader: Reader, path: Path, progress: Progress) -> None:
@@ -157,9 +160,9 @@ class _Folder(ImageSource):
         progress(self.count, self.count)
         self.smallest, self.largest = (min(heights), min(widths)), (max(heights), max(widths))
         self.channels = 1 if all(greys) else 3
-        self.remarks = (f"{num_others:,} other files are left out",) if num_others else ()
+        self.remarks = (f"{num_others:,} other files are ignored",) if num_others else ()
         if self.channels == 3 and any(greys):
-            self.remarks += (f"{sum(greys):,} grey pictures are read as coloured ones",)
+            self.remarks += (f"{sum(greys):,} grey images are converted to RGB",)
 
     def preview(self, size: int) -> NDArray[np.uint8]:
         chosen = np.unique(np.linspace(0, self.count - 1, PREVIEW_IMAGES).astype(int))
@@ -181,16 +184,15 @@ class _Arrays(ImageSource):
         self._file = reader.open_arrays(path, ("images", "factors", "factor_names"))
         info = self._file.require("images")
         if np.dtype(info.dtype).kind not in "biuf":
-            raise DataError(f"images holds {info.dtype}, but should hold numbers")
+            raise DataError(f"images has the type {info.dtype}: give numbers")
         if info.is_fortran:
             raise DataError(
-                "images is stored with its first axis fastest: save it again with "
-                "numpy.ascontiguousarray"
+                "images is stored in Fortran order: save it again with numpy.ascontiguousarray"
             )
         self.kind = "arrays in one file"
         self.count = info.shape[0]
         if self.count > MAX_IMAGES:
-            raise DataError(f"{self.count:,} images are more than the {MAX_IMAGES:,} that are read")
+            raise DataError(f"there are {self.count:,} images: give at most {MAX_IMAGES:,}")
         self._channels_first, self.smallest, self.channels = _layout(info.shape)
         self.largest = self.smallest
         self.labels = _labels(self._file, self.count)
@@ -200,12 +202,12 @@ class _Arrays(ImageSource):
         start, stop = next(self._file.bounds("images"))
         block = self._file.read("images", start, stop)
         chosen = np.unique(np.linspace(start, stop - 1, PREVIEW_IMAGES).astype(int))
-        # The rest of the array may be brighter; all of it is looked at only when it is imported.
+        # The rest of the array may be brighter; only the import reads all of it.
         white = _white(block.dtype, float(block.min()), float(block.max()))
         return self._convert(block[chosen], white, size)
 
     def images(self, size: int, progress: Progress) -> Iterator[NDArray[np.uint8]]:
-        # What is white depends on all of the array, so it is read twice.
+        # The value of white depends on the whole array, so it is read twice.
         limits = self._file.limits("images", lambda done, total: progress(done // 2, total))
         white = _white(np.dtype(self._file.arrays["images"].dtype), *limits)
         done = 0
@@ -226,7 +228,7 @@ class _Arrays(ImageSource):
 
 
 def _pictures_in(folder: Path) -> tuple[list[Path], int]:
-    # The pictures in a folder and the folders in it, by name; and how many other files there are.
+    # The sorted image files below a folder, and the number of other files.
     pictures: list[Path] = []
     num_others = 0
     for place, folders, files in os.walk(folder):
@@ -236,21 +238,18 @@ def _pictures_in(folder: Path) -> tuple[list[Path], int]:
             if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
                 num_others += 1
             elif path.is_symlink():
-                raise DataError(
-                    f"{printable(path, 200)} is a link: only pictures that lie in the folder "
-                    f"itself are imported"
-                )
+                raise DataError(f"{printable(path, 200)} is a link: replace it by the image file")
             else:
                 pictures.append(path)
         if len(pictures) > MAX_IMAGES:
-            raise DataError(f"{folder} holds more than the {MAX_IMAGES:,} pictures that are read")
+            raise DataError(f"{folder} has too many image files: give at most {MAX_IMAGES:,}")
     if not pictures:
-        raise DataError(f"{printable(folder, 200)} holds no pictures ({', '.join(_SUFFIXES)})")
+        raise DataError(f"{printable(folder, 200)} has no image files ({', '.join(_SUFFIXES)})")
     return pictures, num_others
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[bool, tuple[int, int], int]:
-    # Whether channels come before the pixels, (H, W), C.
+    # Returns whether channels come first, (H, W), and C.
     match shape:
         case (_, height, width) if min(height, width) >= _LEAST_SIDE:
             return False, (height, width), 1
@@ -259,8 +258,8 @@ def _layout(shape: tuple[int, ...]) -> tuple[bool, tuple[int, int], int]:
         case (_, (1 | 3) as channels, height, width):
             return True, (height, width), channels
     raise DataError(
-        f"images has the shape {shape}, but should have (images, height, width), or with 1 or 3 "
-        f"channels (images, height, width, channels) or (images, channels, height, width)"
+        f"images has the shape {shape}: give (images, height, width), or with 1 or 3 channels "
+        f"(images, height, width, channels) or (images, channels, height, width)"
     )
 
 
@@ -271,7 +270,7 @@ def _labels(file: ArrayFile, count: int) -> Labels | None:
     if "factor_names" in file.arrays:
         texts = file.read_whole("factor_names")
         if texts.ndim != 1 or texts.dtype.kind not in "US":
-            raise DataError("factor_names should be a list of texts, one for each factor")
+            raise DataError("factor_names is not a list of texts: give one for each factor")
         names = [
             text.decode("utf-8", "replace") if isinstance(text, bytes) else text
             for text in texts.tolist()
@@ -280,11 +279,11 @@ def _labels(file: ArrayFile, count: int) -> Labels | None:
 
 
 def _white(dtype: np.dtype, least: float, greatest: float) -> float:
-    # The number that stands for white, by the range of those that are there.
+    # The value of white, from the range of the values.
     if least < 0:
         raise DataError(
-            f"images holds numbers from {least:g} to {greatest:g}, but they should go from 0 to 1 "
-            f"or from 0 to 255"
+            f"images has values from {least:g} to {greatest:g}: give values from 0 to 1 or from 0 "
+            f"to 255"
         )
     if greatest <= 1 + _ROUNDING:
         return 1
@@ -293,5 +292,5 @@ def _white(dtype: np.dtype, least: float, greatest: float) -> float:
     if dtype.kind in "iu" and greatest <= 65535:
         return 65535
     raise DataError(
-        f"images holds numbers up to {greatest:g}, but they should go from 0 to 1 or from 0 to 255"
+        f"images has values up to {greatest:g}: give values from 0 to 1 or from 0 to 255"
     )

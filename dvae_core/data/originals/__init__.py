@@ -1,1 +1,1 @@
-"""The published data sets of the literature, read from their own files."""
+"""Published data sets, read from their original files."""

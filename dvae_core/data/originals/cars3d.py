@@ -1,4 +1,4 @@
-"""Cars3D: renderings of 183 cars from all around (Reed et al. 2015).
+"""Cars3D: renderings of 183 cars from all sides (Reed et al. 2015).
 
 Source: the authors' archive of analogies; sizes and order of factors as in
 google-research/disentanglement_lib.
@@ -25,15 +25,10 @@ _RESAMPLING = Image.Resampling.LANCZOS  # disentanglement_lib's
 
 
 class Cars3D(GridDataset):
-    """The published images, 128 pixels shrunk to 64: float32 (B, 3, H, W).
+    """The published images of 128 pixels, scaled to 64: float32 (B, 3, H, W).
 
-    Cars are numbered in the order of their files' names, so that an object type is the same car on
-    every machine.
-
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
-        progress: told of images stored, on the first use.
+    Object types are sorted by file name, so they are the same on every machine. Images of 32 pixels
+    are averages of 2x2 pixels. Arguments as in `load_dataset`.
 
     Raises:
         DataError: the archive is missing or not the published one.
@@ -62,19 +57,19 @@ class Cars3D(GridDataset):
     def _blocks(self, path: Path) -> Iterator[NDArray[np.uint8]]:
         elevations, azimuths, types = self.factor_sizes
         expected = (_PUBLISHED_SIZE, _PUBLISHED_SIZE, 3, azimuths, elevations)
-        cars: dict[str, NDArray[np.uint8]] = {}  # 216 MB in all: they come in any order
+        cars: dict[str, NDArray[np.uint8]] = {}  # 216 MB in all; the archive has them in any order
         with Reader() as reader:
             for name, mesh in reader.meshes(path):
                 if mesh.shape != expected:
                     raise DataError(
-                        f"{path} holds {name} of shape {mesh.shape}, not {expected} as published"
+                        f"{path} has {name} of shape {mesh.shape}, but {expected} is published"
                     )
                 if name in cars or len(cars) == types:
-                    raise DataError(f"{path} holds {name} twice, or more than {types} cars")
+                    raise DataError(f"{path} has {name} twice, or more than {types} cars")
                 # (H, W, C, azimuth, elevation) -> (azimuth * elevation, H, W, C)
                 pictures = mesh.transpose(3, 4, 0, 1, 2).reshape(-1, *mesh.shape[:3])
                 cars[name] = resized(pictures, _SIZE, _RESAMPLING)
         if len(cars) != types:
-            raise DataError(f"{path} holds {len(cars)} cars, not {types} as published")
+            raise DataError(f"{path} has {len(cars)} cars, but {types} are published")
         for name in sorted(cars):
             yield cars[name]

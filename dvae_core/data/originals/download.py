@@ -1,4 +1,4 @@
-"""Fetching the original files: resumed after a cut, and taken over only with the published hash."""
+"""Downloading published files: resumes partial downloads and checks the published hash."""
 
 import time
 import urllib.error
@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 2.0  # between attempts
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to fetch: its name here, its URL and its MD5 in hexadecimal."""
+    """A file to download: its local name, its URL and its MD5 in hexadecimal."""
 
     name: str
     url: str
@@ -39,7 +39,7 @@ def _norb(name: str, md5: str) -> RemoteFile:
     return RemoteFile(name, f"{_NORB}/{name}", md5)
 
 
-# The hashes are those that the public library disent records.
+# The hashes are those of the public library disent.
 REMOTE_FILES: dict[str, tuple[RemoteFile, ...]] = {
     "dsprites": (
         RemoteFile(
@@ -108,26 +108,26 @@ REMOTE_FILES: dict[str, tuple[RemoteFile, ...]] = {
 
 
 def download(name: str, progress: Progress = no_progress) -> tuple[Path, ...]:
-    """Fetch the files of an original data set into the data folder.
+    """Download the files of a published data set into the data folder.
 
-    A file that is there with the right hash is left as it is. A download that was cut, stopped or
-    interrupted is continued by the next call, from its `.part` file.
+    Existing files with the right hash are kept. An interrupted download is resumed from its `.part`
+    file by the next call.
 
     Args:
-        name: of the set; `color_dsprites` fetches what `dsprites` does.
-        progress: is called with bytes, starting again for each file.
+        name: name of the data set; `color_dsprites` has the same file as `dsprites`.
+        progress: called with bytes, from 0 for each file.
 
     Returns:
-        Where the files are now.
+        Paths of the files.
 
     Raises:
-        DataError: nothing is known to fetch for that name, the network or the server fails, the
-            hash is wrong, or the disk is full.
+        DataError: the name is unknown, the network or the server fails, the hash is wrong, or the
+            disk is full.
     """
     name = name.removeprefix("color_")
     if name not in REMOTE_FILES:
         raise DataError(
-            f"there is nothing to download for {name[:60]!r}, only for {', '.join(REMOTE_FILES)}"
+            f"there is nothing to download for {name[:60]!r}: choose {', '.join(REMOTE_FILES)}"
         )
     return tuple(_fetch(file, progress) for file in REMOTE_FILES[name])
 
@@ -135,7 +135,7 @@ def download(name: str, progress: Progress = no_progress) -> tuple[Path, ...]:
 def _fetch(file: RemoteFile, progress: Progress) -> Path:
     import pooch
 
-    pooch.get_logger().setLevel("WARNING")  # else it tells of each file that it downloads
+    pooch.get_logger().setLevel("WARNING")  # otherwise it logs each download
     registry = pooch.create(
         path=data_folder(),
         base_url="",
@@ -146,15 +146,15 @@ def _fetch(file: RemoteFile, progress: Progress) -> Path:
         return Path(registry.fetch(file.name, downloader=_ResumingDownloader(file, progress)))
     except OSError as error:
         raise DataError(f"{file.name} cannot be written: {error.strerror or error}") from None
-    except ValueError:  # pooch's, for a wrong hash; what was fetched is gone by now
+    except ValueError:  # the hash is wrong; pooch has deleted the file
         raise DataError(
-            f"{file.name} from {file.url} does not have the published hash {file.md5}, so it was "
-            f"not kept: try again later, or get it elsewhere and put it into {data_folder()}"
+            f"{file.name} from {file.url} does not have the published hash {file.md5} and was "
+            f"deleted: try again later, or get the file elsewhere and put it into {data_folder()}"
         ) from None
 
 
 class _ResumingDownloader:
-    """Fetches into `<name>.part`, and hands the complete file to pooch, which checks the hash."""
+    """Downloads to `<name>.part` and passes the complete file to pooch, which checks the hash."""
 
     def __init__(self, file: RemoteFile, progress: Progress) -> None:
         self._file = file
@@ -173,20 +173,18 @@ class _ResumingDownloader:
                     reason = str(interruption)
                     if interruption.is_hopeless or (attempt == 0 and interruption.is_unreachable):
                         break
-            kept = (
-                f"; the {file.tell():,} bytes that came are kept, and the same command continues "
-            )
+            kept = f"; run the command again to resume after {file.tell():,} bytes"
             raise DataError(
-                f"{self._file.name} cannot be fetched from {url}: {reason}"
-                + (f"{kept}from there" if file.tell() else "")
+                f"{self._file.name} cannot be downloaded from {url}: {reason}"
+                + (kept if file.tell() else "")
             )
 
     def _continue(self, url: str, file: BinaryIO, folder: Path) -> None:
         with _request(url, file) as response:
             if response is None:
                 return
-            if file.tell() and response.status != HTTPStatus.PARTIAL_CONTENT:  # starts over
-                _empty(file)
+            if file.tell() and response.status != HTTPStatus.PARTIAL_CONTENT:
+                _empty(file)  # the server sends the whole file
             missing = response.length
             if missing is not None:
                 check_space(folder, missing)
@@ -202,7 +200,7 @@ class _ResumingDownloader:
 
 @contextmanager
 def _request(url: str, file: BinaryIO) -> Iterator[HTTPResponse | None]:
-    """The server's answer for what is missing of a file; None when nothing is."""
+    """The response for the missing part of a file, or None if the file is complete."""
     headers = {"User-Agent": "dvae-explorer", "Accept-Encoding": "identity"}
     if file.tell():
         headers["Range"] = f"bytes={file.tell()}-"
@@ -214,13 +212,13 @@ def _request(url: str, file: BinaryIO) -> Iterator[HTTPResponse | None]:
         error.close()
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             is_hopeless = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-            message = f"the server answers {error.code} {error.reason}"
+            message = f"the server answered {error.code} {error.reason}"
             raise _Interrupted(message, is_hopeless=is_hopeless) from None
         if error.headers["Content-Range"] == f"bytes */{file.tell()}":
             yield None
             return
-        _empty(file)  # it is longer than what is there to fetch
-        raise _Interrupted("what was there of it is no part of the file") from None
+        _empty(file)  # longer than the file on the server
+        raise _Interrupted("the partial download did not match the file") from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         message = f"the server cannot be reached ({reason})"
@@ -242,7 +240,7 @@ def _empty(file: BinaryIO) -> None:
 
 
 class _Interrupted(Exception):
-    """An attempt failed; what came so far is good."""
+    """An attempt failed; the bytes so far are valid."""
 
     def __init__(
         self, message: str, is_unreachable: bool = False, is_hopeless: bool = False

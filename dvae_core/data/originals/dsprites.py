@@ -24,16 +24,12 @@ _FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64"
 
 
 class Dsprites(GridDataset):
-    """The published images, float32 (B, 1, H, W), 0 or 1 at 64x64.
+    """The published images, float32 (B, 1, H, W), 0 or 1 at 64x64, averages of 2x2 pixels at 32x32.
 
-    Factors: shape (0 square, 1 ellipse, 2 heart), scale, orientation, x and y. The published
-    colour, which has a single value, is left out. Of a .npz the images and the classes are opened
-    and nothing else: its metadata is a pickle. Images are kept as bits, 377 MB in all.
-
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
-        progress: told of images stored, on the first use.
+    Factors: shape (0 square, 1 ellipse, 2 heart), scale, orientation, x and y; the published
+    colour has a single value and is left out. Only the images and the classes of a .npz are read,
+    because its metadata is a pickle. Images are stored as bits, 377 MB in all. Arguments as in
+    `load_dataset`.
 
     Raises:
         DataError: the file is missing or not the published one.

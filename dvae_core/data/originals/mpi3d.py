@@ -1,4 +1,4 @@
-"""MPI3D: a robot arm that holds an object, in three renderings (Gondal et al. 2019).
+"""MPI3D: a robot arm with an object, in three renderings (Gondal et al. 2019).
 
 Source: github.com/rr-learning/disentanglement_dataset.
 """
@@ -17,14 +17,10 @@ from dvae_core.progress import Progress, no_progress
 
 
 class Mpi3D(GridDataset):
-    """The published images, float32 (B, 3, H, W), read where they lie in the published file.
+    """The published images, float32 (B, 3, H, W), memory-mapped in the published file.
 
-    A file that was packed again is unpacked on the first use.
-
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
-        progress: told of images stored, where the file was packed.
+    A compressed file is unpacked on first use. Images of 32 pixels are averages of 2x2 pixels.
+    Arguments as in `load_dataset`.
 
     Raises:
         DataError: the file is missing or not the published one.
@@ -70,7 +66,7 @@ class Mpi3D(GridDataset):
 
 
 class Mpi3DToy(Mpi3D):
-    """The simple rendering, in either release; arguments as in `Mpi3D`.
+    """The simple rendering, in either release.
 
     The first release, which Friede et al. (2023) use, has 4 colours and 4 shapes.
     """
@@ -82,14 +78,14 @@ class Mpi3DToy(Mpi3D):
 
 
 class Mpi3DRealistic(Mpi3D):
-    """The realistic rendering; arguments as in `Mpi3D`."""
+    """The realistic rendering."""
 
     name = "mpi3d_realistic"
     files = PublishedFiles("mpi3d_realistic", (("mpi3d_realistic.npz",),))
 
 
 class Mpi3DReal(Mpi3D):
-    """The photographs; arguments as in `Mpi3D`."""
+    """The photographs."""
 
     name = "mpi3d_real"
     files = PublishedFiles("mpi3d_real", (("mpi3d_real.npz",),))

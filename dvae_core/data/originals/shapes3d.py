@@ -17,17 +17,14 @@ from dvae_core.data.stored import ByteImages, GridDataset
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.progress import Progress, no_progress
 
-# The published file packs many images together, a slice of each: they are unpacked at once.
+# The published file packs slices of many images together, which are unpacked at once.
 _READER_BYTES = 2**30
 
 
 class Shapes3D(GridDataset):
-    """The published images, float32 (B, 3, H, W), unpacked on the first use into 5.9 GB on disk.
+    """The published images, float32 (B, 3, H, W), unpacked on first use into 5.9 GB on disk.
 
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
-        progress: told of images stored, on the first use.
+    Images of 32 pixels are averages of 2x2 pixels. Arguments as in `load_dataset`.
 
     Raises:
         DataError: the file is missing or not the published one.
@@ -52,7 +49,7 @@ class Shapes3D(GridDataset):
         super().__init__(ByteImages(pixels, image_size, device), device)
 
     def typical_factors(self) -> tuple[int, ...]:
-        return 1, 6, 0, 5, 0, 4  # as in rooms: the middle of all hues would be one colour
+        return 1, 6, 0, 5, 0, 4  # as in rooms: the middle of all hues is one colour
 
     def _blocks(self, path: Path) -> Iterator[NDArray[np.uint8]]:
         with Reader(_READER_BYTES) as reader:

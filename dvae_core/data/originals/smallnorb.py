@@ -1,4 +1,4 @@
-"""SmallNORB: toys photographed from all around (LeCun et al. 2004).
+"""SmallNORB: toys photographed from all sides (LeCun et al. 2004).
 
 Source: the authors' six files; sizes and order of factors as in
 google-research/disentanglement_lib.
@@ -34,15 +34,11 @@ _TESTING = "smallnorb-5x01235x9x18x6x2x96x96-testing"
 
 
 class SmallNorb(TableDataset):
-    """The published images of the first camera, 96 pixels shrunk to 64: float32 (B, 1, H, W).
+    """The published images of the first camera, scaled from 96 to 64 pixels: float32 (B, 1, H, W).
 
-    Training and testing part are taken together. Which of the ten toys of its category is seen is
-    no factor: it is drawn again for every image.
-
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
-        progress: told of images stored, on the first use.
+    Combines the training and the testing part. The toy, one of ten per category, is not a factor:
+    each image shows a random one. Images of 32 pixels are averages of 2x2 pixels. Arguments as in
+    `load_dataset`.
 
     Raises:
         DataError: a file is missing or not the published one.
@@ -84,8 +80,8 @@ class SmallNorb(TableDataset):
         detail = np.concatenate([self._read_whole(path, (4,)) for path in details])
         if len(category) != len(detail):
             raise DataError(
-                f"{categories[0].parent} has {len(category):,} categories of SmallNORB, but "
-                f"{len(detail):,} of its other factors"
+                f"{categories[0].parent} has SmallNORB files of {len(category):,} categories but "
+                f"{len(detail):,} other factors: download the published files"
             )
         table = np.column_stack(
             (category, detail[:, 0], detail[:, 1], detail[:, 2] // 2, detail[:, 3])
@@ -94,8 +90,8 @@ class SmallNorb(TableDataset):
         in_range = ((table >= 0) & (table < sizes)).all()
         if not in_range or len(np.unique(table, axis=0)) != len(table) or len(table) != prod(sizes):
             raise DataError(
-                f"{categories[0].parent} holds {len(table):,} images of SmallNORB whose factors "
-                f"are not those published, each of {prod(sizes):,} combinations once"
+                f"{categories[0].parent} has SmallNORB files of {len(table):,} images, not one of "
+                f"each of the {prod(sizes):,} published combinations"
             )
         return table[:, [0, 2, 3, 4]]
 
@@ -104,8 +100,8 @@ class SmallNorb(TableDataset):
         with NorbMatrix(path) as matrix:
             if matrix.dtype != "<i4" or matrix.shape[1:] != row_shape or matrix.shape[0] > most:
                 raise DataError(
-                    f"{path} holds a matrix {matrix.dtype} of shape {matrix.shape}, not int32 of "
-                    f"shape {(most // 2, *row_shape)} as published"
+                    f"{path} has a matrix {matrix.dtype} of shape {matrix.shape}, but int32 of "
+                    f"shape {(most // 2, *row_shape)} is published"
                 )
             return np.concatenate(list(matrix.blocks(most)))
 
@@ -116,8 +112,8 @@ def _blocks(paths: Sequence[Path], count: int) -> Iterator[NDArray[np.uint8]]:
             expected = (count // len(paths), _CAMERAS, _PUBLISHED_SIZE, _PUBLISHED_SIZE)
             if matrix.dtype != "u1" or matrix.shape != expected:
                 raise DataError(
-                    f"{path} holds a matrix {matrix.dtype} of shape {matrix.shape}, not uint8 of "
-                    f"shape {expected} as published"
+                    f"{path} has a matrix {matrix.dtype} of shape {matrix.shape}, but uint8 of "
+                    f"shape {expected} is published"
                 )
             for block in matrix.blocks(_BLOCK):
                 pictures = block[:, 0, :, :, np.newaxis]  # (B, cameras, H, W) -> (B, H, W, 1)
@@ -130,18 +126,17 @@ _MAX_ENTRY_NUMBERS = 2**20  # along the first axis; SmallNORB has 2 x 96 x 96
 
 
 class NorbMatrix:
-    """A matrix that is read in order, from a file that may be packed with gzip.
+    """A reader of a matrix file, which may be compressed with gzip. Use it in a `with` statement.
 
-    The header holds little-endian integers of 32 bits: a number for the kind of entries, the
-    number of axes, then at least three sizes. The last axis runs fastest. Use it in a `with`
-    statement.
+    The header has little-endian integers of 32 bits: a number for the type of entries, the number
+    of axes, then at least three sizes. The last axis varies fastest.
 
     Attributes:
-        shape: sizes of its axes.
-        dtype: of its entries.
+        shape: size of each axis.
+        dtype: type of the entries.
 
     Raises:
-        DataError: it is damaged, cut off or no such matrix.
+        DataError: the file is damaged, truncated or not such a matrix.
 
     Source: the description of the file format by the authors of SmallNORB.
     """
@@ -153,11 +148,11 @@ class NorbMatrix:
         try:
             kind, axes = self._integers(2)
             if kind not in _KINDS or not 1 <= axes <= _MAX_AXES:
-                raise DataError(f"{path} is no matrix of bytes or integers in NORB's format")
+                raise DataError(f"{path} is not a matrix of bytes or integers in the NORB format")
             self.dtype = _KINDS[kind]
             self.shape = tuple(self._integers(max(3, axes))[:axes])
             if min(self.shape) < 1 or prod(self.shape[1:]) > _MAX_ENTRY_NUMBERS:
-                raise DataError(f"{path} claims a shape of {self.shape}")
+                raise DataError(f"{path} is damaged: its header has the shape {self.shape}")
         except BaseException:
             self._file.close()
             raise
@@ -174,31 +169,31 @@ class NorbMatrix:
         self._file.close()
 
     def blocks(self, rows: int) -> Iterator[NDArray]:
-        """The whole matrix, at most `rows` entries of its first axis at a time."""
+        """The whole matrix in blocks of at most `rows` entries of its first axis."""
         for start in range(0, self.shape[0], rows):
             shape = (min(rows, self.shape[0] - start), *self.shape[1:])
             data = self._read(prod(shape) * self.dtype.itemsize)
             yield np.frombuffer(data, self.dtype).reshape(shape)
-        with _told_of(self._path):
+        with _errors_of(self._path):
             if self._file.read(1):  # also checks gzip's sum
-                raise DataError(f"{self._path} continues past the end of its matrix")
+                raise DataError(f"{self._path} is damaged: it continues after the matrix")
 
     def _integers(self, count: int) -> list[int]:
         return np.frombuffer(self._read(4 * count), "<i4").tolist()
 
     def _read(self, count: int) -> bytes:
-        with _told_of(self._path):
+        with _errors_of(self._path):
             data = self._file.read(count)
         if len(data) != count:
-            raise DataError(f"{self._path} is cut off")
+            raise DataError(f"{self._path} is truncated")
         return data
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except EOFError:
-        raise DataError(f"{path} is cut off") from None
+        raise DataError(f"{path} is truncated") from None
     except (OSError, zlib.error):
-        raise DataError(f"{path} is damaged, or not packed with gzip") from None
+        raise DataError(f"{path} is damaged or not a gzip file") from None

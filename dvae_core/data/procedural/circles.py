@@ -1,7 +1,7 @@
 """One white disc on black.
 
-The smallest set on which a turned latent space can be seen: two factors of equal rank, x and y.
-Friede et al. 2023 use one of this kind; size and spacing here are ours.
+The smallest data set that shows a rotated latent space: two equivalent factors, x and y. Friede et
+al. 2023 use a similar one; the size and the spacing are ours.
 """
 
 from abc import abstractmethod
@@ -12,7 +12,7 @@ from torch import Tensor
 from dvae_core.data.dataset import Dataset
 
 POSITIONS = 32
-# In units of the image's width, so that both image sizes show the same scene.
+# In units of the image width, so that both image sizes show the same scene.
 RADIUS = 0.15
 MARGIN = 0.02
 FIRST = RADIUS + MARGIN  # centre of the first disc, in x and in y
@@ -32,7 +32,7 @@ class _Disc(Dataset):
 
     @abstractmethod
     def _centres(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Centres (B, 2) of the discs of factors (B, 2), x and y, in units of the width."""
+        """Centres (B, 2), x and y in units of the width, of the discs with factors (B, 2)."""
 
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         x, y = self._centres(factors, generator).unbind(1)
@@ -44,7 +44,7 @@ class _Disc(Dataset):
 
 
 class Circles(_Disc):
-    """The disc at 32 x 32 positions, evenly spaced from end to end."""
+    """A disc at 32 x 32 evenly spaced positions."""
 
     name = "circles"
 
@@ -57,12 +57,11 @@ class Circles(_Disc):
 
 
 class ContinuousCircles(_Disc):
-    """The disc at any x and y between the same ends.
+    """A disc at any x and y in the same range.
 
-    A factor is the number of the bin, of 32 equally wide ones, in which a real-valued coordinate
-    lies; where within the bin is drawn again for every image. So a disc of uniformly drawn factors
-    has a uniform position in the continuum, and whatever counts factor values counts bins. Without
-    a generator the disc lies in the middle of its bins.
+    Each factor is one of 32 equally wide bins of a real-valued coordinate; the position within the
+    bin is random for each image. Uniform factors therefore give uniform positions, and metrics see
+    the bins. Without a generator, the disc is in the middle of its bins.
     """
 
     name = "circles_continuous"

@@ -1,7 +1,7 @@
-"""`digits`: 1,797 handwritten digits that come with scikit-learn, so that no file is needed.
+"""`digits`: 1,797 handwritten digits that are included in scikit-learn.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
-Repository (1998); its test part, as `sklearn.datasets.load_digits` holds it.
+Repository (1998); the test part, from `sklearn.datasets.load_digits`.
 """
 
 import numpy as np
@@ -11,17 +11,14 @@ from torch.nn.functional import interpolate
 from dvae_core.data.stored import ByteImages, TableDataset
 
 _SIZE = 64
-_WHITE = 16  # the counts of set pixels in 4x4 squares of the scan
+_WHITE = 16  # values count the set pixels in 4x4 squares of the scan
 
 
 class Digits(TableDataset):
-    """Scans of 8x8 pixels, enlarged with smooth edges: float32 (B, 1, H, W).
+    """Scans of 8x8 pixels, enlarged by bicubic interpolation: float32 (B, 1, H, W).
 
-    Factor: the digit 0 to 9. Whose hand wrote it is no factor: each draw picks one of about 180.
-
-    Args:
-        image_size: 64 or 32 pixels; the latter are averages of 2x2.
-        device: where images are looked up.
+    Factor: the digit 0 to 9. The handwriting is not a factor: each draw picks one of about 180
+    scans. Images of 32 pixels are averages of 2x2 pixels. Arguments as in `load_dataset`.
     """
 
     name = "digits"
@@ -31,7 +28,7 @@ class Digits(TableDataset):
     channels = 1
 
     def __init__(self, image_size: int = 64, device: torch.device | str = "cpu") -> None:
-        from sklearn.datasets import load_digits  # here: it takes a second
+        from sklearn.datasets import load_digits  # slow to import
 
         device = torch.device(device)
         scans = load_digits()

@@ -1,4 +1,4 @@
-"""3D Shapes redrawn: one object in a coloured room, ray cast in torch, without a file."""
+"""3D Shapes redrawn by code: one object in a coloured room, ray cast in torch."""
 
 import colorsys
 import math
@@ -205,7 +205,7 @@ def _shade(
     """Light that takes the colour of the surface, and white light that does not.
 
     The lamp has a soft edge; a headlight shines along `forward`. Highlights are so broad that they
-    have the lamp's strength wherever it shines at all.
+    have the strength of the lamp wherever it shines.
     """
     to_lamp = _to_lamp(point)
     to_lamp = to_lamp * to_lamp.dot(to_lamp).rsqrt()
@@ -223,7 +223,7 @@ def _wallpaper(along: Tensor, up: Tensor) -> Tensor:
     along = (along + _ROOM_HALF_WIDTH) % _WALL_HEIGHT
     shade = torch.ones_like(along)
     for strength, centre_along, centre_up, half_length, half_width, tilt in _WALL_MARKS:
-        # The mark may cross the seam of the paper.
+        # The mark may cross the seam of the wallpaper.
         a = (along - centre_along + _WALL_HEIGHT / 2) % _WALL_HEIGHT - _WALL_HEIGHT / 2
         b = up - centre_up
         cos, sin = math.cos(tilt), math.sin(tilt)
@@ -233,7 +233,7 @@ def _wallpaper(along: Tensor, up: Tensor) -> Tensor:
 
 
 def _lanczos(device: torch.device) -> Tensor:
-    """(_SIZE, _SIZE * _RAYS): the published images show the ringing of such a filter."""
+    """Lanczos filter (_SIZE, _SIZE * _RAYS); the published images show its ringing."""
     pixel = torch.arange(_SIZE, device=device)[:, None] + 0.5
     ray = (torch.arange(_SIZE * _RAYS, device=device) + 0.5) / _RAYS
     offset = ray - pixel
@@ -242,9 +242,9 @@ def _lanczos(device: torch.device) -> Tensor:
 
 
 def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
-    """Per pixel, the mean over its rays in `mask`, or over those of pixels near by, or 0.
+    """Per pixel, the mean over its rays in `mask`, else over those of nearby pixels, else 0.
 
-    Ringing gives a surface a share of pixels next to it, where it needs a light too.
+    Ringing gives a surface a share of neighbouring pixels, which therefore need its light.
     """
     total = avg_pool2d(torch.where(mask, values, 0), _RAYS)
     share = avg_pool2d(mask.float(), _RAYS)
@@ -253,10 +253,10 @@ def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
 
 
 class _Room:
-    """The room as seen at O orientations, by R x R rays each: R = _SIZE * _RAYS."""
+    """The room at O orientations, seen by R x R rays each, R = _SIZE * _RAYS."""
 
     def __init__(self, turns: Tensor) -> None:
-        """`turns`: radians (O,) that the camera went around the room, clockwise from above."""
+        """`turns`: angles of the camera around the room in radians (O,), clockwise from above."""
         device = turns.device
         ray = (torch.arange(_SIZE * _RAYS, device=device) + 0.5) / _RAYS - _SIZE / 2
         right, up = ray / _FOCAL_LENGTH, -ray[:, None] / _FOCAL_LENGTH
@@ -288,12 +288,12 @@ class _Room:
         is_back = to_back < to_side
         wall_normal = _Vector(torch.where(is_back, 0, -side), -is_back.float(), zero)
         wall_light, _ = _shade(_WALL, wall_point, wall_normal, self.forward)
-        # From left to right, as seen from inside.
+        # From left to right, seen from inside.
         along = torch.where(is_back, wall_point.x, -side * wall_point.y)
         self.wall_light = _mean_where(self.is_wall, wall_light * _wallpaper(along, wall_point.z))
 
     def layers_with(self, solid: _Solid) -> Tensor:
-        """(O, 7, H, W), as `_render_layers` has them."""
+        """Layers (O, 7, H, W) of the room with an object; see `_render_layers`."""
         direction = self.direction.on(_OBJECT_WINDOW)
         distance = solid.distance(self.camera, direction)
         is_met = distance < math.inf
@@ -305,7 +305,7 @@ class _Room:
         rays = _rays_of(_SHADOW_WINDOW)
         floor_light = self.floor_light[rays].masked_fill(in_shadow, _FLOOR.ambient)
 
-        # It hides whatever it is in front of, and stands before all else.
+        # The object hides everything behind it.
         is_object = torch.zeros_like(self.is_floor)
         is_object[_rays_of(_OBJECT_WINDOW)] = is_met
         is_floor, is_wall = self.is_floor & ~is_object, self.is_wall & ~is_object
@@ -322,11 +322,11 @@ class _Room:
 
 
 def _render_layers(device: torch.device) -> Tensor:
-    """Everything about the images but their hues.
+    """Everything about the images except their hues.
 
     Returns:
         float16 (scales * shapes * orientations = 480, 7, H, W). Layers: the shares of floor, wall
-        and object in a pixel, which ringing takes slightly out of [0, 1]; the light on floor, wall
+        and object in a pixel, which ringing moves slightly out of [0, 1]; the light on floor, wall
         and object; the highlight on the object.
     """
     room = _Room(torch.linspace(math.pi / 6, -math.pi / 6, 15, device=device))
@@ -336,13 +336,13 @@ def _render_layers(device: torch.device) -> Tensor:
 
 
 def _views(device: torch.device) -> Tensor:
-    """`_render_layers`, from the cache of the data folder where they were kept, which is far
-    quicker. Where nothing can be kept they are cast again."""
+    """`_render_layers` from the cache of the data folder, which is much faster; without a writable
+    cache, the rays are cast again."""
     shape = (480, 7, _SIZE, _SIZE, 2)  # the bytes of float16
     try:
         kept = cached_array(
             "rooms",
-            [Path(__file__)],  # other constants make other views
+            [Path(__file__)],  # changed constants change the views
             shape,
             lambda: [_render_layers(torch.device("cpu")).numpy()[..., None].view(np.uint8)],
         )
@@ -359,17 +359,13 @@ class Rooms(Dataset):
     to 30 degrees: from left of the room's middle to right of it). Images are float32 (B, 3, H, W),
     drawn at 64x64; for 32x32 they are averaged over 2x2 pixels.
 
-    Shape, scale and orientation make 480 views. All are ray cast when the first image is asked for
-    and kept as layers of shares and light (28 MB), in the folder `cache` of the data folder too,
-    where it can be written; an image is a view that has been given its colours. The mean absolute
-    difference to the 53 published frames is 0.008.
-
-    Args:
-        image_size: 64 or 32 pixels.
-        device: where images are drawn.
+    Shape, scale and orientation make 480 views. The first image ray casts all views and stores them
+    as layers of shares and light (28 MB), also in the folder `cache` of the data folder if it is
+    writable; each image colours one view. The mean absolute difference to the 53 published frames
+    is 0.008. Arguments as in `load_dataset`.
 
     Raises:
-        DataError: another image size.
+        DataError: `image_size` is not 32 or 64.
 
     Source: github.com/deepmind/3d-shapes.
     """
@@ -380,7 +376,7 @@ class Rooms(Dataset):
 
     def __init__(self, image_size: int = 64, device: torch.device | str = "cpu") -> None:
         if image_size not in (32, 64):
-            raise DataError(f"{self.name} has images of 32 or 64 pixels, not of {image_size}")
+            raise DataError(f"image_size is {image_size}, but {self.name} needs 32 or 64")
         self.image_shape = (3, image_size, image_size)
         self.device = torch.device(device)
         self._layers: Tensor | None = None
@@ -390,7 +386,7 @@ class Rooms(Dataset):
         )[:, :, None, None]  # (10, C, 1, 1)
 
     def typical_factors(self) -> tuple[int, ...]:
-        # The middle of all hues would be one colour; a cube seen from the side shows its shape.
+        # The middle of all hues is one colour, and a cube seen from the side shows its shape.
         return 1, 6, 0, 5, 0, 4
 
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""dSprites redrawn: the same five factors, any combination of them, without a file."""
+"""dSprites redrawn by code, with the same five factors."""
 
 import math
 
@@ -50,15 +50,12 @@ class Sprites(Dataset):
     64x64 by testing pixel centres, without anti-aliasing, hence binary. For 32x32 they are averaged
     over 2x2 pixels.
 
-    Of 129 published frames, the 45 of squares and ellipses are met to the pixel; the 84 of hearts
-    have a mean intersection over union of 0.9999, the worst 0.989.
-
-    Args:
-        image_size: 64 or 32 pixels.
-        device: where images are drawn.
+    Of 129 published frames, the 45 with squares and ellipses are reproduced exactly; the 84 with
+    hearts have a mean intersection over union of 0.9999, the worst 0.989. Arguments as in
+    `load_dataset`.
 
     Raises:
-        DataError: another image size.
+        DataError: `image_size` is not 32 or 64.
 
     Source: github.com/deepmind/dsprites-dataset.
     """
@@ -69,7 +66,7 @@ class Sprites(Dataset):
 
     def __init__(self, image_size: int = 64, device: torch.device | str = "cpu") -> None:
         if image_size not in (32, 64):
-            raise DataError(f"{self.name} has images of 32 or 64 pixels, not of {image_size}")
+            raise DataError(f"image_size is {image_size}, but {self.name} needs 32 or 64")
         self.image_shape = (1, image_size, image_size)
         self.device = torch.device(device)
 
@@ -89,7 +86,7 @@ class Sprites(Dataset):
         u = cos * right - sin * down  # (B, _WINDOW, _WINDOW)
         v = sin * right + cos * down
 
-        # All three are tested for every image: picking images by shape would wait for the device.
+        # Tests all three shapes for every image: selecting by shape would wait for the device.
         inside = torch.where(
             shape == 0,
             _in_square(u, v),
@@ -105,8 +102,10 @@ class Sprites(Dataset):
 class ColorSprites(Sprites):
     """`Sprites` times a colour, as in C-dSprites: float32 (B, 3, H, W).
 
-    Each of red, green and blue is uniform in [0.5, 1), drawn again for every image: noise that no
-    factor names. Hence a generator is required, and `DataError` is raised without one.
+    Red, green and blue are uniform in [0.5, 1) and drawn for every image; they are not factors.
+
+    Raises:
+        DataError: no generator is given for the colours, or `image_size` is not 32 or 64.
 
     Source: Locatello et al. (2019), `ColorDSprites` in google-research/disentanglement_lib.
     """
@@ -120,7 +119,7 @@ class ColorSprites(Sprites):
 
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         if generator is None:
-            raise DataError(f"{self.name} draws a random colour for each image: give a generator")
+            raise DataError(f"{self.name} draws a random colour for each image: pass a generator")
         sprites = super()._draw(factors, generator)  # (B, 1, H, W)
         uniform = torch.rand(len(factors), 3, 1, 1, generator=generator, device=factors.device)
         return sprites * (0.5 + 0.5 * uniform)

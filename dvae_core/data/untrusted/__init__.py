@@ -1,6 +1,6 @@
-"""Reading files that anyone may have made, with every header checked before anything is loaded.
+"""Reading files of unknown origin: every header is checked before its content is loaded.
 
-`reader` asks; `arrays`, `meshes` and `pictures` answer in a child process of limited memory and
-time (`dvae_core.system.sandbox`). So all but `reader` import neither torch nor pydantic, nor more
-of this package than the sandbox and the errors.
+`reader` sends requests to `arrays`, `meshes` and `pictures`, which run in a child process of
+limited memory and time (`dvae_core.system.sandbox`). All modules except `reader` therefore import
+neither torch nor pydantic, and only the sandbox and the errors of this package.
 """

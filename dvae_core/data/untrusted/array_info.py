@@ -1,4 +1,4 @@
-"""What a file says about an array in it, checked before the array is read."""
+"""The header of an array in a file, checked before the array is read."""
 
 from dataclasses import asdict, dataclass
 from math import prod
@@ -13,14 +13,14 @@ from dvae_core.errors import DataError, printable
 
 @dataclass(frozen=True)
 class ArrayInfo:
-    """An array of numbers, truth values or texts of fixed length.
+    """An array of numbers, booleans or texts of fixed length.
 
     Attributes:
-        shape: sizes of its axes.
-        dtype: numpy's string for it.
-        offset: where its bytes start in the file if they lie there as they are, else None.
-        is_fortran: its first axis runs fastest, so that it cannot be read block by block.
-        chunk_rows: entries along the first axis that are packed together.
+        shape: size of each axis.
+        dtype: numpy's string for its type.
+        offset: position of its uncompressed bytes in the file, or None.
+        is_fortran: whether its first axis varies fastest, so that it has no blocks of rows.
+        chunk_rows: number of rows that are compressed together.
     """
 
     shape: tuple[int, ...]
@@ -31,7 +31,7 @@ class ArrayInfo:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one entry along the first axis."""
+        """Bytes of one row, an entry along the first axis."""
         return prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
 
     @property
@@ -40,52 +40,45 @@ class ArrayInfo:
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def as_json(self) -> dict[str, Any]:
-        """The attributes; `from_json` reads them."""
+        """The attributes, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ArrayInfo":
-        """What `as_json` gave."""
+        """The array of a result of `as_json`."""
         return cls(**{**content, "shape": tuple(content["shape"])})
 
 
 def raw_bytes(array: NDArray) -> memoryview:
-    """The bytes of an array, of whatever type, without a copy where it is contiguous."""
+    """The bytes of an array of any type, without a copy if it is contiguous."""
     return array.reshape(-1).view(np.uint8).data
 
 
 def check_array(name: str, shape: tuple[int, ...], dtype: np.dtype, packed_bytes: int) -> None:
-    """Refuse an array by its header alone.
-
-    Args:
-        name: of the array, for the message.
-        shape: in the header.
-        dtype: in the header.
-        packed_bytes: that the array takes up in the file.
+    """Check an array by its header and its size in the file.
 
     Raises:
-        DataError: it holds anything but numbers, truth values and short texts, is empty, is
-            larger than allowed, or is larger than its packed size makes likely.
+        DataError: the array has another type than numbers, booleans and short texts, is empty, is
+            larger than allowed, or is implausibly large for its packed size.
     """
     if dtype.kind not in "biufUS" or dtype.hasobject or dtype.names or dtype.subdtype:
-        raise DataError(
-            f"{name} holds {printable(dtype)}, but only numbers, truth values and texts are read"
-        )
+        raise DataError(f"{name} has the type {printable(dtype)}: give numbers, booleans or texts")
     if dtype.kind in "US" and dtype.itemsize > 4 * MAX_TEXT_CHARACTERS:
-        raise DataError(f"{name} holds texts of more than {MAX_TEXT_CHARACTERS} characters")
+        raise DataError(f"{name} has texts of more than {MAX_TEXT_CHARACTERS} characters")
     if dtype.kind not in "US" and dtype.itemsize > 8:
-        raise DataError(f"{name} holds {dtype}, but numbers of at most 64 bits are read")
+        raise DataError(f"{name} has the type {dtype}: give numbers of at most 64 bits")
     if not 1 <= len(shape) <= 8:
-        raise DataError(f"{name} has {len(shape)} axes, but arrays have 1 to 8")
+        raise DataError(f"{name} has {len(shape)} axes: give 1 to 8")
     num_bytes = prod(shape) * dtype.itemsize
     if num_bytes <= 0:
         raise DataError(f"{name} is empty: its shape is {shape}")
     if num_bytes > MAX_ARRAY_BYTES:
         raise DataError(
-            f"{name} claims {num_bytes / 1e9:.0f} GB, but at most "
-            f"{MAX_ARRAY_BYTES / 1e9:.0f} GB are read"
+            f"{name} has {num_bytes / 1e9:.0f} GB by its header: give at most "
+            f"{MAX_ARRAY_BYTES / 1e9:.0f} GB"
         )
     if exceeds_ratio(num_bytes, packed_bytes):
         raise DataError(
-            f"{name} would unpack from {packed_bytes:,} bytes to {num_bytes:,}, more than images do"
+            f"{name} would unpack from {packed_bytes:,} bytes to {num_bytes:,}, more than images "
+            f"can"
         )

@@ -1,4 +1,4 @@
-"""Operations of the child process on a .npz or HDF5 file that it holds open between requests."""
+"""Operations of the child process on a .npz or HDF5 file that stays open between requests."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _file: NpzFile | Hdf5File | None = None
 
 
 def open_arrays(path: str, names: list[str]) -> Answer:
-    """Open a file in place of the one before it, and describe those of the named arrays in it."""
+    """Open a file, close the previous one, and describe the named arrays that exist in it."""
     global _file
     previous, _file = _file, None
     if previous is not None:
@@ -28,28 +28,28 @@ def open_arrays(path: str, names: list[str]) -> Answer:
 
 
 def read(name: str, start: int, stop: int) -> Answer:
-    """Entries start to stop of an array along its first axis."""
+    """Rows `start` to `stop` of an array."""
     return {}, raw_bytes(_open_file().read(name, start, stop))
 
 
 def read_whole(name: str) -> Answer:
-    """A whole array, which must not be large."""
+    """A whole array of limited size."""
     file = _open_file()
     if file.arrays[name].total_bytes > MAX_WHOLE_BYTES:
-        raise DataError(f"{name} has more than {MAX_WHOLE_BYTES // 2**20} MB")
+        raise DataError(f"{name} has more than {MAX_WHOLE_BYTES // 2**20} MB: give a smaller array")
     array = file.read_whole(name)
     return {"shape": array.shape, "dtype": array.dtype.str}, raw_bytes(array)
 
 
 def limits(name: str, start: int, stop: int) -> Answer:
-    """Least and greatest number among entries start to stop."""
+    """Smallest and largest number in the rows `start` to `stop`."""
     array = _open_file().read(name, start, stop)
     return {"least": float(array.min()), "greatest": float(array.max())}, b""
 
 
 def _open_file() -> NpzFile | Hdf5File:
     if _file is None:
-        raise DataError("its reader crashed on another file: open it again")
+        raise DataError("the reader was restarted: open the file again")
     return _file
 
 

@@ -1,6 +1,6 @@
-"""Arrays in an HDF5 file, with everything refused that reaches out of it.
+"""Arrays in an HDF5 file; raises an error for data outside the file.
 
-HDF5's native reader can crash on a damaged file: only to be used in a process that may die.
+The native HDF5 library can crash on a damaged file, so use this module only in a child process.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ _MAX_CHUNK_BYTES = 2 * BLOCK_BYTES
 
 
 class Hdf5File:
-    """The named datasets of an HDF5 file; no other object is opened.
+    """The named datasets of an HDF5 file; opens no other object.
 
     Attributes:
-        arrays: those that are there.
-        contents: names of what is there in all, the first few.
+        arrays: the datasets that exist.
+        contents: names of the first objects in the file.
 
     Args:
         path: the file.
-        names: of the datasets to look for, parts of the way separated by "/".
+        names: paths of the datasets, with "/" between the parts.
 
     Raises:
-        DataError: a dataset is not what it should be, or lies outside the file.
-        Exception: almost any, from h5py, for a damaged file.
+        DataError: a dataset is invalid, or outside the file.
+        Exception: h5py raises almost any exception for a damaged file.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -56,11 +56,11 @@ class Hdf5File:
             raise
 
     def read(self, name: str, start: int, stop: int) -> NDArray:
-        """Entries start to stop along the first axis."""
+        """Rows `start` to `stop`."""
         return np.ascontiguousarray(self._datasets[name][start:stop])
 
     def read_whole(self, name: str) -> NDArray:
-        """The whole array; texts of any kind come as numpy's of fixed length."""
+        """The whole array, with texts as numpy texts of fixed length."""
         dataset = self._datasets[name]
         if h5py.check_string_dtype(dataset.dtype) is None:
             return np.ascontiguousarray(dataset[()])
@@ -75,13 +75,12 @@ class Hdf5File:
     def _find(self, name: str) -> h5py.Dataset | None:
         found: h5py.Group | h5py.Dataset = self._file
         for part in name.split("/"):
-            # The links are asked, since h5py's `in` would follow them.
+            # Check the link itself, because `in` of h5py would follow it.
             if not isinstance(found, h5py.Group) or not found.id.links.exists(part.encode()):
                 return None
             if found.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
                 raise DataError(
-                    f"{name} is a link to somewhere else: only files that hold their data "
-                    f"themselves are read"
+                    f"{name} is a link to another place: save the data in the file itself"
                 )
             found = found[part]
         return found if isinstance(found, h5py.Dataset) else None
@@ -89,16 +88,13 @@ class Hdf5File:
 
 def _describe(name: str, dataset: h5py.Dataset) -> ArrayInfo:
     if dataset.is_virtual or dataset.external:
-        raise DataError(
-            f"{name} takes its data from other files: only files that hold their data themselves "
-            f"are read"
-        )
+        raise DataError(f"{name} has its data in other files: save the data in the file itself")
     properties = dataset.id.get_create_plist()
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if unknown := filters - {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF}:
         raise DataError(
-            f"{name} is packed with HDF5 filter {min(unknown)}: save it again with gzip or "
-            f"without a filter"
+            f"{name} uses the HDF5 filter {min(unknown)}: save it again with gzip or without a "
+            f"filter"
         )
     shape, dtype = dataset.shape, dataset.dtype
     if shape is None:
@@ -106,15 +102,15 @@ def _describe(name: str, dataset: h5py.Dataset) -> ArrayInfo:
     if h5py.check_string_dtype(dtype) is not None and dtype.hasobject:
         dtype = np.dtype(f"U{MAX_TEXT_CHARACTERS}")
         if dataset.size > MAX_WHOLE_BYTES // dtype.itemsize:
-            raise DataError(f"{name} holds {dataset.size:,} texts, which is more than is read")
-        packed_bytes = MAX_WHOLE_BYTES  # the texts lie elsewhere in the file
+            raise DataError(f"{name} has too many texts ({dataset.size:,}): give fewer")
+        packed_bytes = MAX_WHOLE_BYTES  # the texts are elsewhere in the file
     else:
         packed_bytes = dataset.id.get_storage_size()
     check_array(name, shape, dtype, packed_bytes)
     chunk = dataset.chunks
     if chunk is not None and np.prod(chunk, dtype=object) * dtype.itemsize > _MAX_CHUNK_BYTES:
         raise DataError(
-            f"{name} is packed in chunks of shape {chunk}, which is more than "
-            f"{_MAX_CHUNK_BYTES // 2**20} MB at a time: save it again with smaller chunks"
+            f"{name} has chunks of shape {chunk}, more than {_MAX_CHUNK_BYTES // 2**20} MB each: "
+            f"save it again with smaller chunks"
         )
     return ArrayInfo(shape, dtype.str, chunk_rows=chunk[0] if chunk else 1)

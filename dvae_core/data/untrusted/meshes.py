@@ -1,4 +1,4 @@
-"""Operations of the child process on the archive of Cars3D, whose meshes are .mat files."""
+"""Operations of the child process on the archive of Cars3D, which has meshes in .mat files."""
 
 import gzip
 import re
@@ -16,7 +16,7 @@ from dvae_core.errors import DataError, printable
 from dvae_core.system.sandbox import Answer
 
 _MESH = re.compile(r"(?:^|/)cars/\w{1,80}\.mat$", re.ASCII)
-_MAX_MESH_BYTES = 32 * 2**20  # packed; those of the original have about 1 MB
+_MAX_MESH_BYTES = 32 * 2**20  # packed; the published ones have about 1 MB
 _MAX_MESH_NUMBERS = 64 * 2**20
 _MAX_MEMBERS = 100_000
 
@@ -25,7 +25,7 @@ _archive: "_MeshArchive | None" = None
 
 
 def open_meshes(path: str) -> Answer:
-    """Open an archive in place of the one before it."""
+    """Open an archive and close the previous one."""
     global _archive
     previous, _archive = _archive, None
     if previous is not None:
@@ -35,9 +35,9 @@ def open_meshes(path: str) -> Answer:
 
 
 def next_mesh() -> Answer:
-    """Name and shape of the next mesh and its `im`; the name is None after the last."""
+    """Name, shape and `im` of the next mesh; the name is None after the last mesh."""
     if _archive is None:
-        raise DataError("its reader crashed on another file: open it again")
+        raise DataError("the reader was restarted: open the file again")
     found = _archive.next_mesh()
     if found is None:
         return {"name": None}, b""
@@ -46,7 +46,7 @@ def next_mesh() -> Answer:
 
 
 class _MeshArchive:
-    """The meshes of cars in a .tar.gz, one after the other; nothing is written to disk."""
+    """The meshes of cars in a .tar.gz in sequence; writes nothing to the disk."""
 
     def __init__(self, path: Path) -> None:
         self._unpacked = _Unpacked(path)
@@ -54,19 +54,19 @@ class _MeshArchive:
         self._members = 0
 
     def next_mesh(self) -> tuple[str, NDArray[np.uint8]] | None:
-        """Name of the next mesh and its `im`, uint8 of five axes; None after the last."""
+        """Name and `im`, uint8 with five axes, of the next mesh; None after the last mesh."""
         while (member := self._tar.next()) is not None:
             self._members += 1
-            self._tar.members.clear()  # tarfile would keep them all
+            self._tar.members.clear()  # otherwise tarfile keeps all of them
             if self._members > _MAX_MEMBERS:
-                raise DataError(f"it has more than {_MAX_MEMBERS:,} parts")
+                raise DataError(f"it has more than {_MAX_MEMBERS:,} members")
             if not _MESH.search(member.name):
                 continue
             shown = printable(member.name)
             if not member.isreg():
-                raise DataError(f"{shown} is a link or no plain file")
+                raise DataError(f"{shown} is not a regular file")
             if member.size > _MAX_MESH_BYTES:
-                raise DataError(f"{shown} has {member.size:,} bytes, more than a mesh has")
+                raise DataError(f"{shown} has {member.size:,} bytes, more than any mesh")
             file = self._tar.extractfile(member)
             assert file is not None
             return PurePosixPath(member.name).name, _read_mesh(shown, file.read(_MAX_MESH_BYTES))
@@ -81,17 +81,17 @@ def _read_mesh(shown: str, content: bytes) -> NDArray[np.uint8]:
     headers = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(BytesIO(content))}
     shape, kind = headers.get("im", ((), "nothing"))
     if len(shape) != 5 or kind != "uint8":
-        raise DataError(f"{shown} should hold im, uint8 of 5 axes, but holds {printable(kind)}")
+        raise DataError(f"{shown} has im of type {printable(kind)}, not uint8 with 5 axes")
     if not 0 < np.prod(shape, dtype=object) <= _MAX_MESH_NUMBERS:
-        raise DataError(f"{shown} claims a shape of {shape}")
+        raise DataError(f"{shown} has a header with the shape {shape}")
     mesh = scipy.io.loadmat(BytesIO(content), variable_names=["im"])["im"]
     if mesh.shape != tuple(shape) or mesh.dtype != np.uint8:
-        raise DataError(f"{shown} holds another im than it announces")
+        raise DataError(f"{shown} has an im that differs from its header")
     return mesh
 
 
 class _Unpacked:
-    """The content of a .gz, refused when it unpacks to suspiciously much."""
+    """The content of a .gz; raises `DataError` if it unpacks to too much."""
 
     def __init__(self, path: Path) -> None:
         self._packed = open(path, "rb")  # noqa: SIM115
@@ -102,7 +102,7 @@ class _Unpacked:
         data = self._gzip.read(count)
         self._count += len(data)
         if exceeds_ratio(self._count, self._packed.tell()):
-            raise DataError("it unpacks to more than any archive of meshes does")
+            raise DataError("it unpacks to more than any archive of meshes")
         return data
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Arrays in a .npz, without ever unpickling."""
+"""Arrays in a .npz, read without unpickling."""
 
 import zipfile
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dvae_core.data.untrusted.array_info import ArrayInfo, check_array
 from dvae_core.errors import DataError
 
 _MAX_MEMBERS = 256
-_LOCAL_HEADER_BYTES = 30  # of a zip, before the member's name and extra field
+_LOCAL_HEADER_BYTES = 30  # of a zip member, before its name and extra field
 _ENCRYPTED = 0x1
 _SKIP_BYTES = 2**20
 _READERS = {
@@ -23,19 +23,19 @@ _READERS = {
 
 
 class NpzFile:
-    """The named arrays of a .npz; no other member is opened.
+    """The named arrays of a .npz; opens no other member.
 
     Attributes:
-        arrays: those that are there.
-        contents: names of what is there in all.
+        arrays: the arrays that exist.
+        contents: names of all members.
 
     Args:
         path: the file.
-        names: of the arrays to look for, without ".npy".
+        names: names of the arrays, without ".npy".
 
     Raises:
-        DataError: an array is not what it should be.
-        Exception: almost any, from the standard library, for a file that is no zip.
+        DataError: an array is invalid.
+        Exception: the standard library raises almost any exception for a damaged file.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -46,12 +46,12 @@ class NpzFile:
         try:
             members = self._zip.infolist()
             if len(members) > _MAX_MEMBERS:
-                raise DataError(f"it has {len(members):,} parts, but at most {_MAX_MEMBERS} do")
+                raise DataError(f"it has {len(members):,} members: give at most {_MAX_MEMBERS}")
             self.contents = [member.filename.removesuffix(".npy") for member in members]
             self._members = dict(zip(self.contents, members, strict=True))
             for name in names:
                 if (count := self.contents.count(name)) > 1:
-                    raise DataError(f"it holds {name} {count} times")
+                    raise DataError(f"it has {name} {count} times: save it once")
                 if count:
                     self.arrays[name] = self._describe(name)
         except BaseException:
@@ -59,12 +59,11 @@ class NpzFile:
             raise
 
     def read(self, name: str, start: int, stop: int) -> NDArray:
-        """Entries start to stop along the first axis, best asked for in rising order."""
+        """Rows `start` to `stop`; increasing requests are fastest."""
         info = self.arrays[name]
         if info.is_fortran:
             raise DataError(
-                f"{name} is stored with its first axis fastest: save it again with "
-                f"numpy.ascontiguousarray"
+                f"{name} is stored in Fortran order: save it again with numpy.ascontiguousarray"
             )
         data = self._read_bytes(name, start * info.row_bytes, stop * info.row_bytes)
         return np.frombuffer(data, info.dtype).reshape(stop - start, *info.shape[1:])
@@ -85,29 +84,29 @@ class NpzFile:
     def _describe(self, name: str) -> ArrayInfo:
         member = self._members[name]
         if member.flag_bits & _ENCRYPTED:
-            raise DataError(f"{name} is encrypted")
+            raise DataError(f"{name} is encrypted: save it without a password")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DataError(f"{name} is packed in a way that numpy does not write")
+            raise DataError(f"{name} has an unsupported compression: save it with numpy")
         with self._zip.open(member) as file:
             version = npy_format.read_magic(file)
             if version not in _READERS:
-                raise DataError(f"{name} has format version {version} of numpy's")
+                raise DataError(f"{name} has .npy version {version}: save it again with numpy")
             shape, is_fortran, dtype = _READERS[version](file)
             header_bytes = file.tell()
-        # The zip's own list may claim any packed size.
+        # The directory of the zip may state any packed size.
         file_bytes = self._path.stat().st_size
         check_array(name, shape, dtype, min(member.compress_size, file_bytes))
         info = ArrayInfo(shape, dtype.str, None, is_fortran and len(shape) > 1)
         if member.file_size != header_bytes + info.total_bytes:
             raise DataError(
-                f"{name} should have {info.total_bytes:,} bytes by its header, but has "
-                f"{member.file_size - header_bytes:,}"
+                f"{name} has {member.file_size - header_bytes:,} bytes, but its header states "
+                f"{info.total_bytes:,}"
             )
         if member.compress_type == zipfile.ZIP_DEFLATED:
             return info
         offset = self._data_offset(member) + header_bytes
         if offset + info.total_bytes > file_bytes:
-            raise DataError(f"{name} is cut off")
+            raise DataError(f"{name} is truncated")
         return ArrayInfo(info.shape, info.dtype, offset, info.is_fortran)
 
     def _data_offset(self, member: zipfile.ZipInfo) -> int:
@@ -124,11 +123,10 @@ class NpzFile:
 
     def _read_bytes(self, name: str, start: int, stop: int) -> bytes:
         try:
-            data = self._read_on(name, start, stop)
+            return self._read_on(name, start, stop)
         except BaseException:
-            self._forget()  # its position is unknown now
+            self._forget()  # the position is unknown
             raise
-        return data
 
     def _read_on(self, name: str, start: int, stop: int) -> bytes:
         if self._reading is None or self._reading[0] != name or self._reading[2] > start:
@@ -138,14 +136,14 @@ class NpzFile:
         while position < start:
             skipped = len(file.read(min(_SKIP_BYTES, start - position)))
             if not skipped:
-                raise DataError(f"{name} is cut off")
+                raise DataError(f"{name} is truncated")
             position += skipped
         data = file.read(stop - start)
         if len(data) != stop - start:
-            raise DataError(f"{name} is cut off")
+            raise DataError(f"{name} is truncated")
         self._reading = (name, file, stop)
-        if stop == self.arrays[name].total_bytes and file.read(1):  # also checks the sum
-            raise DataError(f"{name} continues past its end")
+        if stop == self.arrays[name].total_bytes and file.read(1):  # also checks the checksum
+            raise DataError(f"{name} continues after its end")
         return data
 
     def _open_data(self, name: str) -> IO[bytes]:

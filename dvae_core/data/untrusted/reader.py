@@ -1,6 +1,6 @@
-"""Opening files that anyone may have made, in a child process of limited memory and time.
+"""Opening files of unknown origin in a child process of limited memory and time.
 
-All that a bad file causes here is a `DataError` of one line.
+A bad file only causes a `DataError` of one line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,48 +18,45 @@ from dvae_core.errors import DataError, printable
 from dvae_core.progress import Progress, no_progress
 from dvae_core.system.sandbox import SandboxError, SandboxProcess
 
-# With what the interpreter and its libraries take (160 MB), so that the sum stays below 512 MB.
+# Includes the interpreter and its libraries (160 MB); the total stays below 512 MB.
 MEMORY_BYTES = 448 * 2**20
-_SECONDS = 0.8  # of computing that a header or one picture may take
-_BYTES_PER_SECOND = 10e6  # unpacked at the slowest
+_SECONDS = 0.8  # CPU time for a header or one image
+_BYTES_PER_SECOND = 10e6  # slowest unpacking
 
 
 class Reader(SandboxProcess):
-    """The child process that opens the files. Use it in a `with` statement.
-
-    Args:
-        memory_bytes: what the child may take in all.
-    """
+    """The child process that opens the files, limited to `memory_bytes`. Use it in a `with`
+    statement."""
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
         super().__init__(memory_bytes)
 
     def open_arrays(self, path: Path, names: Sequence[str]) -> "ArrayFile":
-        """The named arrays of a .npz or HDF5 file, which stays open until the next one is opened.
+        """The named arrays of a .npz or HDF5 file, which stays open until the next call.
 
         Raises:
-            DataError: it is no such file, or one of the arrays must not be read.
+            DataError: the file has another format, or an array is not allowed.
         """
         answer, _ = self._ask_file(path, "arrays:open_arrays", names=list(names))
         arrays = {name: ArrayInfo.from_json(info) for name, info in answer["arrays"].items()}
         return ArrayFile(self, path, arrays, tuple(answer["contents"]))
 
     def picture_header(self, path: Path) -> tuple[int, int, bool]:
-        """Height, width, and whether a picture is grey, from its header alone."""
+        """Height, width, and whether an image is grey, from its header."""
         answer, _ = self._ask_file(path, "pictures:picture_header")
         return answer["height"], answer["width"], answer["is_grey"]
 
     def read_picture(self, path: Path, size: int, channels: int) -> NDArray[np.uint8]:
-        """A picture scaled to uint8 (size, size, channels); `channels` is 1 or 3."""
+        """An image scaled to uint8 (size, size, channels); `channels` is 1 or 3."""
         _, data = self._ask_file(
             path, "pictures:read_picture", reads_all=True, size=size, channels=channels
         )
         return _as_array(path, data, np.dtype(np.uint8), (size, size, channels))
 
     def meshes(self, path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """Names and `im` arrays, uint8 of five axes, of the car meshes in a .tar.gz."""
+        """Names and `im` arrays, uint8 with five axes, of the car meshes in a .tar.gz."""
         self._ask_file(path, "meshes:open_meshes")
-        seconds = _reading_seconds(path)  # all of the file may come before the next mesh
+        seconds = _reading_seconds(path)  # the whole file may precede the next mesh
         while True:
             answer, data = self.ask_about(path, "meshes:next_mesh", seconds, continues=True)
             if answer["name"] is None:
@@ -76,17 +73,17 @@ class Reader(SandboxProcess):
         continues: bool = False,
         **arguments: Any,
     ) -> tuple[dict[str, Any], bytes]:
-        """One request about a file.
+        """Send one request about a file.
 
         Args:
-            path: to name in the message.
-            operation: "module:function", a module of this folder.
-            seconds: of computing that it may take.
-            continues: it works on the file that an earlier request opened.
-            **arguments: of the function.
+            path: file to name in an error.
+            operation: "module:function", with a module of this folder.
+            seconds: limit of CPU time.
+            continues: whether the request needs the file that an earlier request opened.
+            **arguments: arguments of the function.
 
         Raises:
-            DataError: the file is refused, or the child died over it.
+            DataError: the file is invalid, or the child process died.
         """
         try:
             return self.ask(f"{__package__}.{operation}", arguments, seconds, continues)
@@ -103,11 +100,11 @@ class Reader(SandboxProcess):
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """Arrays of a file that a reader holds open.
+    """Arrays of a file that a reader keeps open.
 
     Attributes:
-        arrays: those of the asked names that are there.
-        contents: names of what is there in all, the first few.
+        arrays: the requested arrays that exist.
+        contents: names of the first objects in the file.
     """
 
     reader: Reader
@@ -116,66 +113,66 @@ class ArrayFile:
     contents: tuple[str, ...]
 
     def require(self, name: str) -> ArrayInfo:
-        """The array of that name, or a `DataError` that says what is there instead."""
+        """The array with this name; raises `DataError` if it does not exist."""
         if name not in self.arrays:
             found = ", ".join(self.contents) or "nothing"
-            raise DataError(f"{_shown(self.path)} has no array '{name}': it holds {found}")
+            raise DataError(f"{_shown(self.path)} has no array '{name}', only {found}: add it")
         return self.arrays[name]
 
     def require_published(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise `DataError` unless the array is there as uint8 of that shape."""
+        """Raise `DataError` unless the array exists as uint8 with this shape."""
         info = self.require(name)
         if info.shape != shape or info.dtype != "|u1":
             raise DataError(
-                f"{_shown(self.path)} has {name} of type {info.dtype} and shape {info.shape}, not "
-                f"uint8 of shape {shape} as published"
+                f"{_shown(self.path)} has {name} of type {info.dtype} and shape {info.shape}, but "
+                f"uint8 of shape {shape} is published"
             )
 
     def read(self, name: str, start: int, stop: int) -> NDArray:
-        """Entries start to stop along the first axis."""
+        """Rows `start` to `stop`."""
         info = self.arrays[name]
         _, data = self._ask("read", name, stop - start, start=start, stop=stop)
         return _as_array(self.path, data, np.dtype(info.dtype), (stop - start, *info.shape[1:]))
 
     def blocks(self, name: str) -> Iterator[NDArray]:
-        """The whole array in consecutive blocks along the first axis."""
+        """The whole array in consecutive blocks of rows."""
         for start, stop in self.bounds(name):
             yield self.read(name, start, stop)
 
     def read_whole(self, name: str) -> NDArray:
-        """The whole array, which must not be large; texts as numpy's of fixed length."""
+        """The whole array, of limited size, with texts as numpy texts of fixed length."""
         answer, data = self._ask("read_whole", name, self.arrays[name].shape[0])
         return _as_array(self.path, data, np.dtype(answer["dtype"]), tuple(answer["shape"]))
 
     def limits(self, name: str, progress: Progress = no_progress) -> tuple[float, float]:
-        """Least and greatest number of an array, all of which is read and checked for that.
+        """Smallest and largest number of an array, after reading and checking all of it.
 
         Raises:
-            DataError: a number is not finite, or the file is damaged somewhere.
+            DataError: a number is not finite, or the file is damaged.
         """
         least, greatest = float("inf"), float("-inf")
         for start, stop in self.bounds(name):
             answer, _ = self._ask("limits", name, stop - start, start=start, stop=stop)
             if not isfinite(answer["least"]) or not isfinite(answer["greatest"]):
                 raise DataError(
-                    f"{_shown(self.path)} has numbers in {name} that are not finite, between "
-                    f"entries {start:,} and {stop - 1:,}"
+                    f"{_shown(self.path)} has numbers in {name} that are not finite, in rows "
+                    f"{start:,} to {stop - 1:,}"
                 )
             least, greatest = min(least, answer["least"]), max(greatest, answer["greatest"])
             progress(stop, self.arrays[name].shape[0])
         return least, greatest
 
     def bounds(self, name: str) -> Iterator[tuple[int, int]]:
-        """Start and stop of the blocks in which `blocks` reads an array."""
+        """Start and stop of each block that `blocks` reads."""
         info = self.arrays[name]
         rows = BLOCK_BYTES // info.row_bytes
-        # Packed rows are unpacked together, so each pack is best read once.
+        # A chunk is unpacked as a whole, so read each chunk once.
         if info.chunk_rows * info.row_bytes <= self.reader.memory_bytes // 4:
             rows = max(rows // info.chunk_rows, 1) * info.chunk_rows
         if rows == 0:
             raise DataError(
-                f"{_shown(self.path)} has entries of {info.row_bytes / 1e6:.0f} MB in {name}, but "
-                f"at most {BLOCK_BYTES / 1e6:.0f} MB are read"
+                f"{_shown(self.path)} has rows of {info.row_bytes / 1e6:.0f} MB in {name}: give "
+                f"at most {BLOCK_BYTES / 1e6:.0f} MB"
             )
         for start in range(0, info.shape[0], rows):
             yield start, min(start + rows, info.shape[0])
@@ -196,12 +193,12 @@ def _reading_seconds(path: Path) -> float:
 def _check_is_file(path: Path) -> None:
     if not path.exists():
         raise DataError(f"{_shown(path)} does not exist")
-    if not path.is_file():  # but a device, or a pipe that never ends
-        raise DataError(f"{_shown(path)} is no plain file")
+    if not path.is_file():  # a device or a pipe may never end
+        raise DataError(f"{_shown(path)} is not a regular file")
 
 
 def _as_array(path: Path, data: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
-    # The file may have taken over the child, so its answers are checked as well.
+    # The file may control the child process, so check its answers too.
     if dtype.hasobject or prod(shape) * dtype.itemsize != len(data):
         raise DataError(f"{_shown(path)} cannot be read: its reader returned invalid data")
     return np.frombuffer(data, dtype).reshape(shape)

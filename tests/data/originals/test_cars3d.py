@@ -70,7 +70,7 @@ def test_a_missing_car_is_told(data_folder: Path) -> None:
     contents = members()
     del contents["data/cars/car_001_mesh.mat"]
     write(data_folder, contents)
-    with pytest.raises(DataError, match="holds 2 cars, not 3"):
+    with pytest.raises(DataError, match="has 2 cars, but 3"):
         load_dataset("cars3d")
 
 

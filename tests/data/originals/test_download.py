@@ -120,7 +120,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(server: Server, data_folder
 
 def test_a_connection_that_stays_cut_leaves_its_part(server: Server, data_folder: Path) -> None:
     server.cut_after = 100
-    with pytest.raises(DataError, match="after 500 of 10,240 bytes; the 500 bytes that came"):
+    with pytest.raises(DataError, match="run the command again to resume after 500 bytes"):
         download("shapes3d")
     assert names_in(data_folder) == [f"{NAME}.part"]
 
@@ -167,7 +167,7 @@ def test_a_server_without_ranges_starts_from_the_beginning(
 
 def test_a_missing_page_is_told_at_once(server: Server, data_folder: Path) -> None:
     server.status = 404
-    with pytest.raises(DataError, match="the server answers 404"):
+    with pytest.raises(DataError, match="the server answered 404"):
         download("shapes3d")
     assert len(server.ranges) == 1
     assert names_in(data_folder) == []
@@ -175,7 +175,7 @@ def test_a_missing_page_is_told_at_once(server: Server, data_folder: Path) -> No
 
 def test_a_server_that_fails_is_asked_again(server: Server, data_folder: Path) -> None:
     server.status = 503
-    with pytest.raises(DataError, match="the server answers 503"):
+    with pytest.raises(DataError, match="the server answered 503"):
         download("shapes3d")
     assert len(server.ranges) > 1
 
@@ -196,7 +196,7 @@ def test_too_little_space_is_told_before_anything_is_written(
     server: Server, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
-    with pytest.raises(DataError, match="make room"):
+    with pytest.raises(DataError, match="free some space"):
         download("shapes3d")
     assert names_in(data_folder) == []
 
@@ -220,7 +220,7 @@ def test_an_interruption_keeps_the_part(server: Server, data_folder: Path) -> No
 
 
 def test_a_set_without_a_file_is_told_apart() -> None:
-    with pytest.raises(DataError, match="nothing to download for 'circles', only for dsprites"):
+    with pytest.raises(DataError, match="nothing to download for 'circles': choose dsprites"):
         download("circles")
 
 

@@ -103,7 +103,7 @@ def test_colours_are_drawn_for_each_image(data_folder: Path) -> None:
 
 def test_colours_need_a_generator(data_folder: Path) -> None:
     write_npz(data_folder)
-    with pytest.raises(DataError, match="give a generator"):
+    with pytest.raises(DataError, match="pass a generator"):
         ColorDsprites().images_at(torch.tensor([7]))
 
 

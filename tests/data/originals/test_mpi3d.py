@@ -61,5 +61,5 @@ def test_a_file_cut_off_is_refused(save: Callable[..., None], data_folder: Path)
 
 def test_another_number_of_images_is_refused(data_folder: Path) -> None:
     np.savez(data_folder / "mpi3d_real.npz", images=IMAGES[:192])
-    with pytest.raises(DataError, match=r"shape .192, 64, 64, 3., not uint8 of shape .432,"):
+    with pytest.raises(DataError, match=r"shape .192, 64, 64, 3., but uint8 of shape .432,"):
         load_dataset("mpi3d_real")

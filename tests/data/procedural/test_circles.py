@@ -67,8 +67,8 @@ def test_fixing_what_is_not_there_is_refused(fixed: dict[int, int]) -> None:
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        (torch.tensor([[0, 32]]), "values 0 to 31 of factor y, but 32 to 32 were given"),
-        (torch.tensor([[0, 1, 2]]), "has 2 factors, but 3 were given"),
+        (torch.tensor([[0, 32]]), "values 0 to 31 of factor y, but got 32 to 32"),
+        (torch.tensor([[0, 1, 2]]), "has 2 factors, but got 3"),
         (torch.tensor([[0.0, 1.0]]), "int64"),
     ],
 )

@@ -218,7 +218,7 @@ def test_views_are_cast_again_where_none_can_be_kept(
 
 
 def test_another_image_size_is_refused() -> None:
-    with pytest.raises(DataError, match="32 or 64 pixels, not of 128"):
+    with pytest.raises(DataError, match="image_size is 128, but rooms needs 32 or 64"):
         Rooms(image_size=128)
 
 

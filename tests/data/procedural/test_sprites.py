@@ -157,7 +157,7 @@ def test_images_have_the_announced_shape(image_size: int) -> None:
 
 
 def test_another_image_size_is_refused() -> None:
-    with pytest.raises(DataError, match="32 or 64 pixels, not of 48"):
+    with pytest.raises(DataError, match="image_size is 48, but sprites needs 32 or 64"):
         Sprites(image_size=48)
 
 
@@ -167,7 +167,7 @@ def test_factor_out_of_range_is_refused() -> None:
 
 
 def test_color_is_required_to_come_from_a_generator() -> None:
-    with pytest.raises(DataError, match="give a generator"):
+    with pytest.raises(DataError, match="pass a generator"):
         ColorSprites().images(random_factors(1))
 
 
