@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
+from dvae_core.training.estimate import Estimate
 
 APP = Path(__file__).parents[2] / "ui" / "main.py"
 
@@ -55,3 +56,20 @@ def open_app() -> OpenApp:
         return app.run()
 
     return open_at
+
+
+class InstantEstimate:
+    """Stands in for the process that times some steps: three minutes for everything."""
+
+    is_running = False
+
+    def __init__(self, config: RunConfig) -> None:
+        pass
+
+    def result(self) -> Estimate:
+        return Estimate(180.0, 120.0, 240.0, 2_000.0, 100)
+
+
+@pytest.fixture(autouse=True)
+def instant_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.train.start.EstimateProcess", InstantEstimate)

@@ -18,29 +18,11 @@ from dvae_core.jobs import find_training, stop_training
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
-from dvae_core.training.estimate import Estimate
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/train.py"
 WEIGHTS = {name for info in OBJECTIVES.values() for name in info.settings}
-
-
-class InstantEstimate:
-    """Stands in for the process that times some steps: three minutes for everything."""
-
-    is_running = False
-
-    def __init__(self, config: RunConfig) -> None:
-        pass
-
-    def result(self) -> Estimate:
-        return Estimate(180.0, 120.0, 240.0, 2_000.0, 100)
-
-
-@pytest.fixture(autouse=True)
-def instant_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.train.start.EstimateProcess", InstantEstimate)
 
 
 @pytest.fixture(autouse=True)
