@@ -6,6 +6,7 @@ for a training that diverged, 130 for an interruption.
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,9 @@ from dvae_core.commands.training import Estimate, Train
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, CoreError, TrainingError
 from dvae_core.system.processes import INTERRUPTED
+
+# What tyro says of a text in place of a number.
+_NO_NUMBER = re.compile(r"Error parsing (\S+): (?:invalid literal|could not convert).*: ('.*')")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,6 +77,8 @@ def _in_one_line(box: str) -> str:
     lines = [line.strip("╭╮╰╯│─- ") for line in box.splitlines()]
     body = "\n".join(lines).strip("\n").partition("\n\n")[2].lstrip("\n")
     message = " ".join(body.partition("\n\n")[0].split())
+    if wrong := _NO_NUMBER.search(message):
+        return f"{wrong[1]} is {wrong[2]}: give a number"
     return f"{message.rstrip('.') or 'the arguments are wrong'}: see --help"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from dvae_core.errors import DataError
@@ -13,8 +14,16 @@ if TYPE_CHECKING:  # torch is slow to import
     from dvae_core.data.dataset import Dataset
     from dvae_core.data.listing import DatasetInfo
 
-# Data sets that need no file.
-DATASET_NAMES = ("circles", "circles_continuous", "sprites", "color_sprites", "rooms", "digits")
+# Data sets that need no file, with the module and class below `procedural`.
+_PROCEDURAL = {
+    "circles": "circles:Circles",
+    "circles_continuous": "circles:ContinuousCircles",
+    "sprites": "sprites:Sprites",
+    "color_sprites": "sprites:ColorSprites",
+    "rooms": "rooms:Rooms",
+    "digits": "digits:Digits",
+}
+DATASET_NAMES = tuple(_PROCEDURAL)
 # Data sets that need the published file.
 ORIGINAL_NAMES = (
     "dsprites",
@@ -72,31 +81,10 @@ def load_dataset(
         from dvae_core.data.dataset import ScaledDataset
 
         return ScaledDataset(load_dataset(name, 64, device, progress), image_size)
-    match name:
-        case "circles":
-            from dvae_core.data.procedural.circles import Circles
-
-            return Circles(image_size, device)
-        case "circles_continuous":
-            from dvae_core.data.procedural.circles import ContinuousCircles
-
-            return ContinuousCircles(image_size, device)
-        case "sprites":
-            from dvae_core.data.procedural.sprites import Sprites
-
-            return Sprites(image_size, device)
-        case "color_sprites":
-            from dvae_core.data.procedural.sprites import ColorSprites
-
-            return ColorSprites(image_size, device)
-        case "rooms":
-            from dvae_core.data.procedural.rooms import Rooms
-
-            return Rooms(image_size, device)
-        case "digits":
-            from dvae_core.data.procedural.digits import Digits
-
-            return Digits(image_size, device)
+    if name in _PROCEDURAL:
+        procedural = resolve_name(f"dvae_core.data.procedural.{_PROCEDURAL[name]}")
+        drawn: Dataset = procedural(image_size, device)
+        return drawn
     if name in ORIGINAL_NAMES:
         from dvae_core.data.listing import ORIGINALS
 

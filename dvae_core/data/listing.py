@@ -43,44 +43,23 @@ class DatasetInfo:
 def dataset_info(name: str) -> DatasetInfo:
     """The description of a data set in `dataset_names()`; loads no images."""
     if name == Digits.name:
-        return DatasetInfo(
-            name,
-            "included",
-            "ready",
-            "comes with scikit-learn",
-            Digits.factor_names,
-            Digits.factor_sizes,
-            Digits.num_images,
-            (Digits.channels, 64, 64),
-        )
+        factors = (Digits.factor_names, Digits.factor_sizes)
+        shape = (Digits.channels, 64, 64)
+        detail = "comes with scikit-learn"
+        return DatasetInfo(name, "included", "ready", detail, *factors, Digits.num_images, shape)
     if name in DATASET_NAMES:
-        dataset = load_dataset(name)
-        return DatasetInfo(
-            name,
-            "drawn",
-            "ready",
-            "drawn when needed; no file",
-            dataset.factor_names,
-            dataset.factor_sizes,
-            len(dataset),
-            dataset.image_shape,
-        )
+        drawn = load_dataset(name)
+        factors = (drawn.factor_names, drawn.factor_sizes)
+        detail = "drawn when needed; no file"
+        return DatasetInfo(name, "drawn", "ready", detail, *factors, len(drawn), drawn.image_shape)
     if name in ORIGINALS:
         return _original(name)
     try:
-        header = read_imported_header(name)
+        file = read_imported_header(name)
     except DataError as error:
         return DatasetInfo(name, "imported", "damaged", str(error), (), (), 0, (0, 0, 0))
-    return DatasetInfo(
-        name,
-        "imported",
-        "ready",
-        str(header.path),
-        header.factor_names,
-        header.factor_sizes,
-        header.num_images,
-        header.image_shape,
-    )
+    factors, size = (file.factor_names, file.factor_sizes), (file.num_images, file.image_shape)
+    return DatasetInfo(name, "imported", "ready", str(file.path), *factors, *size)
 
 
 def _original(name: str) -> DatasetInfo:

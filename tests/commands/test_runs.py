@@ -82,26 +82,3 @@ def test_a_run_is_exported_and_imported(
     assert there == {"run": str(tmp_path / "there" / "new"), "state": "failed"}
     archive.write_bytes(b"PK")
     assert "is no zip file" in complaint(capsys, "import-run", archive)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["stop", "nowhere"], "there is no such folder"),
-        (["delete", "nowhere"], "is not a run folder"),
-        (["export-run", "nowhere", "--output", "x.zip"], "there is no such folder"),
-        (["import-run", "nowhere.zip"], "does not exist"),
-        (["resume", "nowhere", "--background"], "there is no such folder"),
-        (["train", "--run-dir", "x", "--background", "--tensorboard"], "cannot be combined"),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing(
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert message in complaint(capsys, *arguments)
-    assert list(tmp_path.iterdir()) == []

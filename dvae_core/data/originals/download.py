@@ -32,78 +32,44 @@ class RemoteFile:
 
 
 _MPI3D = "https://storage.googleapis.com/disentanglement_dataset/Final_Dataset"
-_NORB = "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small"
 
-
-def _norb(name: str, md5: str) -> RemoteFile:
-    return RemoteFile(name, f"{_NORB}/{name}", md5)
-
-
-# The hashes are those of the public library disent.
-REMOTE_FILES: dict[str, tuple[RemoteFile, ...]] = {
+# The address and the files of each data set. The hashes are those of the public library disent.
+_SOURCES: dict[str, tuple[str, dict[str, str]]] = {
     "dsprites": (
-        RemoteFile(
-            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5",
-            "https://raw.githubusercontent.com/deepmind/dsprites-dataset/master/"
-            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5",
-            "b331c4447a651c44bf5e8ae09022e230",
-        ),
+        "https://raw.githubusercontent.com/deepmind/dsprites-dataset/master",
+        {
+            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5": "b331c4447a651c44bf5e8ae09022e230",
+        },
     ),
     "smallnorb": (
-        _norb(
-            "smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz",
-            "66054832f9accfe74a0f4c36a75bc0a2",
-        ),
-        _norb(
-            "smallnorb-5x46789x9x18x6x2x96x96-training-cat.mat.gz",
-            "23c8b86101fbf0904a000b43d3ed2fd9",
-        ),
-        _norb(
-            "smallnorb-5x46789x9x18x6x2x96x96-training-info.mat.gz",
-            "51dee1210a742582ff607dfd94e332e3",
-        ),
-        _norb(
-            "smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz",
-            "e4ad715691ed5a3a5f138751a4ceb071",
-        ),
-        _norb(
-            "smallnorb-5x01235x9x18x6x2x96x96-testing-cat.mat.gz",
-            "5aa791cd7e6016cf957ce9bdb93b8603",
-        ),
-        _norb(
-            "smallnorb-5x01235x9x18x6x2x96x96-testing-info.mat.gz",
-            "a9454f3864d7fd4bb3ea7fc3eb84924e",
-        ),
+        "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small",
+        {
+            f"smallnorb-5x{part}.mat.gz": md5
+            for part, md5 in {
+                "46789x9x18x6x2x96x96-training-dat": "66054832f9accfe74a0f4c36a75bc0a2",
+                "46789x9x18x6x2x96x96-training-cat": "23c8b86101fbf0904a000b43d3ed2fd9",
+                "46789x9x18x6x2x96x96-training-info": "51dee1210a742582ff607dfd94e332e3",
+                "01235x9x18x6x2x96x96-testing-dat": "e4ad715691ed5a3a5f138751a4ceb071",
+                "01235x9x18x6x2x96x96-testing-cat": "5aa791cd7e6016cf957ce9bdb93b8603",
+                "01235x9x18x6x2x96x96-testing-info": "a9454f3864d7fd4bb3ea7fc3eb84924e",
+            }.items()
+        },
     ),
     "cars3d": (
-        RemoteFile(
-            "nips2015-analogy-data.tar.gz",
-            "http://www.scottreed.info/files/nips2015-analogy-data.tar.gz",
-            "4e866a7919c1beedf53964e6f7a23686",
-        ),
+        "http://www.scottreed.info/files",
+        {"nips2015-analogy-data.tar.gz": "4e866a7919c1beedf53964e6f7a23686"},
     ),
     "shapes3d": (
-        RemoteFile(
-            "3dshapes.h5",
-            "https://storage.googleapis.com/3d-shapes/3dshapes.h5",
-            "099a2078d58cec4daad0702c55d06868",
-        ),
+        "https://storage.googleapis.com/3d-shapes",
+        {"3dshapes.h5": "099a2078d58cec4daad0702c55d06868"},
     ),
-    "mpi3d_toy": (
-        RemoteFile("mpi3d_toy.npz", f"{_MPI3D}/mpi3d_toy.npz", "55889cb7c7dfc655d6e0277beee88868"),
-    ),
-    "mpi3d_realistic": (
-        RemoteFile(
-            "mpi3d_realistic.npz",
-            f"{_MPI3D}/mpi3d_realistic.npz",
-            "59a6225b88b635365f70c91b3e52f70f",
-        ),
-    ),
-    "mpi3d_real": (
-        RemoteFile(
-            "mpi3d_real.npz", f"{_MPI3D}/mpi3d_real.npz", "0f33f609918fb5c97996692f91129802"
-        ),
-    ),
+    "mpi3d_toy": (_MPI3D, {"mpi3d_toy.npz": "55889cb7c7dfc655d6e0277beee88868"}),
+    "mpi3d_realistic": (_MPI3D, {"mpi3d_realistic.npz": "59a6225b88b635365f70c91b3e52f70f"}),
+    "mpi3d_real": (_MPI3D, {"mpi3d_real.npz": "0f33f609918fb5c97996692f91129802"}),
+}
+REMOTE_FILES = {
+    name: tuple(RemoteFile(file, f"{address}/{file}", md5) for file, md5 in files.items())
+    for name, (address, files) in _SOURCES.items()
 }
 
 

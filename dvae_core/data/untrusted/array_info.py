@@ -1,8 +1,7 @@
 """The header of an array in a file, checked before the array is read."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +37,6 @@ class ArrayInfo:
     def total_bytes(self) -> int:
         """Bytes of the whole array."""
         return prod(self.shape) * np.dtype(self.dtype).itemsize
-
-    def as_json(self) -> dict[str, Any]:
-        """The attributes, for `from_json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "ArrayInfo":
-        """The array of a result of `as_json`."""
-        return cls(**{**content, "shape": tuple(content["shape"])})
 
 
 def raw_bytes(array: NDArray) -> memoryview:

@@ -1,5 +1,6 @@
 """Operations of the child process on a .npz or HDF5 file that stays open between requests."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from dvae_core.data.untrusted.array_info import raw_bytes
@@ -22,7 +23,7 @@ def open_arrays(path: str, names: list[str]) -> Answer:
     if previous is not None:
         previous.close()
     _file = _opened(Path(path), names)
-    arrays = {name: info.as_json() for name, info in _file.arrays.items()}
+    arrays = {name: asdict(info) for name, info in _file.arrays.items()}
     contents = [printable(name) for name in _file.contents[:MAX_CONTENTS]]
     return {"arrays": arrays, "contents": contents}, b""
 

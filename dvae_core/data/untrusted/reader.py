@@ -38,7 +38,10 @@ class Reader(SandboxProcess):
             DataError: the file has another format, or an array is not allowed.
         """
         answer, _ = self._ask_file(path, "arrays:open_arrays", names=list(names))
-        arrays = {name: ArrayInfo.from_json(info) for name, info in answer["arrays"].items()}
+        arrays = {
+            name: ArrayInfo(**info | {"shape": tuple(info["shape"])})
+            for name, info in answer["arrays"].items()
+        }
         return ArrayFile(self, path, arrays, tuple(answer["contents"]))
 
     def picture_header(self, path: Path) -> tuple[int, int, bool]:
@@ -93,7 +96,10 @@ class Reader(SandboxProcess):
     def _ask_file(
         self, path: Path, operation: str, reads_all: bool = False, **arguments: Any
     ) -> tuple[dict[str, Any], bytes]:
-        _check_is_file(path)
+        if not path.exists():
+            raise DataError(f"{_shown(path)} does not exist")
+        if not path.is_file():  # a device or a pipe may never end
+            raise DataError(f"{_shown(path)} is not a regular file")
         seconds = _reading_seconds(path) if reads_all else _SECONDS
         return self.ask_about(path, operation, seconds, path=str(path), **arguments)
 
@@ -188,13 +194,6 @@ class ArrayFile:
 
 def _reading_seconds(path: Path) -> float:
     return _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
-
-
-def _check_is_file(path: Path) -> None:
-    if not path.exists():
-        raise DataError(f"{_shown(path)} does not exist")
-    if not path.is_file():  # a device or a pipe may never end
-        raise DataError(f"{_shown(path)} is not a regular file")
 
 
 def _as_array(path: Path, data: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
