@@ -42,6 +42,7 @@ class DatasetInfo:
 
 def dataset_info(name: str) -> DatasetInfo:
     """The description of a data set in `dataset_names()`; loads no images."""
+    factors: tuple[tuple[str, ...], tuple[int, ...]]
     if name == Digits.name:
         factors = (Digits.factor_names, Digits.factor_sizes)
         shape = (Digits.channels, 64, 64)
