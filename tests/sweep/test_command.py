@@ -146,7 +146,7 @@ def refusal(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags
     ("flags", "message"),
     [
         (["--set", "seeds=501"], "the sweep has 1,002 runs: add --yes to confirm"),
-        (["--set", "seeds=60000"], "a sweep has at most 100,000"),
+        (["--set", "seeds=60000"], "at most 100,000 are allowed"),
         (["--set", "stepss=3"], "did you mean steps"),
         (["--set", "dataset=squares"], "no data set is called 'squares'"),
         (["--set", "dataset=dsprites"], "data set dsprites is not available"),
@@ -165,6 +165,18 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
 ) -> None:
     monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
     assert message in refusal(sweep_file, tmp_path / "study", capsys, *flags)
+
+
+def test_without_ray_its_engine_is_refused(
+    sweep_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "dvae_core.sweep.ray", raising=False)
+    said = refusal(sweep_file, tmp_path / "study", capsys, "--engine", "ray")
+    assert "--engine ray needs Ray, which is not installed" in said
 
 
 def test_a_second_sweep_in_the_folder_is_refused(
