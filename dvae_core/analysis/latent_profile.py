@@ -94,19 +94,21 @@ def latent_profile(
     """
     generator = torch.Generator(dataset.device if dataset else "cpu").manual_seed(0)
     span = span or model.latents.spans[0]
-    if model.encoder is None:
-        return _profile_of_prior(model, span, model.latents.sample_prior(num_images, generator))
     factors = torch.empty(num_images, 0, dtype=torch.int64)
-    if dataset is None:
-        images = decode_codes(model, model.latents.sample_prior(num_images, generator))
-    elif dataset.factor_sizes:
-        factors = dataset.sample_factors(num_images, generator)
-        images = torch.cat([dataset.images(part, generator) for part in factors.split(_BATCH)])
+    if model.encoder is None:
+        codes = model.latents.sample_prior(num_images, generator)
+        posteriors, kl = [model.prior()], torch.zeros(codes.shape[1])
     else:
-        images = dataset.sample_images(num_images, generator)
-    posteriors = [model.encode(batch) for batch in images.split(_BATCH)]
-    codes = torch.cat([posterior.mean_code() for posterior in posteriors])
-    kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
+        if dataset is None:
+            images = decode_codes(model, model.latents.sample_prior(num_images, generator))
+        elif dataset.factor_sizes:
+            factors = dataset.sample_factors(num_images, generator)
+            images = torch.cat([dataset.images(part, generator) for part in factors.split(_BATCH)])
+        else:
+            images = dataset.sample_images(num_images, generator)
+        posteriors = [model.encode(batch) for batch in images.split(_BATCH)]
+        codes = torch.cat([posterior.mean_code() for posterior in posteriors])
+        kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
     rows = traversal_rows(model, span, codes)
     factor_names = dataset.factor_names if dataset else ()
     try:
@@ -121,20 +123,6 @@ def latent_profile(
         factor_names=factor_names,
         information=information,
         num_points=num_images,
-    )
-
-
-def _profile_of_prior(model: VAE, span: str, codes: Tensor) -> LatentProfile:
-    rows = traversal_rows(model, span, codes)
-    densities = [density[0] for density in model.prior().density(rows)]  # N times (1, P_j)
-    num_latents = codes.shape[1]
-    return LatentProfile(
-        span=span,
-        values=_arrays(rows),
-        aggregate=_arrays(densities),
-        kl=np.zeros(num_latents, np.float32),
-        factor_names=(),
-        information=np.zeros((num_latents, 0)),
     )
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from dvae_core.config import FAMILIES
 
@@ -44,7 +46,12 @@ def styled(figure: go.Figure, *, height: int, top: int = 10, **layout: Any) -> g
 
 
 def run_box(
-    axis: str, values: Any, run_ids: Sequence[str], name: str, color: str, digits: str
+    axis: str,
+    values: Sequence[float] | NDArray[np.float64],
+    run_ids: Sequence[str],
+    name: str,
+    color: str,
+    digits: str,
 ) -> go.Box:
     """A box along `axis` ("x" or "y") with a point for each run, which shows the run's id."""
     return go.Box(

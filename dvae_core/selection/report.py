@@ -9,6 +9,7 @@ from dvae_core.selection.gap import gap_correlations, gap_picks
 from dvae_core.selection.study import COSTS, GAP, RECONSTRUCTION_GAP, SETTINGS, Study
 from dvae_core.selection.tables import Cell, Sheet
 
+_GROUP_COLUMNS = ("group", "score", "better", "runs")
 GAP_LABELS = {GAP: "whole loss", RECONSTRUCTION_GAP: "reconstruction alone"}
 
 
@@ -22,7 +23,7 @@ def settings_named(names: str) -> tuple[str, ...]:
     for name in wanted:
         if name not in SETTINGS:
             raise ConfigError(
-                f"unknown setting {name[:40]!r} to group by: choose from {', '.join(SETTINGS)}"
+                f"runs have no setting {name[:40]!r} to group by: choose from {', '.join(SETTINGS)}"
             )
     return wanted
 
@@ -77,20 +78,9 @@ def correlations_sheet(
     rows: list[tuple[Cell, ...]] = []
     for found in gap_correlations(study, by, gap, seed=seed, resamples=resamples):
         meaning, rho = MEANINGS[found.score], found.correlation
-        rows.append(
-            (
-                found.group,
-                meaning.label,
-                meaning.better,
-                rho.count,
-                rho.value,
-                rho.low,
-                rho.high,
-                rho.resamples,
-                ", ".join(found.pooled),
-                rho.undefined,
-            )
-        )
+        head = (found.group, meaning.label, meaning.better, rho.count)
+        numbers = (rho.value, rho.low, rho.high, rho.resamples)
+        rows.append((*head, *numbers, ", ".join(found.pooled), rho.undefined))
     caption = (
         f"Spearman's rank correlation of the straight-through gap ({GAP_LABELS[gap]}) with the "
         f"scores of the protocol {study.protocol}, with percentile bootstrap intervals of 95 % "
@@ -98,18 +88,7 @@ def correlations_sheet(
         f"resamples in which all values are the same are left out; fewer than "
         f"{MIN_RUNS_FOR_INTERVAL} runs have no interval."
     )
-    columns = (
-        "group",
-        "score",
-        "better",
-        "runs",
-        "rho",
-        "low",
-        "high",
-        "resamples",
-        "pooled over",
-        "remark",
-    )
+    columns = (*_GROUP_COLUMNS, "rho", "low", "high", "resamples", "pooled over", "remark")
     return Sheet("correlations", caption, columns, tuple(rows))
 
 
@@ -122,39 +101,15 @@ def picks_sheet(study: Study, by: Sequence[str], gap: str) -> Sheet:
         if pick is None:
             rows.append((*head, *[None] * 9, found.undefined))
         else:
-            rows.append(
-                (
-                    *head,
-                    pick.count,
-                    " ".join(pick.picked_runs),
-                    pick.picked,
-                    " ".join(pick.best_runs),
-                    pick.best,
-                    pick.median,
-                    pick.random,
-                    pick.regret,
-                    pick.random_regret,
-                    "",
-                )
-            )
+            picked = (" ".join(pick.picked_runs), pick.picked)
+            best = (" ".join(pick.best_runs), pick.best)
+            others = (pick.median, pick.random, pick.regret, pick.random_regret)
+            rows.append((*head, pick.count, *picked, *best, *others, ""))
     caption = (
         f"The run with the least straight-through gap ({GAP_LABELS[gap]}) against the best, the "
         f"median and a random one (expected value), scores of the protocol {study.protocol}. "
         f"The regret is the distance from the best."
     )
-    columns = (
-        "group",
-        "score",
-        "better",
-        "runs",
-        "picked run",
-        "picked",
-        "best run",
-        "best",
-        "median",
-        "random",
-        "regret",
-        "regret of random",
-        "remark",
-    )
+    scores = ("picked run", "picked", "best run", "best", "median", "random")
+    columns = (*_GROUP_COLUMNS, *scores, "regret", "regret of random", "remark")
     return Sheet("picks", caption, columns, tuple(rows))

@@ -69,10 +69,7 @@ class EvaluationPlan(EvaluationSettings):
     @property
     def settings(self) -> EvaluationSettings:
         """Seed and numbers of points."""
-        return EvaluationSettings(**{name: getattr(self, name) for name in _DRAWS})
-
-
-_DRAWS = tuple(EvaluationSettings.model_fields)
+        return EvaluationSettings(**self.model_dump(include=set(EvaluationSettings.model_fields)))
 
 
 @dataclass(frozen=True)

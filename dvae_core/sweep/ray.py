@@ -172,15 +172,8 @@ def connected(address: str) -> Iterator[None]:
     """Connect to a running cluster at host:port, or `auto` for one on this machine.
 
     Raises:
-        ConfigError: Ray is not installed, or no cluster answers within a minute.
+        ConfigError: no cluster answers within a minute.
     """
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError(
-            "--engine ray needs Ray, which is not installed: pip install ray, or use this machine "
-            "with --engine local"
-        ) from None
     _knock(address)
     _probe(address)
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -196,8 +189,6 @@ def check_nodes(tasks: Sequence[Task]) -> None:
     Raises:
         ConfigError: a check failed; the message names the node.
     """
-    import ray
-
     datasets = sorted({task.config.dataset for task in tasks})
     asked = {node_id: _ask(node_id, datasets) for node_id in _living_nodes()}
     for node_id, reference in asked.items():
@@ -213,8 +204,6 @@ def check_nodes(tasks: Sequence[Task]) -> None:
 
 def _living_nodes() -> dict[str, Any]:
     """Living nodes with cores, by id."""
-    import ray
-
     nodes = (node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
     return {node["NodeID"]: node for node in nodes}
 
@@ -274,7 +263,6 @@ def _check_room(tasks: Sequence[Task], nodes: Sequence[dict[str, float]]) -> Non
 
 def _ask(node_id: str, datasets: list[str]) -> Any:
     """Ask a node what it lacks; the answer is "" if nothing is missing."""
-    import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     expected_code, expected_torch = code_hash(), torch.__version__

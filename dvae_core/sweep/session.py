@@ -107,15 +107,21 @@ def _engine(tasks: Sequence[Task], options: EngineOptions) -> Iterator[Engine]:
     if options.engine == "local":
         engine = LocalEngine(options.workers, options.gpus, options.runs_per_gpu)
         engine.check_devices(tasks)
-        _check_datasets(tasks)
+        for name in {task.config.dataset for task in tasks}:
+            info = dataset_info(name)
+            if info.state != "ready":
+                raise DataError(f"data set {name} is not available: {info.detail}")
         yield engine
         return
-    from dvae_core.sweep.ray import check_nodes, connected
-
+    try:
+        from dvae_core.sweep.ray import RayEngine, check_nodes, connected
+    except ImportError:
+        raise ConfigError(
+            "--engine ray needs Ray, which is not installed: pip install ray, or use this machine "
+            "with --engine local"
+        ) from None
     with connected(options.address):
         check_nodes(tasks)
-        from dvae_core.sweep.ray import RayEngine
-
         yield RayEngine(options.workers, options.runs_per_gpu)
 
 
@@ -131,10 +137,3 @@ def _held(output: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _check_datasets(tasks: Sequence[Task]) -> None:
-    for name in {task.config.dataset for task in tasks}:
-        info = dataset_info(name)
-        if info.state != "ready":
-            raise DataError(f"data set {name} is not available: {info.detail}")

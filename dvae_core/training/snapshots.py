@@ -5,6 +5,7 @@ on the config, so that resumed and extended runs have the same ones.
 """
 
 from bisect import bisect_right
+from itertools import compress
 
 import numpy as np
 import torch
@@ -111,7 +112,8 @@ def take_snapshot(
     0.05 nats. Undefined scores are left out.
     """
     factors, codes, kl = _encode(model, dataset)
-    factor_names, factors = _varying(dataset.factor_names, factors)
+    varies = np.ptp(factors, axis=0) > 0
+    factor_names, factors = tuple(compress(dataset.factor_names, varies)), factors[:, varies]
     scores: dict[str, float] = {"step": step, "points": POINTS}
     information = np.zeros((len(kl), 0), np.float32)
     factor_entropy = np.zeros(0, np.float32)
@@ -163,9 +165,3 @@ def _encode(model: VAE, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.nd
     if not np.isfinite(mean_kl).all():
         raise EvaluationError("the KL is not finite: the model has diverged")
     return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl
-
-
-def _varying(names: tuple[str, ...], factors: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The factors with more than one value in these points."""
-    varies = np.ptp(factors, axis=0) > 0
-    return tuple(name for name, kept in zip(names, varies, strict=True) if kept), factors[:, varies]

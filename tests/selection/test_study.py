@@ -92,7 +92,7 @@ def test_scores_of_another_protocol_do_not_count_but_for_the_gap(
     folder: Path, tiny_config: RunConfig
 ) -> None:
     run = read_study(folder, "native").runs[0]
-    assert "no scores of the protocol native" in run.left_out("native")
+    assert "no scores under the protocol native" in run.left_out("native")
     assert run.score("mig", "native") is None
     assert run.score("straight_through_gap", "native") == 2.0
 

@@ -167,6 +167,18 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     assert message in refusal(sweep_file, tmp_path / "study", capsys, *flags)
 
 
+def test_without_ray_its_engine_is_refused(
+    sweep_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "dvae_core.sweep.ray", raising=False)
+    said = refusal(sweep_file, tmp_path / "study", capsys, "--engine", "ray")
+    assert "--engine ray needs Ray, which is not installed" in said
+
+
 def test_a_second_sweep_in_the_folder_is_refused(
     bare_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,7 +200,7 @@ def test_a_node_without_the_data_set_is_named_and_nothing_started(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("threads=64", "a run takes 64 threads, and the largest node of the cluster has 1 cores"),
+        ("threads=64", "a run needs 64 threads, but the largest node of the cluster has 1 cores"),
         ("device=cuda", "no node of the cluster has a GPU"),
     ],
 )

@@ -52,7 +52,8 @@ def test_one_seed_decides_all(tmp_path: Path, tiny_config: RunConfig) -> None:
 def test_a_stopped_run_resumes_to_the_same_bits(
     tmp_path: Path, tiny_config: RunConfig, objective: str
 ) -> None:
-    config = tiny_config.model_copy(update={"objective": objective})
+    settings = {"objective": objective, "capacity_max": 2.0, "capacity_steps": 10}
+    config = tiny_config.model_copy(update=settings)
     whole = new_run(tmp_path / "whole", config)
     train(whole)
     names = ("step", "loss", "reconstruction", "noise_scale", *whole.load_objective().term_names)
