@@ -153,7 +153,7 @@ def test_only_files_of_a_run_are_unpacked(tmp_path: Path, tiny_run: Run, name: s
     if name.endswith("/"):  # a folder by itself does no harm
         assert import_run(packed(files), tmp_path / "there").id == "tiny"
     else:
-        refused(packed(files), tmp_path / "there", "which is no file of a run")
+        refused(packed(files), tmp_path / "there", "which is not a file of a run")
         assert not (tmp_path / "evil.json").exists()
 
 
@@ -163,7 +163,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, tiny_run: Run, name: s
         name.replace("config.json", member.partition("/")[2]): data
         for member, data in unpacked(export_run(tiny_run)).items()
     }
-    refused(packed(files), tmp_path / "there", "which is no file of a run")
+    refused(packed(files), tmp_path / "there", "which is not a file of a run")
 
 
 def test_links_are_refused(tmp_path: Path, tiny_run: Run) -> None:
@@ -173,7 +173,7 @@ def test_links_are_refused(tmp_path: Path, tiny_run: Run) -> None:
             link = zipfile.ZipInfo("tiny/notes.json")
             link.external_attr = (kind | 0o777) << 16
             archive.writestr(link, "/etc/passwd")
-        refused(content.getvalue(), tmp_path / "there", "is a link or a device")
+        refused(content.getvalue(), tmp_path / "there", "as a link or a device")
 
 
 def test_a_bomb_is_refused_before_it_goes_off(
@@ -183,7 +183,7 @@ def test_a_bomb_is_refused_before_it_goes_off(
     bomb = files | {"tiny/scores.jsonl": b"\n" * 100 * 2**20}
     refused(packed(bomb, zipfile.ZIP_DEFLATED), tmp_path / "there", "times its size")
     large = files | {"tiny/notes.json": b" " * (16 * 2**20 + 1)}
-    refused(packed(large), tmp_path / "there", "would take 16,777,217 bytes")
+    refused(packed(large), tmp_path / "there", "has 16,777,217 bytes")
     monkeypatch.setattr("dvae_core.exchange.archive.MAX_BYTES", 1000)
     refused(packed(files), tmp_path / "there", "unpacks to more than")
 
