@@ -70,7 +70,7 @@ def test_categories_of_other_values_are_uploaded(open_app: OpenApp, own_folders:
         ("mine", {"decoder": b"no model"}, "not an ONNX file"),
         ("mine", {"encoder": graphs.encoder((4, 4)), "decoder": graphs.decoder(3)}, "3 latents"),
         ("../mine", {"decoder": graphs.decoder()}, "cannot name a run"),
-        ("mine", {"decoder": graphs.decoder(shape=(3, 32, 32))}, "are grey"),
+        ("mine", {"decoder": graphs.decoder(shape=(3, 32, 32))}, "has grey images"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_the_page_lives(
