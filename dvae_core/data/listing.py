@@ -44,10 +44,9 @@ def dataset_info(name: str) -> DatasetInfo:
     """The description of a data set in `dataset_names()`; loads no images."""
     factors: tuple[tuple[str, ...], tuple[int, ...]]
     if name == Digits.name:
-        factors = (Digits.factor_names, Digits.factor_sizes)
         shape = (Digits.channels, 64, 64)
-        detail = "comes with scikit-learn"
-        return DatasetInfo(name, "included", "ready", detail, *factors, Digits.num_images, shape)
+        named = (Digits.factor_names, Digits.factor_sizes, Digits.num_images, shape)
+        return DatasetInfo(name, "included", "ready", "comes with scikit-learn", *named)
     if name in DATASET_NAMES:
         drawn = load_dataset(name)
         factors = (drawn.factor_names, drawn.factor_sizes)

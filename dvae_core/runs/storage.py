@@ -30,7 +30,7 @@ def read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{path} is missing: the folder is not a run, or was partly deleted")
     if path.stat().st_size > MAX_JSON_BYTES:
-        raise RunError(f"{path} has more than {MAX_JSON_BYTES // 2**20} MB: no file of a run has")
+        raise RunError(f"{path} has over {MAX_JSON_BYTES // 2**20} MB, more than a run's file has")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):

@@ -81,4 +81,4 @@ def test_a_run_is_exported_and_imported(
     there = answer(capsys, "import-run", archive, "--folder", tmp_path / "there", "--name", "new")
     assert there == {"run": str(tmp_path / "there" / "new"), "state": "failed"}
     archive.write_bytes(b"PK")
-    assert "is no zip file" in complaint(capsys, "import-run", archive)
+    assert "is not a zip file" in complaint(capsys, "import-run", archive)

@@ -298,7 +298,7 @@ def test_a_run_that_cannot_be_started_fails_and_the_next_one_starts(
 
 
 def test_a_finished_run_is_not_queued(root: Path, tiny_run: Run) -> None:
-    with pytest.raises(RunError, match="finished at step 12: extend it to train further"):
+    with pytest.raises(RunError, match="finished at step 12: extend it to train it further"):
         queue_training(tiny_run)
 
 
