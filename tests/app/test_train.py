@@ -458,3 +458,4 @@ def test_every_page_says_what_trains_and_a_new_run_joins_the_queue(
     app = open_app(PAGE, view="new")
     assert app.button(key="train-start").label == "Add to queue"
     assert "waits until one of 1 trainings ends" in said(app)
+    run.write_status(Status(state=State.STOPPED, step=3, steps=12))

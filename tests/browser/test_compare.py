@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import REPOSITORY
-from tests.browser.test_latent_board import centre
+from tests.browser.test_latent_board import centre, code_text
+from tests.browser.test_latent_board import code as code_of
 
 pytestmark = pytest.mark.browser
 
@@ -39,10 +40,7 @@ def settled(page: Page) -> None:
 
 
 def code(page: Page, side: str) -> list[float]:
-    image = page.get_by_test_id(f"board-{side}").get_by_test_id("latent-image")
-    text = image.get_attribute("data-code")
-    assert text is not None
-    return [float(value) for value in text.strip("[]").split(",")]
+    return code_of(page.get_by_test_id(f"board-{side}"))
 
 
 def drag(page: Page, side: str, latent: int, by: float) -> None:
@@ -75,8 +73,7 @@ def changed(page: Page, side: str, before: list[float]) -> list[float]:
 
 
 def before_text(page: Page, side: str, before: list[float]) -> str:
-    image = page.get_by_test_id(f"board-{side}").get_by_test_id("latent-image")
-    text = image.get_attribute("data-code") or ""
+    text = code_text(page.get_by_test_id(f"board-{side}"))
     return text if code(page, side) == before else ""
 
 

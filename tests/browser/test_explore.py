@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import REPOSITORY
-from tests.browser.test_latent_board import centre, code, pixels, wait_for_answer
+from tests.browser.test_latent_board import centre, code, code_text, pixels, wait_for_answer
 
 pytestmark = pytest.mark.browser
 
@@ -161,8 +161,7 @@ def test_an_uploaded_image_becomes_the_start(page: Page, address: str, tmp_path:
     image.save(tmp_path / "mine.png")
     (tmp_path / "broken.png").write_bytes((tmp_path / "mine.png").read_bytes()[:200])
     opened(page, address, run=FAMILIES[0])
-    shown = page.get_by_test_id("latent-image").get_attribute("data-code")
-    assert shown is not None
+    shown = code_text(page)
     page.get_by_test_id("stSidebar").get_by_text("Your image").click()
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(tmp_path / "broken.png")

@@ -45,10 +45,16 @@ def pixels(canvas: Locator) -> str:
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
-def code(page: Page) -> list[float]:
-    shown = page.get_by_test_id("latent-image").get_attribute("data-code")
-    assert shown is not None
-    return [float(value) for value in shown.split(",")]
+def code_text(board: Page | Locator) -> str:
+    """The code that a board shows, as soon as it has one."""
+    image = board.get_by_test_id("latent-image").and_(board.locator("[data-code]"))
+    text = image.get_attribute("data-code")
+    assert text
+    return text
+
+
+def code(board: Page | Locator) -> list[float]:
+    return [float(value) for value in code_text(board).split(",")]
 
 
 def centre(element: Locator) -> tuple[float, float]:
