@@ -17,6 +17,7 @@ from ui.run_picker import choose_protocol
 from ui.score_tables import differences_table, show_differences
 from ui.start_picker import choose_start
 from ui.titles import show_title
+from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 PARTS = {
@@ -26,8 +27,10 @@ PARTS = {
     "information": "Which latent encodes which factor?",
 }
 
+Argument = tuple[FactorGrid, list[FactorPlane]]
 
-def show_argument(comparison: Comparison) -> tuple[FactorGrid, list[FactorPlane]] | None:
+
+def show_argument(comparison: Comparison) -> Argument | None:
     """The grid of two factors in both latent planes, and a sentence on what it shows."""
     st.subheader("The same images in both latent spaces", anchor=False)
     pair = choose_factors(comparison.dataset)
@@ -44,17 +47,18 @@ def show_argument(comparison: Comparison) -> tuple[FactorGrid, list[FactorPlane]
     names = [side.name for side in comparison.sides]
     st.markdown(
         f"**{plain(verdict(names, planes))}** Every value of two factors, encoded: along each "
-        "line, "
-        "one factor is fixed and the other varies. The arrows show a fitted linear map. Hover over "
-        "a grid to see the image at that point in both."
+        "line, one factor is fixed and the other varies. The arrows show a fitted linear map. "
+        "Hover over a grid to see the image at that point in both."
     )
     show_panels(panels, comparison.dataset, grid, key="planes")
     return grid, list(planes)
 
 
-def show_part(comparison: Comparison, part: str, protocol: ProtocolName, shown: object) -> None:
+def show_part(
+    comparison: Comparison, part: str | None, protocol: ProtocolName, shown: Argument | None
+) -> None:
     """One of the parts below the boards."""
-    grid, planes = shown if isinstance(shown, tuple) else (None, [])
+    grid, planes = shown or (None, [])
     match part:
         case "rotation" if planes:
             st.write(
@@ -110,28 +114,10 @@ def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     )
 
 
-def choose_part() -> str:
-    """Which part to show below the boards; the link says it."""
-    wanted = current_view().get("part", "")
-    part = wanted if wanted in PARTS else "scores"
-    key = widget_key("compare-part", part)
-    chosen = st.segmented_control(
-        "Details",
-        list(PARTS),
-        format_func=PARTS.__getitem__,
-        default=part,
-        key=key,
-        required=True,
-        on_change=when_changed(key, lambda part: set_view(part=part)),
-    )
-    return chosen or "scores"
-
-
 show_title(
     "Compare",
     "Two runs on the same images: does each latent axis follow one factor, or has the model "
-    "rotated "
-    "its axes?",
+    "rotated its axes?",
 )
 chosen = choose_sides()
 if chosen is None:
@@ -181,4 +167,5 @@ with errors_shown():
         with errors_shown():
             shown = show_argument(comparison)
     show_boards(comparison, match if linked else None)
-    show_part(comparison, choose_part(), protocol, shown)
+    part = choose_part("Details", "part", PARTS, key="compare-part", default="scores")
+    show_part(comparison, part, protocol, shown)

@@ -17,12 +17,14 @@ from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.explore.downloads import show_downloads
 from ui.explore.traversals import show_interpolation, show_pair
+from ui.history import show_history
 from ui.images import show_image
-from ui.link import current_view, set_view, write_link
+from ui.link import write_link
 from ui.run_picker import choose_run, show_summary
-from ui.selection import Exploration, current_selection, redo, undo
+from ui.selection import Exploration, current_selection
 from ui.start_picker import checked_code, choose_start, resolve_start
 from ui.titles import show_title
+from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 TOOLS = {
@@ -59,34 +61,7 @@ def board_and_tools(
         on_release=lambda event: exploration.move(event.code),
     )
     with st.container(horizontal=True, key="steps"):
-        changed = [
-            st.button(
-                "Undo",
-                icon=":material/undo:",
-                shortcut="mod+z",
-                disabled=not exploration.last_move,
-                on_click=undo,
-                args=([exploration],),
-                key="undo",
-            ),
-            st.button(
-                "Redo",
-                icon=":material/redo:",
-                shortcut="mod+shift+z",
-                disabled=not exploration.next_move,
-                on_click=redo,
-                args=([exploration],),
-                key="redo",
-            ),
-        ]
-        st.button(
-            "Back to the start",
-            icon=":material/restart_alt:",
-            disabled=exploration.code is None,
-            on_click=lambda: exploration.move(None),
-        )
-    if any(changed):
-        st.rerun()  # the side bar shows the start, which may have changed
+        show_history([exploration])
     if resolved.image is not None:
         own = reconstruct(model, resolved.image, resolved.code)
         with st.container(horizontal=True, gap="medium", key="start-images"):
@@ -99,17 +74,7 @@ def board_and_tools(
                 help="Bernoulli cross entropy of the start image under its own reconstruction, "
                 "summed over pixels and channels. Sliding a latent does not change it.",
             )
-    wanted = current_view().get("tool")
-    wanted = wanted if wanted in TOOLS else None
-    key = widget_key("tool", wanted)
-    tool = st.segmented_control(
-        "Tools",
-        list(TOOLS),
-        format_func=TOOLS.__getitem__,
-        default=wanted,
-        key=key,
-        on_change=when_changed(key, lambda tool: set_view(tool=tool or "")),
-    )
+    tool = choose_part("Tools", "tool", TOOLS, key="tool")
     if tool == "pair":
         show_pair(view, key=f"{exploration.address}-pair")
     elif tool == "interpolation":
@@ -136,8 +101,7 @@ def snap(exploration: Exploration, model: VAE, dataset: Dataset | None, hard: bo
 show_title(
     "Explore",
     "Drag a latent: the image follows. Each latent is one number of the code that the decoder "
-    "turns "
-    "into an image.",
+    "turns into an image.",
 )
 chosen = choose_run()
 if chosen is None:

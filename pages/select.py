@@ -13,8 +13,7 @@ from ui.titles import show_title
 show_title(
     "Select",
     "Many runs of one folder: which is best, and could the straight-through gap have found it "
-    "without "
-    "labels?",
+    "without labels?",
 )
 choice = choose_study()
 if choice is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import get_args
 
 import streamlit as st
 
@@ -21,10 +20,9 @@ PROTOCOLS: dict[ProtocolName, str] = {
     "paper": "paper: 20 bins for every code",
     "native": "native: categories as they are",
 }
-assert set(PROTOCOLS) == set(get_args(ProtocolName))
 
 
-def choose_run(label: str = "Run") -> tuple[str, Run] | None:
+def choose_run() -> tuple[str, Run] | None:
     """Let a person choose among all runs with a model; None, with the reason, where the chosen one
     has none or there is no run at all."""
     runs = dict(usable_runs())
@@ -34,7 +32,7 @@ def choose_run(label: str = "Run") -> tuple[str, Run] | None:
     selection = current_selection()
     if not selection.run:
         selection.run = OPENING_RUN if OPENING_RUN in runs else next(iter(runs))
-    address = run_box(label, runs, selection.run)
+    address = run_box("Run", runs, selection.run)
     damaged = [
         f"{address}: {problem}"
         for address, run in all_runs()

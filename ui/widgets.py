@@ -71,7 +71,7 @@ def whole_number(
     *,
     key: str,
     default: int | None = None,
-    on_change: Callable[[], None] | None = None,
+    take: Callable[[int], None] | None = None,
     help: str | None = None,
     placeholder: str | None = None,
     width: int = 220,
@@ -81,27 +81,44 @@ def whole_number(
     A text field: `st.number_input` keeps a number out of its range to the browser, so that the
     server goes on with the number before, which the page no longer shows.
 
+    `take` gets each number that a person enters.
+
     Returns:
         The number; None where the field holds none, and the page then says what it takes. Without a
         default it may stay empty.
     """
+
+    def number_in(text: str) -> int | None:
+        number = parse_whole(text)
+        return number if number is not None and low <= number <= high else None
+
+    def pass_on() -> None:
+        number = number_in(st.session_state[key])
+        if take is not None and number is not None:
+            take(number)
+
     with st.container(width=width):
         text = st.text_input(
             label,
             "" if default is None else str(default),
             key=key,
-            on_change=on_change,
+            on_change=pass_on,
             help=help,
             placeholder=placeholder,
             max_chars=20,
         )
         if default is None and not text.strip() and placeholder:
             return None
-        number = parse_whole(text)
-        if number is None or not low <= number <= high:
-            st.error(plain(f"{label} is “{text}”: enter a whole number from {low:,} to {high:,}."))
-            return None
+        number = number_in(text)
+        if number is None:
+            st.error(plain(refusal(label, text, low, high)))
         return number
+
+
+def refusal(label: str, text: str, low: float, high: float, *, whole: bool = True) -> str:
+    """What is wrong with a text that is no number from `low` to `high`."""
+    number = "whole number" if whole else "number"
+    return f"{label} is “{text}”: enter a {number} from {low:,g} to {high:,.10g}."
 
 
 def parse_whole(text: str) -> int | None:

@@ -36,6 +36,7 @@ def information_heatmap(
     bars = bars or {}
     rows = [f"latent {latent}" for latent in order]
     shown = information[list(order)]  # (N, F)
+    scale = 1.0 if unit == "share of entropy" else float(max(information.max(), 1e-9))
     figure = make_subplots(
         cols=1 + len(bars),
         rows=1,
@@ -50,7 +51,7 @@ def information_heatmap(
             y=rows,
             colorscale=COLOR_SCALE,
             zmin=0.0,
-            zmax=1.0 if unit == "share of entropy" else None,
+            zmax=scale,
             xgap=2,
             ygap=2,
             hoverinfo="skip",
@@ -60,7 +61,6 @@ def information_heatmap(
         col=1,
     )
     cells = [(latent, factor) for latent in order for factor in range(len(factor_names))]
-    scale = 1.0 if unit == "share of entropy" else float(max(information.max(), 1e-9))
     figure.add_trace(
         go.Scatter(
             x=[factor_names[factor] for _, factor in cells],

@@ -19,10 +19,10 @@ from ui.cached import st_latent_profile, st_load_dataset
 from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
 from ui.errors import errors_shown, plain
+from ui.history import show_history
 from ui.images import show_image
 from ui.link import write_link
 from ui.run_picker import show_summary
-from ui.selection import redo, undo
 from ui.start_picker import checked_code
 
 
@@ -78,35 +78,8 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                         st.metric("KL of the start", f"{resolved.posterior.kl().sum():.2f} nats")
             show_summary(side.run)
     with st.container(horizontal=True, vertical_alignment="center"):
-        changed = [
-            st.button(
-                "Undo",
-                icon=":material/undo:",
-                shortcut="mod+z",
-                disabled=not any(each.last_move for each in comparison.explorations),
-                on_click=undo,
-                args=(comparison.explorations,),
-                key="undo",
-            ),
-            st.button(
-                "Redo",
-                icon=":material/redo:",
-                shortcut="mod+shift+z",
-                disabled=not any(each.next_move for each in comparison.explorations),
-                on_click=redo,
-                args=(comparison.explorations,),
-                key="redo",
-            ),
-        ]
-        st.button(
-            "Back to the start",
-            icon=":material/restart_alt:",
-            disabled=all(side.exploration.code is None for side in comparison.sides),
-            on_click=comparison.restart,
-        )
+        show_history(comparison.explorations)
         st.caption(describe_pairs(comparison))
-    if any(changed):
-        st.rerun()  # the side bar shows the start, which may have changed
     show_right_code(comparison)
     write_link(in_fragment=True)
 

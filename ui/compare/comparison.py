@@ -111,12 +111,6 @@ class Comparison:
         """Of the left run and of the right one."""
         return self.sides[0].exploration, self.sides[1].exploration
 
-    def restart(self) -> None:
-        """Both go to their code of the start."""
-        together = new_move()
-        for exploration in self.explorations:
-            exploration.move(None, together)
-
     def begin(self) -> tuple[ResolvedStart, ResolvedStart]:
         """The start, looked up for both. A sample of the left prior is decoded, and the right
         model encodes that image."""

@@ -106,8 +106,7 @@ def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
     nearer, other = names if off[0] < off[1] else reversed(names)
     return (
         f"{nearer} holds these two factors nearer to its axes than {other}: {min(off):.0f}° "
-        "against "
-        f"{max(off):.0f}° off on average."
+        f"against {max(off):.0f}° off on average."
     )
 
 

@@ -25,10 +25,9 @@ def show_families() -> None:
     st.markdown(
         "A VAE's encoder maps an image to a distribution over codes; its decoder maps a code of "
         "$N$ scalars to an image. The families differ only in that distribution. A **Gaussian** "
-        "latent has a mean and "
-        "a variance of its own. A **categorical** one has $K$ ordered categories, each at a "
-        "fixed position on a line, and the encoder outputs a logit for each. The decoder never "
-        "sees a one-hot vector: it reads a position on that line."
+        "latent has a mean and a variance of its own. A **categorical** one has $K$ ordered "
+        "categories, each at a fixed position on a line, and the encoder outputs a logit for "
+        "each. The decoder never sees a one-hot vector: it reads a position on that line."
     )
     st.latex(
         r"\begin{gathered}z_i = \mu_i + \sigma_i\,\epsilon \qquad\text{or}\qquad "
@@ -180,12 +179,12 @@ def show_cardinalities() -> None:
     """A latent with as many categories as its factor has values."""
     st.subheader("7 · Known cardinalities")
     st.markdown(
-        "Labels are expensive, but the number of values of a factor is often known: four "
-        "shapes, fifteen angles. Latent $j$ can then have exactly $K_j$ categories: the logits "
-        "of the others are masked. The idea is the paper's; its reference code does not include "
-        "it, so **this is our interpretation** (`train --known-cardinalities`): logits masked "
-        "to $-\\infty$, positions "
-        "$\\mathrm{linspace}(-1, 1, K_j)$, KL from the uniform over the $K_j$ that are left."
+        "Labels are expensive, but the number of values of a factor is often known: four shapes, "
+        "fifteen angles. Latent $j$ can then have exactly $K_j$ categories: the logits of the "
+        "others are masked. The idea is the paper's; its reference code does not include it, so "
+        "**this is our interpretation** (`train --known-cardinalities`): logits masked to "
+        "$-\\infty$, positions $\\mathrm{linspace}(-1, 1, K_j)$, KL from the uniform over the "
+        "$K_j$ that are left."
     )
     with st.container(horizontal=True):
         count = st.slider("Values of the factor, K_j", 2, NUM_CATEGORIES, 4, key="cardinality")

@@ -17,6 +17,7 @@ from ui.expander import show_expander
 from ui.link import View, current_view, set_view
 from ui.run_picker import choose_protocol
 from ui.select.cached import st_read_study
+from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 VIEWS = {
@@ -81,14 +82,8 @@ def choose_study() -> StudyChoice | None:
         score = _choose_score(study, view)
         gap = _choose_gap(study, view)
         by = _choose_groups(whole, view)
-    shown = st.segmented_control(
-        "Look at",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        required=True,
-        **_one_of(list(VIEWS), "view", view, indexed=False),
-    )
-    choice = StudyChoice(folder, study, shown, score, gap, by)
+    shown = choose_part("Look at", "view", VIEWS, key="select-view", default="runs")
+    choice = StudyChoice(folder, study, shown or "runs", score, gap, by)
     _make_link(choice, filters)
     return choice
 
@@ -171,20 +166,13 @@ def _choose_groups(study: Study, view: View) -> tuple[str, ...]:
 
 
 def _one_of(
-    options: Sequence[str],
-    name: str,
-    view: View,
-    default: str | None = None,
-    *,
-    indexed: bool = True,
+    options: Sequence[str], name: str, view: View, default: str | None = None
 ) -> dict[str, Any]:
-    """Default, key and callback of a widget that shows one value of the view, or the default; the
-    widget takes its default by index, or by value."""
+    """Index, key and callback of a widget that shows one value of the view, or the default."""
     value = view.get(name, "")
     if value not in options:
         value = options[0] if default is None else default
-    shown = {"index": list(options).index(value)} if indexed else {"default": value}
-    return shown | _widget(name, value, partial(_keep, name))
+    return {"index": list(options).index(value)} | _widget(name, value, partial(_keep, name))
 
 
 def _several_of(

@@ -24,7 +24,7 @@ from dvae_core.errors import ConfigError
 from dvae_core.runs.run import RunRecord
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
-from ui.widgets import parse_whole, when_changed, widget_key
+from ui.widgets import parse_whole, refusal, when_changed, widget_key
 
 # The order of the form. Settings of the objective and the family stand between these two, and all
 # others under Advanced.
@@ -108,7 +108,7 @@ def _show_setting(name: str) -> None:
             draft()[name] = value
 
     options: dict[str, Any] = {
-        "label": field.title or name.replace("_", " ").capitalize(),
+        "label": _label(name),
         "key": key,
         "help": field.description,
         "on_change": when_changed(key, keep),
@@ -179,9 +179,11 @@ def _parse_number(name: str, text: str) -> float | str | None:
 def _refusal(name: str, text: str) -> str:
     field = RunConfig.model_fields[name]
     low, high = limits_of(name) or (0, 0)
-    number = "number" if field.annotation is float else "whole number"
-    label = field.title or name.replace("_", " ").capitalize()
-    return f"{label} is “{text}”: enter a {number} from {low:,g} to {high:,.10g}."
+    return refusal(_label(name), text, low, high, whole=field.annotation is not float)
+
+
+def _label(name: str) -> str:
+    return RunConfig.model_fields[name].title or name.replace("_", " ").capitalize()
 
 
 @st.cache_data(ttl=10.0, show_spinner="Looking for data sets …")

@@ -18,7 +18,7 @@ from dvae_core.runs.run import State
 from dvae_core.training.estimate import duration_in_words
 from ui.errors import errors_shown, plain
 from ui.train.view import SHIPPED, watch
-from ui.widgets import parse_whole, whole_number
+from ui.widgets import whole_number
 
 REFRESH_SECONDS = 2.0
 MAX_HEIGHT = 320
@@ -108,22 +108,18 @@ def _watch_row(name: str, entries: list[RunOverview]) -> None:
 
 
 def _show_queue(root: Path) -> None:
-    key = f"train-at-once-{root}"
-
-    def keep() -> None:
-        number = parse_whole(st.session_state[key])
-        if number is not None and 1 <= number <= MAX_AT_ONCE:
-            with errors_shown():
-                set_trainings_at_once(root, number)
+    def keep(number: int) -> None:
+        with errors_shown():
+            set_trainings_at_once(root, number)
 
     with st.popover("Queue", icon=":material/low_priority:"):
         whole_number(
             "Trainings at once",
             1,
             MAX_AT_ONCE,
-            key=key,
+            key=f"train-at-once-{root}",
             default=trainings_at_once(root),
-            on_change=keep,
+            take=keep,
             help="Other trainings wait and start as soon as there is room, even when this page is "
             "closed. Trainings that run at once share the cores of this machine.",
         )

@@ -11,6 +11,7 @@ from ui.errors import plain
 from ui.link import current_view, set_view
 from ui.run_picker import describe, run_box, select_run
 from ui.selection import current_selection
+from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 VIEWS = {"runs": "Runs", "new": "New run"}
@@ -20,19 +21,8 @@ MAX_COMPARED = 7
 
 def choose_view() -> Literal["runs", "new"]:
     """Whether the runs are looked at or a new one is planned."""
-    wanted = current_view().get("view", "")
-    view = wanted if wanted in VIEWS else "runs"
-    key = widget_key("train-view", view)
-    chosen = st.segmented_control(
-        "Show",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        default=view,
-        key=key,
-        required=True,
-        label_visibility="collapsed",
-        on_change=when_changed(key, _show),
-    )
+    options = {"label_visibility": "collapsed"}
+    chosen = choose_part("Show", "view", VIEWS, key="train-view", default="runs", **options)
     return "new" if chosen == "new" else "runs"
 
 
@@ -92,7 +82,7 @@ def forget_watched() -> None:
 
 def plan_new() -> None:
     """Go to the form."""
-    _show("new")
+    set_view(view="new")
 
 
 def is_shipped(address: str) -> bool:
@@ -112,7 +102,3 @@ def _most_interesting(runs: Mapping[str, Run]) -> str | None:
         key=lambda address: (own[address].state() is State.RUNNING, own[address].record.created_at),
         default=None,
     )
-
-
-def _show(view: str) -> None:
-    set_view(view=view if view == "new" else "")
