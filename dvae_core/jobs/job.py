@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,13 +29,12 @@ from dvae_core.errors import RunError
 from dvae_core.progress import ShouldStop
 from dvae_core.runs.run import Run, State
 from dvae_core.runs.storage import read_optional_record, write_record
-from dvae_core.system.processes import ProcessIdentity, package_environment
+from dvae_core.system.processes import ProcessIdentity, lower_priority, package_environment
 
 JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 
 TRAINING = "resume"  # the command that trains a run
 GRACE_SECONDS = 5.0
-_NICENESS = 10
 _REPORT_SECONDS = 0.5
 
 
@@ -256,9 +254,7 @@ def _spawn(
                 **environment,
             },
         )
-    with contextlib.suppress(psutil.Error):  # it has already ended
-        started = psutil.Process(process.pid)
-        started.nice(max(_NICENESS, started.nice()))
+    lower_priority(process.pid)
     # Without a wait, the process stays in the process table after its end.
     threading.Thread(target=process.wait, daemon=True).start()
     return process

@@ -19,6 +19,7 @@ INTERRUPTED = 130
 
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
+_NICENESS = 10
 _PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
 _KILL_SECONDS = 10.0  # for the kernel to remove a killed process
 
@@ -77,6 +78,16 @@ class ProcessIdentity(BaseModel):
                     f"process {self.pid} belongs to another user: stop it where it was started"
                 ) from None
             self.wait(_KILL_SECONDS)
+
+
+def lower_priority(pid: int) -> None:
+    """Let a background process give way to the app: to the niceness in the environment variable
+    DVAE_NICENESS, 0 to 19, else to 10. Does nothing if the process has ended."""
+    asked = os.environ.get("DVAE_NICENESS", "")
+    niceness = min(int(asked), 19) if asked.isdecimal() else _NICENESS
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        process.nice(max(niceness, process.nice()))
 
 
 def package_environment() -> dict[str, str]:

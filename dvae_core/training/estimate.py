@@ -1,6 +1,5 @@
 """Estimate of the training time on this machine, from a few timed steps."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -8,12 +7,11 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
 
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import TrainingError
-from dvae_core.system.processes import package_environment
+from dvae_core.system.processes import lower_priority, package_environment
 from dvae_core.training.snapshots import scheduled_steps, take_snapshot
 from dvae_core.training.trainer import Training, choose_device, thread_count
 
@@ -99,9 +97,6 @@ def duration_in_words(seconds: float) -> str:
     raise AssertionError
 
 
-_NICENESS = 10  # as for background trainings
-
-
 class EstimateProcess:
     """A process of `python -m dvae_core estimate`, which takes a few seconds."""
 
@@ -114,8 +109,7 @@ class EstimateProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        with contextlib.suppress(psutil.Error):  # it has already ended
-            psutil.Process(self._process.pid).nice(_NICENESS)
+        lower_priority(self._process.pid)  # as for background trainings
 
     @property
     def is_running(self) -> bool:

@@ -25,6 +25,7 @@ from dvae_core.progress import ShouldStop, never
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.memory import memory_in_use
 from dvae_core.system.processes import ProcessIdentity
+from dvae_core.training.adam import EagerAdam
 from dvae_core.training.snapshots import SnapshotTaker
 
 # Errors of a full disk, an exhausted quota, or a file at its size limit.
@@ -119,12 +120,10 @@ class Training:
         self.objective = build_objective(config, weights).to(device)
         fused = device.type in ("cpu", "cuda")
         self.optimizers = {
-            "model": torch.optim.Adam(
-                self.model.parameters(), lr=config.learning_rate, fused=fused
-            ),
+            "model": EagerAdam(self.model.parameters(), lr=config.learning_rate, fused=fused),
         }
         if list(self.objective.parameters()):
-            self.optimizers["objective"] = torch.optim.Adam(
+            self.optimizers["objective"] = EagerAdam(
                 self.objective.parameters(),
                 lr=config.discriminator_learning_rate,
                 betas=(0.5, 0.9),
