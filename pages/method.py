@@ -11,7 +11,9 @@ from dvae_core.runs.catalog import usable_runs
 from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.method.latents import show_cardinalities, show_families, show_gap, show_noise
-from ui.method.structure import show_circle_and_grid, show_factor, show_neighbourhoods
+from ui.method.rotation import show_circle_and_grid, show_factors
+from ui.method.sections import show_contents
+from ui.method.structure import show_factor, show_neighbourhoods
 from ui.routing import PAGES
 from ui.run_picker import describe, select_run, show_summary
 from ui.selection import current_selection
@@ -63,14 +65,16 @@ with st.container(width=880):
         "grid** instead of normal distributions. A ten-minute introduction for readers who know "
         "VAEs. Every control runs the code that trains and evaluates the models of this project."
     )
+    show_contents()
     show_families()
+    show_circle_and_grid()
+    show_factors()
     show_noise()
     show_gap(model, image)
-    show_circle_and_grid()
     show_neighbourhoods(model, image)
     show_factor()
     show_cardinalities()
-    st.subheader("Source")
+    st.subheader("Source", anchor="source")
     st.markdown(
         "David Friede, Christian Reimers, Heiner Stuckenschmidt and Mathias Niepert: *Learning "
         "Disentangled Discrete Representations*, ECML PKDD 2023, "

@@ -7,10 +7,12 @@ and `stamp`, which changes when their files do.
 import threading
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 import torch
 
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
+from dvae_core.analysis.rotation import RotationCosts, rotation_costs
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.inputs import EvaluationInputs
@@ -91,6 +93,15 @@ def _information(path: str, modified_at: int, protocol: ProtocolName) -> Evaluat
     return evaluate(run, dataset, protocol, metrics, existing=read_evaluation(run))
 
 
+def st_read_evaluation(run: Run) -> Evaluation:
+    return _read_evaluation(str(run.path), _evaluated_at(run))
+
+
+@st.cache_resource(max_entries=2048, show_spinner=False)
+def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
+    return read_evaluation(Run(path))
+
+
 AGGREGATE_IMAGES = 1024
 
 
@@ -108,6 +119,31 @@ def _encode_points(
     return EvaluationInputs(
         Run(path), dataset, "paper", EvaluationSettings(), num_workers=None
     ).train
+
+
+ROTATION_IMAGES = 64
+
+
+def st_rotation_costs(
+    run: Run, dataset_name: str, latents: tuple[int, int], degrees: tuple[int, ...]
+) -> RotationCosts:
+    size = run.record.image_size
+    return _rotation_costs(str(run.path), modified_at(run), dataset_name, size, latents, degrees)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Rotating the codes …")
+def _rotation_costs(
+    path: str,
+    modified_at: int,
+    dataset_name: str,
+    image_size: int,
+    latents: tuple[int, int],
+    degrees: tuple[int, ...],
+) -> RotationCosts:
+    model, dataset = _load_model(path, modified_at), st_load_dataset(dataset_name, image_size)
+    images = dataset.sample_images(ROTATION_IMAGES, torch.Generator(dataset.device).manual_seed(0))
+    with COMPUTING:
+        return rotation_costs(model, images, latents, np.radians(degrees))
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:

@@ -8,6 +8,7 @@ moved, cell by cell, to the cell nearest to the rotated position, and clipped to
 Both families have the same methods:
 
     turned(angle)   the rotated mass
+    apart()         the product of the marginals: the nearest mass that an encoder can express
     kl()            of the joint from the prior, nats
     dependence()    the mutual information of the two latents, a part of the KL, nats
     code()          the expectation, (2,)
@@ -24,14 +25,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dvae_core.analysis.reconstruction import encode_image
 from dvae_core.errors import ConfigError
 from dvae_core.models.latents import CategoricalPosterior, Posterior
 from dvae_core.models.vae import VAE, reconstruction_loss
 
 Floats = NDArray[np.float64]
-
-SPREAD_PARTS = 5
-"""Number of points along each side of a cell over which its mass is spread."""
 
 NORMAL_POINTS = np.linspace(-3.5, 3.5, 71)
 """Points at which the density of a normal is drawn."""
@@ -63,34 +62,23 @@ class GridMass:
     values: tuple[Floats, Floats]
     clipped: float = 0.0
 
-    def turned(self, angle: float, parts: int = 1) -> "GridMass":
+    def turned(self, angle: float) -> "GridMass":
         """The mass after a rotation about 0, with each cell's mass moved to the nearest cell.
-
-        Moving whole cells leaves empty and doubly filled cells at any K, which adds to the KL. With
-        `parts` above 1 each cell's mass is spread over parts x parts points of its area, so that
-        only the cost of clipping and of dependence remains.
 
         Args:
             angle: radians, from the first latent's axis towards the second's.
-            parts: points along each side of a cell.
         """
-        within = (np.arange(parts) + 0.5) / parts - 0.5
         last = np.array(self.mass.shape) - 1
         steps = [np.arange(float(count)) for count in self.mass.shape]
-        along = [
-            _along(values, whole, (whole[:, None] + within).ravel())  # (K_j parts,)
-            for values, whole in zip(self.values, steps, strict=True)
-        ]
-        places = turn(_corners(*along), angle)  # (K_1 parts, K_2 parts, 2)
+        places = turn(_corners(*self.values), angle)  # (K_1, K_2, 2)
         arrived = np.stack([_along(steps[i], self.values[i], places[..., i]) for i in (0, 1)], -1)
         # Rounding makes a quarter turn exact despite floating-point errors.
         cells = np.rint(arrived.round(9)).astype(np.int64)
         inside = ((cells >= 0) & (cells <= last)).all(axis=-1)
         rows, columns = np.clip(cells, 0, last).reshape(-1, 2).T
-        mass = self.mass.repeat(parts, axis=0).repeat(parts, axis=1) / parts**2
         moved = np.zeros_like(self.mass)
-        np.add.at(moved, (rows, columns), mass.ravel())
-        return GridMass(moved, self.values, float(mass[~inside].sum()))
+        np.add.at(moved, (rows, columns), self.mass.ravel())
+        return GridMass(moved, self.values, float(self.mass[~inside].sum()))
 
     def kl(self) -> float:
         """KL from the uniform over all K_1 x K_2 cells."""
@@ -102,7 +90,7 @@ class GridMass:
         return max(0.0, apart - _entropy(self.mass))
 
     def apart(self) -> "GridMass":
-        """The product of the marginals: the nearest mass with independent latents."""
+        """The product of the marginals."""
         return GridMass(np.outer(self.mass.sum(1), self.mass.sum(0)), self.values, self.clipped)
 
     def code(self) -> Floats:
@@ -143,6 +131,10 @@ class NormalMass:
         """Mutual information of the two latents; 0 at every angle if the variances are equal."""
         _, log_determinant = np.linalg.slogdet(self.covariance)
         return max(0.0, float(0.5 * (np.log(np.diag(self.covariance)).sum() - log_determinant)))
+
+    def apart(self) -> "NormalMass":
+        """The product of the marginals."""
+        return NormalMass(self.mean, np.diag(np.diag(self.covariance)))
 
     def code(self) -> Floats:
         """The mean."""
@@ -200,38 +192,6 @@ def turn(points: Floats, angle: float) -> Floats:
 
 
 @dataclass(frozen=True)
-class TurnedCosts:
-    """The terms of a rotated mass at each angle, (A,) each.
-
-    Attributes:
-        kl: nats.
-        kl_spread: nats, with each cell's mass spread over its area before the rotation, which
-            nearly removes the cost of rounding; equals `kl` for a normal.
-        dependence: nats.
-        clipped: share of the mass.
-    """
-
-    kl: Floats
-    kl_spread: Floats
-    dependence: Floats
-    clipped: Floats
-
-
-def costs_by_angle(mass: JointMass, angles: Floats) -> TurnedCosts:
-    """The terms of a mass rotated by `angles` (A,), radians."""
-    turned = [mass.turned(angle) for angle in angles]
-    spread = turned
-    if isinstance(mass, GridMass):
-        spread = [mass.turned(angle, SPREAD_PARTS) for angle in angles]
-    return TurnedCosts(
-        kl=np.array([t.kl() for t in turned]),
-        kl_spread=np.array([t.kl() for t in spread]),
-        dependence=np.array([t.dependence() for t in turned]),
-        clipped=np.array([t.clipped for t in turned]),
-    )
-
-
-@dataclass(frozen=True)
 class TurnedCodes:
     """One image's code at each angle, (A, N) each.
 
@@ -268,6 +228,38 @@ def losses_of_codes(model: VAE, image: Tensor, codes: Tensor) -> Floats:
     """Reconstruction loss of an image (C, H, W) from each of `codes` (A, N), nats, (A,)."""
     losses = reconstruction_loss(model.decode(codes), image.expand(len(codes), -1, -1, -1))
     return losses.double().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class RotationCosts:
+    """What the loss pays where two latents are rotated, averaged over images, (A,) each.
+
+    Attributes:
+        kl: of the product of both latents that is nearest to an image's rotated posterior, nats.
+            An encoder outputs such products.
+        reconstruction: loss by a decoder that rotates back, nats.
+    """
+
+    kl: Floats
+    reconstruction: Floats
+
+
+def rotation_costs(
+    model: VAE, images: Tensor, latents: tuple[int, int], angles: Floats
+) -> RotationCosts:
+    """The costs of a rotation of two latents for `images` (B, C, H, W) at `angles` (A,), radians.
+
+    Raises:
+        ConfigError: both latents are the same.
+    """
+    kls, losses = [], []
+    for image in images:
+        posterior = encode_image(model, image)
+        mass = joint_mass(posterior, latents)
+        kls.append([mass.turned(angle).apart().kl() for angle in angles])
+        codes = turned_codes(posterior.mean_code()[0], latents, mass, angles)
+        losses.append(losses_of_codes(model, image, codes.turned_back))
+    return RotationCosts(np.mean(kls, axis=0), np.mean(losses, axis=0))
 
 
 def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Floats]:

@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.runs.run import Run
 from tests.app.conftest import OpenApp
+from ui.method.sections import SECTIONS
 
 PAGE = "pages/method.py"
 
@@ -15,7 +18,7 @@ def test_the_page_stands_without_any_run(open_app: OpenApp) -> None:
     app = open_app(PAGE)
     assert not app.exception
     assert not app.error
-    assert len(app.subheader) == 8
+    assert len(app.subheader) == len(SECTIONS) + 1  # and the source
 
 
 def test_with_a_run_the_page_stands_without_a_word_of_complaint(
@@ -27,15 +30,22 @@ def test_with_a_run_the_page_stands_without_a_word_of_complaint(
     assert "Neighbours differ by" in " ".join(caption.value for caption in app.caption)
 
 
-def test_turning_the_priors_costs_the_grid_alone(open_app: OpenApp) -> None:
+def test_rotating_both_families_clips_the_grid_alone(open_app: OpenApp) -> None:
     app = open_app(PAGE)
     app.slider(key="method-angle").set_value(0).run()
-    level = metric(app, "KL from the prior")[2:]  # the first two are of one latent of each family
+    level = metric(app, "Mass clipped at the border")
     app.slider(key="method-angle").set_value(45).run()
-    turned = metric(app, "KL from the prior")[2:]
+    turned = metric(app, "Mass clipped at the border")
     assert level == [0.0, 0.0]
     assert turned[0] == 0.0
     assert turned[1] > 0.1
+
+
+def test_the_contents_lead_to_every_section(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    anchors = [heading.anchor for heading in app.subheader]
+    (contents,) = [element.value for element in app.markdown if "](#" in element.value]
+    assert re.findall(r"\(#([\w-]+)\)", contents) == anchors[: len(SECTIONS)] == list(SECTIONS)
 
 
 def test_a_surer_encoder_says_more(open_app: OpenApp) -> None:

@@ -1,21 +1,9 @@
 """Method with the shipped runs, in a real browser."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Page, expect
-
-from tests.browser.conftest import REPOSITORY
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def address(
-    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
 
 
 @pytest.fixture
@@ -25,21 +13,24 @@ def method(page: Page, address: str) -> Page:
     return page
 
 
-def test_turning_both_priors_costs_the_grid_alone(method: Page) -> None:
-    def kl(family: str) -> str:
-        metrics = method.locator(f".st-key-prior-{family}").get_by_test_id("stMetricValue")
-        return metrics.first.inner_text()
+def test_rotating_both_priors_clips_the_grid_alone(method: Page) -> None:
+    def clipped(family: str) -> Locator:
+        return method.locator(f".st-key-prior-{family}").get_by_test_id("stMetricValue").first
 
     slider = method.locator(".st-key-method-angle").get_by_role("slider")
     slider.focus()
     slider.press("Home")
-    grid = method.locator(".st-key-prior-categorical").get_by_test_id("stMetricValue").first
-    expect(grid).to_have_text("0.000 nats")
-    for _ in range(30):
+    expect(clipped("categorical")).to_have_text("0.0%")
+    for _ in range(6):
         slider.press("ArrowRight")
     expect(slider).to_have_value("30")
-    expect(grid).to_have_text("0.398 nats")
-    assert kl("gaussian") == "0.000 nats"
+    expect(clipped("categorical")).to_have_text("15.6%")
+    expect(clipped("gaussian")).to_have_text("0.0%")
+
+
+def test_the_contents_lead_to_a_section(method: Page) -> None:
+    method.get_by_role("link", name="FactorDVAE: asking for independence").click()
+    expect(method.get_by_role("heading", name="FactorDVAE")).to_be_in_viewport()
 
 
 def test_the_page_fits_a_narrow_screen(method: Page) -> None:

@@ -1,23 +1,20 @@
-"""Rotation, felt: both models' codes turned by an angle, and what each term of the loss says."""
+"""Both models' codes rotated by an angle, and what each term of the loss makes of it."""
 
 import numpy as np
 import streamlit as st
 
 from dvae_core.analysis.rotation import (
-    GridMass,
     JointMass,
-    costs_by_angle,
     joint_mass,
-    losses_of_codes,
     round_normal,
     turned_codes,
     uniform_grid,
 )
 from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.figures.compare import Curve, angle_curves, mass_heatmap
-from dvae_core.figures.style import FAMILY_COLORS
+from dvae_core.figures.style import FAMILY_COLORS, PALETTE
 from dvae_core.models.vae import VAE
-from ui.cached import COMPUTING, st_encode_images
+from ui.cached import COMPUTING, ROTATION_IMAGES, st_encode_images, st_rotation_costs
 from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Comparison, Side
 from ui.errors import errors_shown, plain
@@ -25,32 +22,29 @@ from ui.expander import show_expander
 from ui.images import show_image
 from ui.start_picker import ResolvedStart
 
-DEGREES = np.linspace(0.0, 90.0, 46)
+DEGREES = tuple(range(0, 91, 5))
 Planes = tuple[tuple[int, int], tuple[int, int]]
 MASSES = {
     "aggregate": "All images",
     "image": "Current image",
     "made": "Synthetic",
 }
-SECOND_COLOR = "#e07b39"  # where both runs are of one family
 
-EXPLANATION = """
-**What is computed.** Categorical: the joint mass of the two latents, all K₁ × K₂ cells of it, of
-one image (the product of its two marginals) or averaged over images. A turned product is no product
-any more and does not fall on the grid, so every cell's mass moves to the cell nearest to where the
-rotation takes it; what falls beyond the border is clipped to it. *KL* is of that joint mass from
-the uniform over these cells. Gaussian: the normal distribution of the two latents (of all
-images: the one of the same mean and covariance) with its mean and covariance rotated; *KL* is from
-the standard normal, in closed form.
+EXPLANATION = f"""
+**What training pays.** *KL of an image* is the KL that the loss charges for the rotated code of an
+image, averaged over {ROTATION_IMAGES} images. An encoder outputs a product of independent latents,
+so it is the KL of the product that is nearest to the rotated posterior. *Reconstruction* is the
+loss of the same images from the rotated code, by a decoder that rotates back first, as one that was
+trained under the rotation would. *Dependence* is the mutual information of the two latents over all
+images. Only an objective with total correlation, such as FactorVAE, charges it.
 
-Whole cells that move to whole cells leave holes and heaps, however many there are, and these cost
-KL of their own: the ripples. The dashed curve is without them: there each cell's mass lies spread
-over its area before it is turned, and what remains is the cost of the border and of dependence.
+**How codes are rotated.** Gaussian: mean and covariance rotate, in closed form. Categorical: the
+joint mass of the two latents has K₁ x K₂ cells; each cell's mass moves to the cell nearest to where
+the rotation takes it, and mass beyond the border is clipped to it. Cells that meet can no longer be
+told apart, which the reconstruction pays for.
 
-*Dependence* is the part of the KL that two independent latents cannot have: an encoder of this
-family cannot say it, whatever its training. The *reconstruction* is of the current image, from the
-expectation of its turned mass, once through a decoder that turns back first, as one trained under
-the rotation would, and once through the decoder as it is.
+**The pictures** show the mass of all images, of the current image, or a synthetic one. *KL of the
+mass* is from the prior. For all images, no loss contains it.
 """
 
 
@@ -89,11 +83,11 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
             _show_images(side.model, its, plane, degrees)
             turned = mass.turned(np.radians(degrees))
             st.plotly_chart(
-                mass_heatmap(turned.picture(), plane),
+                mass_heatmap(turned.picture(), plane, degrees),
                 key=f"mass-{test_id}",
                 config=NO_TOOLBAR,
             )
-    _show_curves(comparison, planes, masses, resolved, degrees)
+    _show_curves(comparison, planes, degrees)
     with show_expander("What exactly is computed", "rotation-formula", ":material/functions:"):
         st.markdown(EXPLANATION)
 
@@ -112,7 +106,7 @@ def _mass(
 def _show_terms(mass: JointMass, degrees: int) -> None:
     turned = mass.turned(np.radians(degrees))
     changes = {
-        "KL, nats": (mass.kl(), turned.kl()),
+        "KL of the mass, nats": (mass.kl(), turned.kl()),
         "Dependence, nats": (mass.dependence(), turned.dependence()),
     }
     with st.container(horizontal=True):
@@ -148,40 +142,26 @@ def _show_images(model: VAE, resolved: ResolvedStart, plane: tuple[int, int], de
         show_image(as_it_is, "decoder unchanged", 96)
 
 
-def _show_curves(
-    comparison: Comparison,
-    planes: Planes,
-    masses: list[JointMass],
-    resolved: tuple[ResolvedStart, ResolvedStart],
-    degrees: int,
-) -> None:
-    angles = np.radians(DEGREES)
-    kl, reconstruction = [], []
+def _show_curves(comparison: Comparison, planes: Planes, degrees: int) -> None:
+    paid, dependence, reconstruction = [], [], []
     families = [side.run.record.latents for side in comparison.sides]
-    for index, (side, plane, mass, its) in enumerate(
-        zip(comparison.sides, planes, masses, resolved, strict=True)
-    ):
+    name = comparison.dataset.name
+    for index, (side, plane) in enumerate(zip(comparison.sides, planes, strict=True)):
         color = FAMILY_COLORS[families[index]]
         if index and families[0] == families[1]:
-            color = SECOND_COLOR
-        costs = costs_by_angle(mass, angles)
-        kl.append(Curve(side.name, color, costs.kl))
-        kl.append(Curve(f"{side.name}, dependence", color, costs.dependence, "dot"))
-        if isinstance(mass, GridMass):
-            kl.append(Curve(f"{side.name}, cells spread", color, costs.kl_spread, "dash"))
-        if its.posterior is not None and its.image is not None:
-            code = its.posterior.mean_code()[0]
-            codes = turned_codes(code, plane, joint_mass(its.posterior, plane), angles)
-            with COMPUTING:
-                losses = losses_of_codes(side.model, its.image, codes.turned_back)
-            reconstruction.append(Curve(side.name, color, losses))
+            color = PALETTE[-1]  # both are of one family
+        costs = st_rotation_costs(side.run, name, plane, DEGREES)
+        aggregate = joint_mass(st_encode_images(side.run, name), plane)
+        paid.append(Curve(side.name, color, costs.kl))
+        reconstruction.append(Curve(side.name, color, costs.reconstruction))
+        along = np.array([aggregate.turned(angle).dependence() for angle in np.radians(DEGREES)])
+        dependence.append(Curve(f"{side.name}, dependence", color, along, "dot"))
     charts = {
-        "KL of the two latents, nats": kl,
-        "Reconstruction of the image, nats": reconstruction,
+        "KL of an image, and dependence, nats": paid + dependence,
+        "Reconstruction, nats": reconstruction,
     }
     for column, (unit, curves) in zip(st.columns(2), charts.items(), strict=True):
         with column:
-            if curves:
-                st.plotly_chart(
-                    angle_curves(DEGREES, curves, degrees, unit), key=unit, config=NO_TOOLBAR
-                )
+            st.plotly_chart(
+                angle_curves(DEGREES, curves, degrees, unit), key=unit, config=NO_TOOLBAR
+            )

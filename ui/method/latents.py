@@ -1,4 +1,4 @@
-"""Method, first half: the two families, their noise, their KL, and the code between categories."""
+"""Method: the two families, their noise, their KL, and the code between categories."""
 
 import numpy as np
 import streamlit as st
@@ -13,6 +13,7 @@ from dvae_core.models.vae import VAE, reconstruction_loss
 from ui.cached import COMPUTING
 from ui.charts import NO_TOOLBAR
 from ui.images import show_image
+from ui.method.sections import show_heading
 
 NUM_CATEGORIES = 16
 NUM_SAMPLES = 4000
@@ -21,7 +22,7 @@ NUM_SAMPLES = 4000
 @st.fragment
 def show_families() -> None:
     """One latent of each family, and samples of it."""
-    st.subheader("1 · Two families of latents, one decoder")
+    show_heading("families")
     st.markdown(
         "A VAE's encoder maps an image to a distribution over codes; its decoder maps a code of "
         "$N$ scalars to an image. The families differ only in that distribution. A **Gaussian** "
@@ -70,7 +71,7 @@ def show_families() -> None:
 @st.fragment
 def show_noise() -> None:
     """The noise scale at work."""
-    st.subheader("2 · A noise scale instead of a temperature")
+    show_heading("noise")
     st.markdown(
         "A sample adds Gumbel noise to the logits. The usual method divides by a temperature "
         "that falls during training, so that samples become harder. Here the temperature stays "
@@ -122,7 +123,7 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
         model: categorical, or None.
         image: (C, H, W), whose other latents are kept.
     """
-    st.subheader("3 · The code between two categories, and the gap")
+    show_heading("gap")
     st.markdown(
         "When the posterior of a latent has two peaks, the expected code is a **third** "
         "position between them. A decoder trained on such codes does worse when it reads the "
@@ -177,7 +178,7 @@ def show_gap(model: VAE | None, image: Tensor | None) -> None:
 @st.fragment
 def show_cardinalities() -> None:
     """A latent with as many categories as its factor has values."""
-    st.subheader("7 · Known cardinalities")
+    show_heading("cardinalities")
     st.markdown(
         "Labels are expensive, but the number of values of a factor is often known: four shapes, "
         "fifteen angles. Latent $j$ can then have exactly $K_j$ categories: the logits of the "

@@ -1,84 +1,19 @@
-"""Method, second half: why a grid resists rotation, neighbourhoods, FactorDVAE."""
+"""Method: neighbourhoods of categories, and FactorDVAE."""
 
 import numpy as np
 import streamlit as st
 import torch
 from torch import Tensor
 
-from dvae_core.analysis.rotation import (
-    GridMass,
-    JointMass,
-    NormalMass,
-    costs_by_angle,
-    uniform_grid,
-)
+from dvae_core.analysis.rotation import GridMass, uniform_grid
 from dvae_core.analysis.traversal import category_distances, distance_by_steps
-from dvae_core.figures.compare import (
-    Curve,
-    angle_curves,
-    distance_curve,
-    distance_heatmap,
-    mass_heatmap,
-)
-from dvae_core.figures.style import FAMILY_COLORS
+from dvae_core.figures.compare import distance_curve, distance_heatmap, mass_heatmap
 from dvae_core.models.vae import VAE
 from ui.cached import COMPUTING
 from ui.charts import NO_TOOLBAR
-from ui.compare.rotation import DEGREES
+from ui.method.sections import show_heading
 
 NUM_CATEGORIES = 16
-
-
-@st.fragment
-def show_circle_and_grid() -> None:
-    """The two priors of two latents, turned."""
-    st.subheader("4 · The circle and the grid")
-    st.markdown(
-        "A standard normal over two latents is the same in every direction. A Gaussian latent "
-        "space can therefore be rotated at no cost in the KL from the prior: nothing makes the "
-        "factors align with the axes. A uniform grid has edges and corners. Rotated by anything "
-        "but a quarter turn, part of its mass leaves the border, and the rest is neither "
-        "uniform nor a product of two latents, which costs KL. This favours axes that align "
-        "with the factors, but does not guarantee them: training can still end in a poor optimum."
-    )
-    st.latex(
-        r"\begin{gathered}\mathrm{KL}\big(R_\theta\,q \,\|\, \mathcal{N}(0, I)\big) = "
-        r"\mathrm{KL}\big(q \,\|\, \mathcal{N}(0, I)\big)\\ \text{for every angle }\theta"
-        r"\end{gathered}"
-    )
-    degrees = st.slider("Rotate both by", 0, 90, 20, format="%d°", key="method-angle")
-    masses: dict[str, JointMass] = {
-        "gaussian": NormalMass(np.zeros(2), np.eye(2)),
-        "categorical": uniform_grid(NUM_CATEGORIES),
-    }
-    for column, (family, mass) in zip(st.columns(2), masses.items(), strict=True):
-        turned = mass.turned(np.radians(degrees))
-        with column, st.container(key=f"prior-{family}"):
-            st.markdown(f"**{family}**")
-            st.plotly_chart(
-                mass_heatmap(turned.picture(), (0, 1)),
-                key=f"prior-{family}-picture",
-                config=NO_TOOLBAR,
-            )
-            with st.container(horizontal=True):
-                st.metric("KL from the prior", f"{turned.kl():.3f} nats")
-                st.metric("Mass clipped", f"{turned.clipped:.1%}")
-    curves = []
-    for family, mass in masses.items():
-        costs = costs_by_angle(mass, np.radians(DEGREES))
-        curves.append(Curve(family, FAMILY_COLORS[family], costs.kl))
-        if isinstance(mass, GridMass):
-            name = f"{family}, cells spread"
-            curves.append(Curve(name, FAMILY_COLORS[family], costs.kl_spread, "dash"))
-    st.plotly_chart(
-        angle_curves(DEGREES, curves, degrees, "KL, nats"), key="prior-curves", config=NO_TOOLBAR
-    )
-    st.caption(
-        "Each cell's mass moves to the cell nearest its rotated position, clipped at the "
-        "border. Moving whole cells leaves gaps and pile-ups, which cost KL of their own; for "
-        "the dashed curve, each cell's mass is first spread over its area, so that only the "
-        "cost of the border remains. Compare does the same with the codes of real models."
-    )
 
 
 @st.fragment
@@ -89,7 +24,7 @@ def show_neighbourhoods(model: VAE | None, image: Tensor | None) -> None:
         model: of either family, or None.
         image: (C, H, W), whose other latents are kept.
     """
-    st.subheader("5 · Ordered categories have neighbours")
+    show_heading("neighbours")
     st.markdown(
         "Plain categories have no order: the third is no nearer to the second than to the "
         "ninth. Positions on a line give them one. A soft code averages neighbouring "
@@ -127,7 +62,7 @@ def show_neighbourhoods(model: VAE | None, image: Tensor | None) -> None:
 @st.fragment
 def show_factor() -> None:
     """Total correlation of two latents that follow each other."""
-    st.subheader("6 · FactorDVAE: asking for independence")
+    show_heading("factor")
     st.markdown(
         "Axis-aligned latents can still encode the same thing twice. FactorDVAE adds the "
         "**total correlation** of the aggregate posterior $q(z)$, over all images, to the loss: "
