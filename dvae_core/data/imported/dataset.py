@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.folder import check_space, data_folder
-from dvae_core.data.imported.source import ImageSource, Labels, open_source
+from dvae_core.data.imported.labels import Labels
+from dvae_core.data.imported.source import ImageSource, open_source
+from dvae_core.data.imported.unpacked import unpacked
 from dvae_core.data.stored import ByteImages, TableDataset, UnlabelledDataset
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.data.untrusted.reader import Reader
@@ -81,9 +83,9 @@ def plan_import(
     """Check a source and describe the result of an import, without writing anything.
 
     Args:
-        source: a folder of image files, or a .npz or HDF5 file with `images` (images, H, W),
-            (images, H, W, C) or (images, C, H, W), optional `factors` (images, F) and optional
-            `factor_names` (F,).
+        source: a folder or a zip file of image files, see `folder_labels` for their factors; or a
+            .npz or HDF5 file with `images` (images, H, W), (images, H, W, C) or (images, C, H, W),
+            optional `factors` (images, F) and optional `factor_names` (F,).
         image_size: pixels to which images are scaled, 32 or 64.
         progress: called with the number of checked image files.
 
@@ -92,8 +94,8 @@ def plan_import(
     """
     _check_image_size(image_size)
     source = Path(source)
-    with Reader() as reader:
-        images = open_source(reader, source, progress)
+    with unpacked(source) as opened, Reader() as reader:
+        images = open_source(reader, opened, progress)
         labels = images.labels
         has_factors = labels is not None and labels.sizes
         num_combinations = labels.num_combinations if labels and has_factors else images.count
@@ -134,8 +136,8 @@ def import_images(
     path = _path_of(name)
     if path.exists():
         raise DataError(f"{name!r} is already imported: remove it first, or use another name")
-    with Reader() as reader:
-        images = open_source(reader, Path(source), no_progress)
+    with unpacked(Path(source)) as opened, Reader() as reader:
+        images = open_source(reader, opened, no_progress)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             check_space(path.parent, images.count * images.channels * image_size**2)

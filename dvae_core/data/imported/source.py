@@ -2,93 +2,23 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dvae_core.data.imported.folder_labels import TABLE, folder_labels
+from dvae_core.data.imported.labels import Labels, labels_from
 from dvae_core.data.stored import resized
-from dvae_core.data.untrusted.limits import MAX_FACTORS, MAX_IMAGES
+from dvae_core.data.untrusted.limits import MAX_IMAGES
 from dvae_core.data.untrusted.reader import ArrayFile, Reader
 from dvae_core.errors import DataError, printable
 from dvae_core.progress import Progress
 
-_NAME_CHARACTERS = 40
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Factors of each image.
-
-    Attributes:
-        names: name of each factor, (F,).
-        sizes: number of values of each factor, (F,), at least 2.
-        indices: int32 (images, F), index of each value among the sorted values of its factor.
-        left_out: names of the columns with a single value.
-    """
-
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    indices: NDArray[np.int32]
-    left_out: tuple[str, ...]
-
-    @property
-    def num_combinations(self) -> int:
-        """Number of different combinations of factors."""
-        return len(np.unique(self.indices, axis=0))
-
-
-def labels_from(columns: NDArray, names: Sequence[str] | None, count: int) -> Labels:
-    """The factors in columns of integers, real numbers or texts.
-
-    Args:
-        columns: (images, F), or (images,) for a single factor.
-        names: names of the columns, (F,); by default "factor 0", "factor 1", …
-        count: number of images.
-
-    Raises:
-        DataError: the shape does not fit the images or the names, or a number is not finite.
-    """
-    if columns.ndim == 1:
-        columns = columns[:, np.newaxis]  # (images,) -> (images, 1)
-    if columns.ndim != 2 or len(columns) != count:
-        raise DataError(
-            f"factors has the shape {columns.shape}, but must have ({count}, number of factors) "
-            f"for {count:,} images"
-        )
-    num_factors = columns.shape[1]
-    if num_factors > MAX_FACTORS:
-        raise DataError(f"factors has {num_factors} columns: give at most {MAX_FACTORS}")
-    if columns.dtype.kind == "f" and not np.isfinite(columns).all():
-        raise DataError("factors has numbers that are not finite: remove NaN and infinity")
-    if names is None:
-        names = [f"factor {i}" for i in range(num_factors)]
-    if len(names) != num_factors:
-        raise DataError(
-            f"factor_names has {len(names)} names for {num_factors} factors: give one each"
-        )
-    shown = [printable(name, _NAME_CHARACTERS).strip() for name in names]
-    if len(set(shown)) != num_factors or "" in shown:
-        raise DataError("factor_names has an empty name or a name twice: give unique names")
-
-    sizes, indices = [], np.empty(columns.shape, np.int32)
-    for i in range(num_factors):
-        values, indices[:, i] = np.unique(columns[:, i], return_inverse=True)
-        sizes.append(len(values))
-    kept = [i for i in range(num_factors) if sizes[i] > 1]
-    return Labels(
-        names=tuple(shown[i] for i in kept),
-        sizes=tuple(sizes[i] for i in kept),
-        indices=np.ascontiguousarray(indices[:, kept]),
-        left_out=tuple(shown[i] for i in range(num_factors) if sizes[i] == 1),
-    )
-
-
 PREVIEW_IMAGES = 16
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _LEAST_SIDE = 4  # a smaller axis holds channels, not pixels
 _BATCH = 64  # images scaled at a time
 _ROUNDING = 1e-6  # rounding error by which white may exceed 1
@@ -144,12 +74,12 @@ def open_source(reader: Reader, path: Path, progress: Progress) -> ImageSource:
 
 class _Folder(ImageSource):
     kind = "folder of images"
-    labels = None
 
     def __init__(self, reader: Reader, path: Path, progress: Progress) -> None:
         self._reader = reader
         self._pictures, num_others = _pictures_in(path)
         self.count = len(self._pictures)
+        self.labels = folder_labels(path, self._pictures)
         heights, widths, greys = [], [], []
         for done, picture in enumerate(self._pictures):
             progress(done, self.count)
@@ -235,8 +165,8 @@ def _pictures_in(folder: Path) -> tuple[list[Path], int]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
-                num_others += 1
+            if name.startswith(".") or path.suffix.lower() not in PICTURE_SUFFIXES:
+                num_others += path != folder / TABLE
             elif path.is_symlink():
                 raise DataError(f"{printable(path, 200)} is a link: replace it by the image file")
             else:
@@ -244,7 +174,9 @@ def _pictures_in(folder: Path) -> tuple[list[Path], int]:
         if len(pictures) > MAX_IMAGES:
             raise DataError(f"{folder} has too many image files: give at most {MAX_IMAGES:,}")
     if not pictures:
-        raise DataError(f"{printable(folder, 200)} has no image files ({', '.join(_SUFFIXES)})")
+        raise DataError(
+            f"{printable(folder, 200)} has no image files ({', '.join(PICTURE_SUFFIXES)})"
+        )
     return pictures, num_others
 
 
