@@ -1,8 +1,5 @@
 """Every data set with its factors and sample images, and the way in for one's own."""
 
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 import torch
@@ -10,24 +7,28 @@ import torch
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data import dataset_states
 from dvae_core.data.dataset import Dataset, factor_variation
-from dvae_core.data.imported.dataset import import_images, plan_import, remove_imported
+from dvae_core.data.imported.dataset import remove_imported
 from dvae_core.data.listing import DatasetInfo, dataset_info
 from ui.cached import st_load_dataset
+from ui.data.downloads import show_download, start_download
+from ui.data.imports import show_import
 from ui.errors import errors_shown, plain
 from ui.images import show_grid
 from ui.link import set_view
 from ui.routing import PAGES
 from ui.titles import show_title
+from ui.train.form import choose_dataset as choose_training_data
 from ui.train.form import draft
 from ui.widgets import when_changed, widget_key
 
 SHEET_IMAGES = 12
-MAX_FILES = 5_000
 _CHOSEN = "data-chosen"
+_DOWNLOAD = ":material/download: Download"
 
 
 def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
     """The table of all data sets, and the chosen one."""
+    st.subheader("All data sets", anchor=False)
     st.dataframe(
         pd.DataFrame(
             {
@@ -43,6 +44,7 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
                     for info in infos
                 ],
                 "origin": [info.origin for info in infos],
+                "": [_DOWNLOAD if info.state == "file missing" else None for info in infos],
             }
         ),
         hide_index=True,
@@ -50,7 +52,15 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         column_config={
             "images": st.column_config.NumberColumn(format="localized"),
             "factors": st.column_config.TextColumn(width="large"),
+            "": st.column_config.ButtonColumn(
+                type="tertiary",
+                key="data-download-in-table",
+                on_click=lambda: _download_row(infos),
+            ),
         },
+        key="data-table",
+        on_select=lambda: _choose_row(infos),
+        selection_mode="single-row",
     )
     names = [info.name for info in infos]
     chosen = st.session_state.get(_CHOSEN)
@@ -65,6 +75,18 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         width=300,
     )
     return infos[names.index(name)]
+
+
+def _choose_row(infos: list[DatasetInfo]) -> None:
+    rows = st.session_state["data-table"]["selection"]["rows"]
+    if rows and rows[0] < len(infos):
+        choose_dataset(infos[rows[0]].name)
+
+
+def _download_row(infos: list[DatasetInfo]) -> None:
+    name = infos[st.session_state["data-download-in-table"]["row"]].name
+    choose_dataset(name)
+    start_download(name)
 
 
 def choose_dataset(name: str) -> None:
@@ -93,7 +115,7 @@ def show_one(info: DatasetInfo) -> None:
     else:
         st.caption(plain(info.detail))
     if info.state == "file missing":
-        st.code(f"python -m dvae_core download {info.name}", language="bash")
+        show_download(info.name)
     if info.state == "ready":
         seed = st.session_state.setdefault("data-seed", 0)
         show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
@@ -119,68 +141,10 @@ def remove(name: str) -> None:
 def train_on(name: str) -> None:
     """Go to the form of a new run on a data set."""
     with errors_shown():
-        draft().update(dataset=name, image_size=dataset_info(name).image_shape[1])
+        choose_training_data(name)
+        draft()["image_size"] = dataset_info(name).image_shape[1]
         set_view("train", view="new")
         st.session_state["data-train"] = True
-
-
-def show_import() -> None:
-    """Upload, look at what it would become, name it, import it."""
-    st.subheader("Your own images")
-    st.write(
-        "One .npz or .h5 file with `images` and, optionally, `factors` and `factor_names`; or "
-        "many picture files, which have no factors. Import larger data sets from the command line:"
-    )
-    st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language="bash")
-    files = st.file_uploader(
-        "Files",
-        type=["npz", "h5", "hdf5", "png", "jpg", "jpeg"],
-        accept_multiple_files=True,
-        key=f"import-files-{st.session_state.get('imports', 0)}",
-    )
-    if not files:
-        return
-    if len(files) > MAX_FILES:
-        st.error(
-            f"{len(files):,} files were chosen, but the browser takes at most {MAX_FILES:,}: "
-            "use the command above."
-        )
-        return
-    size = st.segmented_control("Pixels", [32, 64], default=64, required=True, key="import-size")
-    with tempfile.TemporaryDirectory() as folder:
-        for number, file in enumerate(files):
-            # A safe name: the browser's could be any path.
-            suffix = Path(file.name).suffix.lower()
-            (Path(folder) / f"{number:06}{suffix}").write_bytes(file.getbuffer())
-        arrays = [
-            path
-            for path in sorted(Path(folder).iterdir())
-            if path.suffix in (".npz", ".h5", ".hdf5")
-        ]
-        if arrays and len(files) > 1:
-            st.error("Choose either one .npz or .h5 file, or only pictures.")
-            return
-        source = arrays[0] if arrays else Path(folder)
-        with errors_shown():
-            plan = plan_import(source, size)
-            st.write(f"{plan.kind}: {plan.num_images:,} images")
-            show_grid(plan.preview[None], "preview")
-            for factor, count in zip(plan.factor_names, plan.factor_sizes, strict=True):
-                st.caption(f"factor {plain(factor)}: {count} values")
-            for note in plan.notes:
-                st.caption(plain(note))
-            with st.form("import-form", border=False):
-                name = st.text_input("Name", placeholder="mine", key="import-name", width=240)
-                if st.form_submit_button("Import", type="primary", key="import"):
-                    bar = st.progress(0.0, "importing")
-
-                    def show(done: int, total: int) -> None:
-                        bar.progress(done / max(1, total))
-
-                    import_images(source, name, size, show)
-                    st.session_state["imports"] = st.session_state.get("imports", 0) + 1
-                    st.session_state["imported"] = name
-                    st.rerun()
 
 
 show_title(
@@ -199,6 +163,6 @@ if imported := st.session_state.pop("imported", None):
         args=(imported,),
         key="data-train-on-it",
     )
+show_import()
 with errors_shown():
     show_one(show_list(dataset_states()))
-show_import()

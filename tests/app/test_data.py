@@ -1,11 +1,16 @@
 import io
+import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.data import dataset_names, load_dataset
+from dvae_core.errors import DataError
+from dvae_core.progress import Progress
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/data.py"
@@ -55,6 +60,37 @@ def test_a_set_that_is_missing_says_how_to_get_it(open_app: OpenApp) -> None:
     assert "python -m dvae_core download shapes3d" in [code.value for code in app.code]
 
 
+def test_a_download_runs_in_the_background_and_says_how_it_ended(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+
+    def slowly(name: str, progress: Progress) -> tuple[Path, ...]:
+        progress(3_000_000, 12_000_000)
+        may_go_on.wait(30)
+        progress(4_000_000, 12_000_000)
+        raise DataError(f"{name} cannot be had here")
+
+    monkeypatch.setattr("ui.data.downloads.download", slowly)
+    monkeypatch.setattr("ui.data.downloads._downloads", {})
+    app = open_app(PAGE)
+    app.selectbox(key="data-name").set_value("shapes3d").run()
+    app.button(key="data-download").click().run()
+    assert not app.exception
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "3 of 12 MB"
+    other = open_app(PAGE)  # another tab
+    other.selectbox(key="data-name").set_value("shapes3d").run()
+    assert len(other.get("progress")) == 1
+    may_go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "download shapes3d":
+            thread.join(30)
+    app.run()
+    assert "shapes3d cannot be had here" in said(app)
+    assert app.button(key="data-download").label == "Resume the download"
+
+
 def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> None:
     images = np.random.default_rng(0).integers(0, 255, (6, 40, 40), np.uint8)
     factors = np.array([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
@@ -99,3 +135,53 @@ def test_an_upload_that_is_no_data_set_is_an_error_box(
     assert not app.exception
     assert len(app.error) == 1
     assert not app.get("text_input")
+
+
+def png(grey: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (64, 64), grey).save(file, "png")
+    return file.getvalue()
+
+
+def upload_all(app: AppTest, files: dict[str, bytes]) -> AppTest:
+    app.file_uploader[0].set_value([(name, content, "") for name, content in files.items()])
+    return app.run()
+
+
+def test_pictures_come_with_a_table_of_their_factors(open_app: OpenApp) -> None:
+    table = b"file,brightness,side\na.png,low,left\nb.png,high,left\nc d.png,low,right\n"
+    pictures = {"a.png": png(0), "b.png": png(200), "c d.png": png(10)}
+    app = upload_all(open_app(PAGE), pictures | {"mine.csv": table})
+    assert not app.error
+    assert "factor brightness: 2 values" in said(app)
+    app.text_input(key="import-name").set_value("mine")
+    app.button(key="import").click().run()
+    assert load_dataset("mine").factor_names == ("brightness", "side")
+
+
+def test_a_zip_of_class_folders_is_imported(open_app: OpenApp) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("disc/0.png", "disc/1.png", "square/0.png"):
+            archive.writestr(name, png(len(name)))
+    app = upload_all(open_app(PAGE), {"shapes.zip": file.getvalue()})
+    assert not app.error
+    assert "factor class: 2 values" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"a.png": b"", "b.npz": b""}, "b.npz is a data set by itself"),
+        ({"a.csv": b"", "b.csv": b"", "c.png": b""}, "2 tables are chosen"),
+        ({"x/a.png": b"", "y/a.png": b""}, "two of the files are called a.png"),
+        ({"a.zip": b"no zip"}, "a.zip is not a complete zip file"),
+    ],
+)
+def test_files_that_do_not_go_together_are_one_line(
+    open_app: OpenApp, files: dict[str, bytes], complaint: str
+) -> None:
+    app = upload_all(open_app(PAGE), files)
+    assert not app.exception
+    (error,) = app.error
+    assert complaint in error.value.replace("\\", "")
