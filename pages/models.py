@@ -3,7 +3,8 @@
 import streamlit as st
 
 from ui.errors import errors_shown
-from ui.onnx_models import show_export, show_import, show_imported
+from ui.expander import show_expander
+from ui.onnx_models import show_export, show_import, show_imported, show_recipes
 from ui.routing import PAGES
 from ui.run_picker import choose_run, select_run, show_summary
 from ui.titles import show_title
@@ -22,16 +23,20 @@ if made := st.session_state.get("model-imported"):
         st.switch_page(PAGES / "explore.py")
 st.write(
     "A VAE from any framework becomes a run like any other: export its encoder and decoder as "
-    "ONNX files. docs/models.md has short recipes. Import larger files from the command line:"
-)
-st.code(
-    "python -m dvae_core import-model --name mine --encoder encoder.onnx --decoder decoder.onnx "
-    "--latents gaussian --dataset circles",
-    language="bash",
-    wrap_lines=True,
+    "ONNX files."
 )
 with errors_shown():
     show_import()
+show_recipes()
+with show_expander(
+    "Import larger files from the command line", "model-command", ":material/terminal:"
+):
+    st.code(
+        "python -m dvae_core import-model --name mine --encoder encoder.onnx "
+        "--decoder decoder.onnx --latents gaussian --dataset circles",
+        language="bash",
+        wrap_lines=True,
+    )
 
 st.subheader("Export a run")
 chosen = choose_run()

@@ -93,13 +93,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
             shutil.copytree(ROOT / name, checkout / name)
         else:
             shutil.copy(ROOT / name, checkout)
+    (checkout / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "models.md", checkout / "docs")  # the page Models shows its recipes
     for name in LEFT_FILES:
         (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).touch()
     files = [path.relative_to(checkout) for path in checkout.rglob("*") if path.is_file()]
     kept = [path for path in files if not any(map(path.match, LEFT))]
     sources = {path.as_posix() for path in kept if path.parts[0] == "dvae_core"}
-    sources |= {f"dvae_core/_app/{path.as_posix()}" for path in kept if path.parts[0] in APP}
+    shown = {path for path in kept if path.parts[0] in APP} | {Path("docs/models.md")}
+    sources |= {f"dvae_core/_app/{path.as_posix()}" for path in shown}
 
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(checkout)]
@@ -229,7 +232,7 @@ def test_the_app_shows_a_shipped_run_in_its_own_colours(server: int) -> None:
         while not messages or messages[-1].WhichOneof("type") != "script_finished":
             messages.append(ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False)))
     assert messages[-1].script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
-    assert messages[0].new_session.custom_theme.light.primary_color == "#1f6f8b"
+    assert messages[0].new_session.custom_theme.light.primary_color == "#1c6782"
     elements = [message.delta.new_element for message in messages]
     options = [list(element.selectbox.options) for element in elements]
     assert any("circles-categorical (shipped)" in shown for shown in options)

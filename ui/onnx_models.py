@@ -4,6 +4,7 @@ import io
 import re
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,11 +12,13 @@ import streamlit as st
 
 from dvae_core.config import FAMILIES, FamilyName
 from dvae_core.data import dataset_states
+from dvae_core.exchange.model_description import ModelDescription, parse_description
 from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import CategoryValues, import_model, read_category_values
 from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout
 from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
+from dvae_core.system.shipped import app_folder
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
@@ -38,7 +41,7 @@ _Option = TypeVar("_Option", bound=str)
 def show_import() -> None:
     """Two files, what they are, a name; then a run like any other."""
     generation = st.session_state.get("model-imports", 0)  # empties the fields after an import
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     with left:
         encoder = st.file_uploader(
             "Encoder (.onnx): images to the posterior",
@@ -47,21 +50,33 @@ def show_import() -> None:
             help="Without an encoder, the model can be traversed from samples of the prior but "
             "not evaluated.",
         )
-    with right:
+    with middle:
         decoder = st.file_uploader(
             "Decoder (.onnx): codes to images", type="onnx", key=f"model-decoder-{generation}"
         )
+    with right:
+        described, version = _choose_description(generation)
     with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         families = {name: info.label for name, info in FAMILIES.items()}
-        latents = _choose("Latents", families, "gaussian", key="model-latents")
-        layout = _choose_layout(latents)
-    categories, values = (None, None)
+        family: FamilyName = described.latents if described else "gaussian"
+        latents = _choose("Latents", families, family, key=f"model-latents{version}")
+        layout = _choose_layout(latents, described or OnnxLayout(), version)
+    categories, values = None, None
+    category_values: CategoryValues = ()
     if FAMILIES[latents].has_categories:
+        category_values = described.category_values or () if described else ()
         categories, values = _choose_categories(generation)
     ready = [info.name for info in dataset_states() if info.state == "ready"]
+    trained_on = described.dataset if described and described.dataset in ready else ready[0]
     with st.form("model-form", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            dataset = st.selectbox("Trained on", ready, key="model-dataset", width=220)
+            dataset = st.selectbox(
+                "Trained on",
+                ready,
+                ready.index(trained_on),
+                key=f"model-dataset{version}",
+                width=220,
+            )
             name = st.text_input("Name", placeholder="mine", key="model-name", width=220)
             asked = st.form_submit_button(
                 "Import",
@@ -73,7 +88,25 @@ def show_import() -> None:
             )
         if asked and decoder is not None:
             with errors_shown(), st.spinner("Checking the files …"):
-                _import(name, encoder, decoder, latents, dataset, layout, categories, values)
+                if values is not None:
+                    category_values = _read_values(values)
+                _import(
+                    name, encoder, decoder, latents, dataset, layout, categories, category_values
+                )
+
+
+def show_recipes() -> None:
+    """How to export a model from other software: a chapter of docs/models.md."""
+    text = (app_folder() / "docs" / "models.md").read_text(encoding="utf-8")
+    chapter = text.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    common, *sections = re.sub(r"<!--.*?-->\n", "", chapter).split("\n### ")
+    recipes = dict(section.split("\n", 1) for section in sections)
+    with show_expander("Recipes for other frameworks", "model-recipes", ":material/menu_book:"):
+        name = st.segmented_control(
+            "Model from", list(recipes), default=next(iter(recipes)), required=True, key="recipe"
+        )
+        st.markdown(common)
+        st.markdown(recipes[name])
 
 
 def show_export(run: Run) -> None:
@@ -110,14 +143,36 @@ def _choose(label: str, options: dict[_Option, str], default: _Option, *, key: s
     )
 
 
-def _choose_layout(latents: FamilyName) -> OnnxLayout:
-    encoder_input = _choose("Encoder input range", INPUTS, "image", key="model-input")
-    decoder_output = _choose("Decoder output", OUTPUTS, "image", key="model-output")
+def _choose_description(generation: int) -> tuple[ModelDescription | None, str]:
+    """What a model.json says, if one is given, and a suffix for the keys of the widgets that it
+    fills: another file fills them anew."""
+    file = st.file_uploader(
+        "model.json of an export, which fills in the rest",
+        type="json",
+        key=f"model-description-{generation}",
+        help="Optional. An export of this app has it beside the ONNX files.",
+    )
+    if file is None:
+        return None, ""
+    content = file.getvalue()
+    with errors_shown():
+        return parse_description(file.name, content), f"-{zlib.crc32(content)}"
+    return None, ""
+
+
+def _choose_layout(latents: FamilyName, default: OnnxLayout, version: str) -> OnnxLayout:
+    encoder_input = _choose(
+        "Encoder input range", INPUTS, default.encoder_input, key=f"model-input{version}"
+    )
+    decoder_output = _choose(
+        "Decoder output", OUTPUTS, default.decoder_output, key=f"model-output{version}"
+    )
     interleaved = False
     if not FAMILIES[latents].has_categories:
         interleaved = st.checkbox(
             "Encoder output interleaves mean and log-variance",
-            key="model-interleaved",
+            default.interleaved,
+            key=f"model-interleaved{version}",
             help="For an encoder with one output: mean, log variance, mean, log variance, … "
             "instead of all means first. disentangling-vae does this.",
         )
@@ -154,14 +209,11 @@ def _import(
     dataset: str,
     layout: OnnxLayout,
     num_categories: int | None,
-    values: "UploadedFile | None",
+    category_values: CategoryValues,
 ) -> None:
     folder = own_folder(name)
     with tempfile.TemporaryDirectory() as uploads:
         encoder_path = _saved(encoder, Path(uploads) / "encoder") if encoder is not None else None
-        category_values: CategoryValues = ()
-        if values is not None:
-            category_values = read_category_values(_saved(values, Path(uploads) / "values"))
         imported = import_model(
             folder,
             _saved(decoder, Path(uploads) / "decoder"),
@@ -175,6 +227,11 @@ def _import(
     st.session_state["model-imports"] = st.session_state.get("model-imports", 0) + 1
     st.session_state["model-imported"] = f"runs/{imported.run.id}", imported.notes
     st.rerun()
+
+
+def _read_values(file: "UploadedFile") -> CategoryValues:
+    with tempfile.TemporaryDirectory() as uploads:
+        return read_category_values(_saved(file, Path(uploads) / "values"))
 
 
 def show_imported(address: str, notes: tuple[str, ...]) -> None:

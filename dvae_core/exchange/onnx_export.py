@@ -1,12 +1,9 @@
 """Exporting the model of a run as ONNX files."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from dvae_core.errors import ModelError
-from dvae_core.models.latents import CategoricalLatents
-from dvae_core.models.vae import VAE
+from dvae_core.exchange.model_description import ModelDescription, describe_model
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.run import Run
 from dvae_core.system.files import new_folder, write_atomically
@@ -58,66 +55,46 @@ def exported_files(run: Run) -> dict[str, bytes]:
 
         layout = OnnxLayout(decoder_output="logits")
         files = export_networks(model)
-    description = _describe(run, model, layout)
+    description = describe_model(run, model, layout)
     texts = {
-        "model.json": json.dumps(description, indent=1) + "\n",
+        "model.json": description.model_dump_json(indent=1, exclude_none=True) + "\n",
         "README.md": _readme(description),
     }
     return files | {name: text.encode() for name, text in texts.items()}
 
 
-def _describe(run: Run, model: VAE, layout: OnnxLayout) -> dict[str, Any]:
-    record = run.record
-    latents = model.latents
-    description: dict[str, Any] = {
-        "run": run.id,
-        "dataset": record.dataset,
-        "image_shape": list(model.image_shape),
-        "latents": record.latents,
-        "num_latents": latents.num_latents,
-        "has_encoder": model.encoder is not None,
-        **layout.model_dump(),
-    }
-    if isinstance(latents, CategoricalLatents):
-        description["category_values"] = [
-            row[:count].tolist()
-            for row, count in zip(latents.values, latents.category_counts, strict=True)
-        ]
-    return description
-
-
-def _readme(description: dict[str, Any]) -> str:
-    n, (c, h, w) = description["num_latents"], description["image_shape"]
-    takes = {"image": "in 0 to 1", "signed": "in -1 to 1"}[description["encoder_input"]]
+def _readme(description: ModelDescription) -> str:
+    n, (c, h, w) = description.num_latents, description.image_shape
+    takes = {"image": "in 0 to 1", "signed": "in -1 to 1"}[description.encoder_input]
     gives = {
         "image": "images in 0 to 1",
         "signed": "images in -1 to 1",
         "logits": "image logits (their sigmoid is the image)",
-    }[description["decoder_output"]]
+    }[description.decoder_output]
     says = (
         "category logits (model.json lists the category values)"
-        if "category_values" in description
+        if description.category_values
         else "the means and log variances of the posterior"
     )
     flags = {
-        "encoder": "encoder.onnx" if description["has_encoder"] else None,
+        "encoder": "encoder.onnx" if description.has_encoder else None,
         "decoder": "decoder.onnx",
-        "latents": description["latents"],
-        "dataset": description["dataset"],
-        "encoder-input": description["encoder_input"],
-        "decoder-output": description["decoder_output"],
-        "category-values": "model.json" if "category_values" in description else None,
+        "latents": description.latents,
+        "dataset": description.dataset,
+        "encoder-input": description.encoder_input,
+        "decoder-output": description.decoder_output,
+        "category-values": "model.json" if description.category_values else None,
     }
     encoder = f"- `encoder.onnx`: images (batch, {c}, {h}, {w}) {takes}, to {says}\n"
-    if not description["has_encoder"]:
+    if not description.has_encoder:
         encoder = ""
     command = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
-    if description["interleaved"]:
+    if description.interleaved:
         command += " --interleaved"
-    return f"""# {description["run"]}
+    return f"""# {description.run}
 
-A variational autoencoder with {n} {description["latents"]} latents, trained on
-{description["dataset"]}. All arrays are float32; the batch size is free.
+A variational autoencoder with {n} {description.latents} latents, trained on
+{description.dataset}. All arrays are float32; the batch size is free.
 
 {encoder}- `decoder.onnx`: codes (batch, {n}) to {gives}, (batch, {c}, {h}, {w})
 - `model.json`: the same description for programs
@@ -131,5 +108,5 @@ In Python, with onnxruntime and numpy:
 
 To import the model into dVAE Explorer again, run in this folder:
 
-    python -m dvae_core import-model --name {description["run"]}-again {command}
+    python -m dvae_core import-model --name {description.run}-again {command}
 """

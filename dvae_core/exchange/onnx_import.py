@@ -169,7 +169,7 @@ def _latent_settings(
     num_categories = checked.num_categories or num_categories
     if num_categories is None:
         raise ModelError(
-            "a decoder without encoder does not show the number of categories: give num_categories"
+            "a decoder without encoder does not show the number of categories: give it"
         )
     counts = tuple(len(row) for row in values)
     if min(counts, default=num_categories) < num_categories:

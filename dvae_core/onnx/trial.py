@@ -170,7 +170,9 @@ def _check_gaussian(outputs: list[Floats], interleaved: bool, report: Report) ->
             f"variances, as two outputs (batch, {n}) or one (batch, {2 * n})"
         )
     if interleaved and len(outputs) == 2:
-        raise ModelError("it has two outputs, so nothing is interleaved: turn interleaved off")
+        raise ModelError(
+            "it has two outputs, which cannot be interleaved: say that it is not interleaved"
+        )
     log_variances = latent_parameters(outputs, interleaved)[:, n:]
     least, greatest = float(log_variances.min()), float(log_variances.max())
     low, high = LOG_VARIANCES

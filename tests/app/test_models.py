@@ -4,6 +4,7 @@ import onnx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import import_model
 from dvae_core.runs.run import Run
 from tests.app.conftest import OpenApp
@@ -52,6 +53,45 @@ def test_the_layout_is_asked_for(open_app: OpenApp, own_folders: Path) -> None:
     assert imported is not None
     assert (imported.decoder_output, imported.encoder_input) == ("logits", "signed")
     assert imported.interleaved
+
+
+def test_the_description_of_an_export_fills_the_form(
+    open_app: OpenApp, own_folders: Path, runs: dict[str, Run]
+) -> None:
+    files = exported_files(runs["checkpoints/discrete"])
+    app = open_app(PAGE)
+    described = ("model.json", files["model.json"], "application/json")
+    app.file_uploader(key="model-description-0").set_value(described)
+    for part in ("encoder", "decoder"):
+        uploaded = (f"{part}.onnx", files[f"{part}.onnx"], "")
+        app.file_uploader(key=f"model-{part}-0").set_value(uploaded)
+    app.run()
+    chosen = {group.label: group.value for group in app.segmented_control}
+    assert (chosen["Latents"], chosen["Decoder output"]) == ("categorical", "logits")
+    app.text_input(key="model-name").set_value("again")
+    app.button(key="model-import").click().run()
+    assert not app.error
+    again = Run(own_folders / "runs" / "again").record
+    assert (again.latents, again.dataset) == ("categorical", "circles")
+    assert again.category_counts == runs["checkpoints/discrete"].record.category_counts
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b'{"latents": "other"}', b"\xff\xfe"])
+def test_a_file_that_describes_no_model_is_one_line(open_app: OpenApp, content: bytes) -> None:
+    app = open_app(PAGE)
+    described = ("model.json", content, "application/json")
+    app.file_uploader(key="model-description-0").set_value(described).run()
+    assert not app.exception
+    (error,) = app.error
+    assert "model.json is not the model.json of an export" in error.value.replace("\\", "")
+
+
+def test_every_recipe_is_shown_in_place(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    recipes = app.segmented_control(key="recipe")
+    assert {"pythae", "disent"} <= set(recipes.options)
+    recipes.set_value("pythae").run()
+    assert "AutoModel.load_from_folder" in " ".join(text.value for text in app.markdown)
 
 
 def test_categories_of_other_values_are_uploaded(open_app: OpenApp, own_folders: Path) -> None:
