@@ -1,10 +1,12 @@
 """Two runs on the same images: Gaussian beside discrete, and why a grid resists rotation."""
 
+import pandas as pd
 import streamlit as st
 
 from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.selection.seeds import read_seed_scores
+from dvae_core.selection.study import study_settings
 from ui.cached import st_load_dataset
 from ui.compare.boards import show_boards, show_information
 from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
@@ -22,6 +24,7 @@ from ui.widgets import when_changed, widget_key
 
 PARTS = {
     "scores": "Scores",
+    "settings": "Settings",
     "seeds": "Several seeds",
     "rotation": "Rotate both latent spaces",
     "information": "Which latent encodes which factor?",
@@ -62,8 +65,9 @@ def show_part(
     match part:
         case "rotation" if planes:
             st.write(
-                "A standard normal prior is the same in every direction; a grid has axes and a "
-                "border. Rotate both planes and watch the terms of the loss."
+                "A Gaussian code can be rotated at no cost, since a decoder can rotate it back. On "
+                "a grid, rotated cells merge or leave the border: the KL of an image hardly "
+                "changes, but its reconstruction suffers."
             )
             show_turning(comparison, (planes[0].latents, planes[1].latents))
         case "information" if comparison.dataset.factor_sizes:
@@ -72,6 +76,8 @@ def show_part(
             show_all_seeds(comparison, protocol, grid)
         case "scores":
             show_scores(comparison, protocol)
+        case "settings":
+            show_settings(comparison)
         case _:
             st.caption("This part needs a data set with two factors, and two latents in each run.")
 
@@ -112,6 +118,33 @@ def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
             "deviation of the difference between one run of each family."
         )
     )
+
+
+def show_settings(comparison: Comparison) -> None:
+    """What each run was trained with; the link says whether equal settings are shown too."""
+    all_shown = current_view().get("settings") == "all"
+    key = widget_key("settings-differences", not all_shown)
+    st.toggle(
+        "Differences only",
+        not all_shown,
+        key=key,
+        on_change=when_changed(key, lambda only: set_view(settings="" if only else "all")),
+    )
+    names = [side.name for side in comparison.sides]
+    table = pd.DataFrame(
+        {
+            name: {setting: str(value) for setting, value in of_run.items() if value is not None}
+            for name, of_run in zip(
+                names, (study_settings(side.run.record) for side in comparison.sides), strict=True
+            )
+        }
+    ).fillna("does not apply")
+    if not all_shown:
+        table = table[table[names[0]] != table[names[1]]]
+    if table.empty:
+        st.caption("The two runs have the same settings.")
+        return
+    st.dataframe(table.rename_axis("setting").reset_index(), hide_index=True, height="content")
 
 
 show_title(

@@ -1,4 +1,6 @@
-"""Measuring a run in the background, with progress and a way to stop."""
+"""Measuring runs in the background, with progress and a way to stop."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -24,11 +26,38 @@ def show_evaluation(run: Run, protocol: ProtocolName) -> None:
     _watch(run, protocol)
 
 
+def show_evaluation_of_all(
+    runs: Sequence[Run], unevaluated: Sequence[Run], protocol: ProtocolName
+) -> None:
+    """A button that evaluates several runs one after another, and the evaluation that goes on.
+
+    Args:
+        runs: all whose evaluations are shown.
+        unevaluated: those of them that the button evaluates; none shows no button.
+        protocol: of the scores.
+    """
+    with errors_shown():
+        if _find_running(runs) is not None:
+            _running(runs)
+        elif unevaluated:
+            count = len(unevaluated)
+            st.button(
+                f"Evaluate all {count}" if count > 1 else f"Evaluate {unevaluated[0].id}",
+                icon=":material/straighten:",
+                type="primary",
+                on_click=_start,
+                args=(unevaluated, protocol, "fast"),
+                key="measure-all",
+                help="Fast metrics, a few seconds for each run. They are computed in the "
+                "background, also when you close this page.",
+            )
+
+
 def _watch(run: Run, protocol: ProtocolName) -> None:
     with errors_shown():
         job = find_job(run, COMMAND)
         if job is not None and job.state == "running":
-            _running(run)
+            _running([run])
             return
         if job is not None:
             _ended(job)
@@ -44,18 +73,24 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
                 type="primary",
                 disabled=not missing,
                 on_click=_start,
-                args=(run, protocol, chosen),
+                args=([run], protocol, chosen),
                 key="measure",
             )
 
 
 @st.fragment(run_every=1.0)
-def _running(run: Run) -> None:
-    job = find_job(run, COMMAND)
-    if job is None or job.state != "running":
+def _running(runs: Sequence[Run]) -> None:
+    found = _find_running(runs)
+    if found is None:
         st.rerun(scope="app")
     else:
-        st.progress(min(job.fraction, 1.0), f"{job.command}: {plain(job.stage)}")
+        run, job = found
+        what = job.command if len(runs) == 1 else f"{job.command} {run.id}"
+        left = (
+            job.arguments[job.arguments.index("--then") + 1 :] if "--then" in job.arguments else []
+        )
+        after = f", then {len(left)} more" if left else ""
+        st.progress(min(job.fraction, 1.0), plain(f"{what}: {job.stage}{after}"))
         st.button(
             "Stop",
             icon=":material/stop:",
@@ -64,6 +99,11 @@ def _running(run: Run) -> None:
             key="stop-measuring",
             help="Finished metrics are kept.",
         )
+
+
+def _find_running(runs: Sequence[Run]) -> tuple[Run, Job] | None:
+    jobs = ((run, find_job(run, COMMAND)) for run in runs)
+    return next(((run, job) for run, job in jobs if job and job.state == "running"), None)
 
 
 def _ended(job: Job) -> None:
@@ -76,9 +116,13 @@ def _ended(job: Job) -> None:
         st.caption("The last evaluation was stopped. Finished metrics are kept.")
 
 
-def _start(run: Run, protocol: ProtocolName, metrics: str) -> None:
+def _start(runs: Sequence[Run], protocol: ProtocolName, metrics: str) -> None:
+    first, *others = runs
+    arguments = ["--protocol", protocol, "--metrics", metrics]
+    if others:
+        arguments += ["--then", *(str(run.path.resolve()) for run in others)]
     with errors_shown():
-        start_job(run, COMMAND, ["--protocol", protocol, "--metrics", metrics])
+        start_job(first, COMMAND, arguments)
 
 
 def _stop(run: Run) -> None:

@@ -11,6 +11,7 @@ from dvae_core.commands.command import MAX_SEED, Command, RunFolder, check_range
 from dvae_core.commands.output import check_picture, write_picture
 from dvae_core.config import OneLineErrors
 from dvae_core.data import load_dataset
+from dvae_core.errors import CoreError
 from dvae_core.evaluation.results import (
     EvaluationSettings,
     ProtocolName,
@@ -36,6 +37,7 @@ class Evaluate(Command):
         protocol: paper bins every code; native uses the categories themselves
         metrics: names of metrics, separated by commas, or one of the sets all, fast and paper
         workers: processes that compute exact DCI; default: one per core
+        then: further runs to evaluate in the same way, one after another as background jobs
     """
 
     run_dir: RunFolder
@@ -43,8 +45,19 @@ class Evaluate(Command):
     protocol: ProtocolName = "paper"
     metrics: str = "all"
     workers: int | None = None
+    then: tuple[Path, ...] = ()
 
     def run(self) -> int:
+        try:
+            status = self._evaluate()
+        except CoreError:
+            self._start_next()  # a run that cannot be evaluated does not hold up the others
+            raise
+        if status != INTERRUPTED:
+            self._start_next()
+        return status
+
+    def _evaluate(self) -> int:
         from dvae_core.evaluation.catalog import metrics_named
         from dvae_core.evaluation.protocol import evaluate
         from dvae_core.jobs import job_progress
@@ -90,6 +103,22 @@ class Evaluate(Command):
         shown = {score.name: score.model_dump(mode="json") for score in scores}
         self.print_json({"run": str(run.path), "protocol": self.protocol, "scores": shown})
         return INTERRUPTED if interrupted else 0
+
+    def _start_next(self) -> None:
+        from dvae_core.jobs import start_job
+        from dvae_core.runs.run import Run
+
+        if not self.then:
+            return
+        following, *others = self.then
+        given = {"protocol": self.protocol, "metrics": self.metrics, **self.evaluation.model_dump()}
+        if self.workers is not None:
+            given["workers"] = self.workers
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        if others:
+            arguments += ["--then", *map(str, others)]
+        start_job(Run(following), "evaluate", arguments)
+        print(f"started the evaluation of {following}")
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ def study_sheets(study: Study, by: Sequence[str], gap: str, *, seed: int = 0) ->
 
 
 def runs_sheet(study: Study) -> Sheet:
-    """All runs: varying settings, scores, cost, state, and the reason for exclusion."""
+    """All runs: scores, varying settings, state, cost, and the reason for exclusion."""
     settings = study.varying
-    scores = [*study.gap_names, *study.score_names]
+    scores = [*study.score_names, *study.gap_names]
     columns = (
         "run",
-        *settings,
         *(f"{MEANINGS[name].label} ({study.protocol})" for name in scores),
+        *settings,
         "state",
         "steps done",
         "seconds",
@@ -54,8 +54,8 @@ def runs_sheet(study: Study) -> Sheet:
     rows = tuple(
         (
             run.id,
-            *(run.settings.get(name) for name in settings),
             *(run.score(name, study.protocol) for name in scores),
+            *(run.settings.get(name) for name in settings),
             str(run.state),
             run.step,
             round(run.seconds, 1),

@@ -104,13 +104,17 @@ class StudyRun:
         found = self.measured(name, protocol)
         return None if found is None else found.value
 
+    def has_scores(self, protocol: ProtocolName) -> bool:
+        """Whether the current weights were evaluated under a protocol."""
+        return any(score.protocol == protocol for score in self.scores)
+
     def left_out(self, protocol: ProtocolName) -> str:
         """Why the run is not in the statistics of a protocol, or ""."""
         if self.problem:
             return self.problem
         if self.state is not State.FINISHED:
             return f"{self.state} at step {self.step:,} of {self.steps:,}"
-        if not any(score.protocol == protocol for score in self.scores):
+        if not self.has_scores(protocol):
             return (
                 f"no scores under the protocol {protocol}: "
                 f"python -m dvae_core evaluate {self.path} --protocol {protocol}"
@@ -139,6 +143,13 @@ class Study:
     def finished(self) -> tuple[StudyRun, ...]:
         """The runs whose training is finished, with or without scores."""
         return tuple(run for run in self.runs if run.state is State.FINISHED)
+
+    @property
+    def unevaluated(self) -> tuple[StudyRun, ...]:
+        """The finished, undamaged runs without scores."""
+        return tuple(
+            run for run in self.finished if not run.problem and not run.has_scores(self.protocol)
+        )
 
     @property
     def left_out(self) -> dict[str, str]:

@@ -93,9 +93,9 @@ def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(
 ) -> None:
     app = open_app(PAGE, part="rotation")
     app.button_group(key="turned-mass").set_value("made").run()
-    before = [float(value) for value in metrics(app, "KL, nats")]
+    before = [float(value) for value in metrics(app, "KL of the mass, nats")]
     app.slider(key="angle").set_value(30).run()
-    after = [float(value) for value in metrics(app, "KL, nats")]
+    after = [float(value) for value in metrics(app, "KL of the mass, nats")]
     assert before[0] > 0
     assert after[0] == pytest.approx(before[0], rel=0.01)
     assert after[1] > before[1] + 0.1

@@ -1,4 +1,6 @@
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -186,15 +188,88 @@ def test_a_run_is_opened_by_keyboard(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run]
 ) -> None:
     app = open_app(PAGE, folder="runs")
-    app.selectbox(key="select-run").set_value("smooth").run()
+    assert app.button(key="select-open").disabled
+    app.multiselect(key="select-ticked").set_value(["smooth"]).run()
+    assert app.button(key="select-compare").disabled
     app.button(key="select-open").click().run()
     assert not app.exception
     assert app.session_state["selection"].run == "runs/smooth"
 
 
+def test_two_runs_are_compared_in_what_they_differ(
+    open_app: OpenApp,
+    own_folders: Path,
+    tiny_config: RunConfig,
+    trained_once: Callable[[RunConfig], Path],
+) -> None:
+    folder = own_folders / "runs"
+    shutil.copytree(trained_once(tiny_config), folder / "one")
+    shutil.copytree(trained_once(tiny_config.model_copy(update={"seed": 7})), folder / "two")
+    app = open_app(PAGE, folder="runs")
+    app.multiselect(key="select-ticked").set_value(["one", "two"]).run()
+    app.button(key="select-compare").click().run()
+    assert not app.exception
+    selection = app.session_state["selection"]
+    assert (selection.run, selection.second) == ("runs/one", "runs/two")
+    settings = app.dataframe[0].value
+    assert settings.to_numpy().tolist() == [["seed", "0", "7"]]
+    link = {"run": "runs/one", "second": "runs/two", "part": "settings"}
+    compare = open_app("pages/compare.py", **link)
+    compare.toggle(key="settings-differences").set_value(False).run()
+    assert len(compare.dataframe[0].value) > 10
+    assert compare.query_params["settings"] == "all"
+
+
+def test_runs_of_other_image_shapes_are_not_compared(
+    open_app: OpenApp,
+    own_folders: Path,
+    tiny_config: RunConfig,
+    trained_once: Callable[[RunConfig], Path],
+) -> None:
+    for name, channels in (("grey", 1), ("rgb", 3)):
+        run = Run(shutil.copytree(trained_once(tiny_config), own_folders / "runs" / name))
+        record = run.record.model_copy(update={"image_shape": (channels, 32, 32)})
+        (run.path / "config.json").write_text(record.model_dump_json())
+    app = open_app(PAGE, folder="runs")
+    app.multiselect(key="select-ticked").set_value(["grey", "rgb"]).run()
+    app.button(key="select-compare").click().run()
+    assert "images of 1x32x32 and 3x32x32: Compare needs two of the same shape" in said(app)
+
+
+def test_scores_come_before_settings_and_empty_columns_are_left_out(
+    open_app: OpenApp, study: Path
+) -> None:
+    columns = list(open_app(PAGE).dataframe[0].value.columns)
+    assert columns[:3] == ["run", "MIG (paper)", "Modularity (paper)"]
+    assert columns.index("latents") > columns.index("Modularity (paper)")
+    assert "Reconstruction (paper)" not in columns
+
+
+def test_all_runs_without_scores_are_evaluated_by_one_click(
+    open_app: OpenApp,
+    own_folders: Path,
+    tiny_config: RunConfig,
+    trained_once: Callable[[RunConfig], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(trained_once(tiny_config), own_folders / "runs" / name)
+    started = []
+    monkeypatch.setattr("ui.evaluation_job.start_job", lambda *asked: started.append(asked))
+    app = open_app(PAGE, folder="runs")
+    button = app.button(key="measure-all")
+    assert button.label == "Evaluate all 2"
+    button.click().run()
+    assert not app.exception
+    ((run, command, arguments),) = started
+    assert (run.id, command) == ("one", "evaluate")
+    other = str((own_folders / "runs" / "two").resolve())
+    assert arguments == ["--protocol", "paper", "--metrics", "fast", "--then", other]
+
+
 def test_a_run_without_weights_is_not_opened(open_app: OpenApp, study: Path) -> None:
     (study / "halted" / "model.safetensors").unlink()
     app = open_app(PAGE)
-    app.selectbox(key="select-run").set_value("halted").run()
+    app.multiselect(key="select-ticked").set_value(["halted"]).run()
     app.button(key="select-open").click().run()
     assert "halted has no weights yet" in said(app)

@@ -55,9 +55,10 @@ def test_a_click_on_a_point_opens_that_run(page: Page, address: str) -> None:
 def test_a_run_is_chosen_and_opened_by_keyboard(page: Page, address: str) -> None:
     page.goto(f"{address}/select?folder=runs/study&view=gap")
     expect(points(page)).to_have_count(4, timeout=90_000)
-    page.get_by_role("combobox", name="Run to open").focus()
+    page.get_by_role("combobox", name="Runs to open or compare").focus()
     page.keyboard.type("run-1")
     page.keyboard.press("Enter")
+    page.keyboard.press("Escape")  # more than one could be chosen
     button = page.get_by_role("button", name="Open in Explore")
     expect(button).to_be_enabled()
     button.focus()

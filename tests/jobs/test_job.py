@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -54,7 +55,10 @@ def test_a_job_does_its_work_and_says_so(run: Run) -> None:
     assert read_evaluation(run).score("mig", "paper") is not None
 
 
-def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(run: Run) -> None:
+def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVAE_NICENESS")
     start_job(run, "evaluate", ENDLESS, {"COLOUR": "green"})
     with pytest.raises(RunError, match="already runs 'evaluate'"):
         start_job(run, "evaluate", QUICK)
@@ -66,6 +70,20 @@ def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(run: Run
     stop_job(run, "evaluate")
     assert evaluation_of(run).state == "stopped"
     wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_an_evaluation_starts_those_that_are_to_follow(run: Run, make_run: MakeRun) -> None:
+    others = [make_run("second"), make_run("third")]
+    shutil.copytree(run.path, others[1].path, dirs_exist_ok=True)
+    # The second has no weights: it fails and does not hold up the third.
+    start_job(run, "evaluate", [*QUICK, "--then", *(str(other.path) for other in others)])
+    wait_until(lambda: find_job(others[1], "evaluate") is not None)
+    wait_until(lambda: evaluation_of(others[1]).state == "finished")
+    assert evaluation_of(others[0]).state == "failed"
+    for done in (run, others[1]):
+        score = read_evaluation(done).score("mig", "paper")
+        assert score is not None
+        assert score.points == 200
 
 
 def test_a_killed_job_is_lost_and_another_can_start(run: Run) -> None:

@@ -68,7 +68,7 @@ def sleepers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_queue_moves_with_nobody_watching(root: Path, make_run: MakeRun) -> None:
     # Long enough to be seen running on a busy machine.
-    first, second, third = (make_run(name, steps=500) for name in ("first", "second", "third"))
+    first, second, third = (make_run(name, steps=150) for name in ("first", "second", "third"))
     app = start_app(root, 0, "third", "first", "second")
     assert app.communicate("\n")[0].split() == ["queued"] * 3
     # Their order is that of being queued; that of the names would be another one.

@@ -96,8 +96,6 @@ def show_how_to_make_a_study(title: str) -> None:
         "file that lists what varies:"
     )
     st.code(SWEEP_COMMAND, language="bash")
-    st.write("To evaluate a run of your own in a folder below `runs`:")
-    st.code("python -m dvae_core evaluate runs/FOLDER/RUN --protocol paper", language="bash")
 
 
 def score_label(name: str, protocol: str) -> str:

@@ -14,34 +14,62 @@ from dvae_core.selection.tables import Sheet
 from dvae_core.selection.trends import summarize
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
+from ui.evaluation_job import show_evaluation_of_all
 from ui.expander import show_expander
+from ui.link import set_view
 from ui.routing import PAGES
 from ui.run_picker import select_run
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
+from ui.selection import current_selection
+from ui.widgets import when_changed, widget_key
+
+_TICKED = "select-ticked-runs"
 
 
 def show_runs(choice: StudyChoice) -> None:
     """The table of all runs, to be sorted by a click on a head, and what is left out of it."""
-    table = to_frame(runs_sheet(choice.study))
-    table = table.drop(columns="not in the statistics because")
+    table = to_frame(runs_sheet(choice.study)).dropna(axis="columns", how="all")
+    table = table.drop(columns="not in the statistics because", errors="ignore")
+    runs = choice.study.runs
     st.dataframe(
         table,
         hide_index=True,
         height=min(560, 40 + 35 * max(1, len(table))),
-        column_config={"run": st.column_config.TextColumn(pinned=True)},
+        column_config={
+            "run": st.column_config.ButtonColumn(
+                pinned=True,
+                alignment="left",
+                type="tertiary",
+                key="select-name",
+                on_click=lambda: ask_for_run(runs[st.session_state["select-name"]["row"]].id),
+            )
+        },
         key="select-table",
-        on_select=lambda: _open_row(choice.study.runs),
-        selection_mode="single-row",
+        on_select=lambda: _tick_rows(runs),
+        selection_mode="multi-row",
     )
-    st.caption("Click a column header to sort. The box at the left of a row opens the run.")
+    st.caption(
+        "Click a run's name to open it, or a column header to sort. Tick two runs to compare them."
+    )
     if reasons := choice.study.left_out:
         with show_expander(
             f"{len(reasons)} not in the statistics", "select-left-out", ":material/info:"
         ):
             for run_id, reason in reasons.items():
                 st.caption(plain(f"{run_id}: {reason}"))
+    _show_evaluation(choice)
     show_downloads(choice)
+
+
+def _show_evaluation(choice: StudyChoice) -> None:
+    """The evaluation of one's own runs that have no scores yet."""
+    if choice.folder == "checkpoints":
+        return
+    protocol = choice.study.protocol
+    runs = [Run(found.path) for found in choice.study.finished if not found.problem]
+    unevaluated = [Run(found.path) for found in choice.study.unevaluated]
+    show_evaluation_of_all(runs, unevaluated, protocol)
 
 
 def show_groups(choice: StudyChoice) -> None:
@@ -90,25 +118,39 @@ def show_downloads(choice: StudyChoice) -> None:
 
 
 def show_opening(choice: StudyChoice) -> None:
-    """Open a run that was clicked, or choose one by keyboard."""
+    """Open the run whose name or point was clicked, and open or compare those that are ticked."""
     runs = {run.id: run for run in choice.study.runs}
     asked = st.session_state.pop("select-asked", None)
     if asked in runs:
-        _open(choice.folder, runs[asked])
+        _open(choice.folder, [runs[asked]])
+    ticked = [run_id for run_id in st.session_state.get(_TICKED, []) if run_id in runs]
+    key = widget_key("select-ticked", ticked)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.selectbox(
-            "Run to open",
+        st.multiselect(
+            "Runs to open or compare",
             list(runs),
-            index=None,
-            placeholder="click a point or choose",
-            key="select-run",
-            width=300,
+            ticked,
+            placeholder="tick rows, or choose here",
+            key=key,
+            on_change=when_changed(key, _tick),
+            width=420,
         )
-        wanted = st.button(
-            "Open in Explore", icon=":material/tune:", disabled=chosen is None, key="select-open"
+        opened = st.button(
+            "Open in Explore",
+            icon=":material/tune:",
+            disabled=len(ticked) != 1,
+            key="select-open",
+            help="Choose one run.",
         )
-    if wanted and chosen is not None:
-        _open(choice.folder, runs[chosen])
+        compared = st.button(
+            "Compare",
+            icon=":material/compare:",
+            disabled=len(ticked) != 2,
+            key="select-compare",
+            help="Choose two runs.",
+        )
+    if opened or compared:
+        _open(choice.folder, [runs[run_id] for run_id in ticked])
 
 
 def ask_for_run(run_id: str) -> None:
@@ -121,18 +163,34 @@ def to_frame(sheet: Sheet) -> pd.DataFrame:
     return pd.DataFrame(sheet.rows, columns=list(sheet.columns))
 
 
-def _open_row(runs: Sequence[StudyRun]) -> None:
+def _tick_rows(runs: Sequence[StudyRun]) -> None:
     rows = st.session_state["select-table"]["selection"]["rows"]
-    if rows and rows[0] < len(runs):
-        ask_for_run(runs[rows[0]].id)
+    _tick([runs[row].id for row in rows if row < len(runs)])
 
 
-def _open(folder: str, found: StudyRun) -> None:
-    run = Run(found.path)
-    if problem := run.problem():
-        st.error(plain(problem), icon=":material/error:")
-    elif not run.has_model:
-        st.error(plain(f"{found.id} has no weights yet: {found.state} at step {found.step:,}."))
-    else:
-        select_run(f"{folder}/{found.id}")
+def _tick(run_ids: list[str]) -> None:
+    st.session_state[_TICKED] = run_ids
+
+
+def _open(folder: str, found: Sequence[StudyRun]) -> None:
+    """Show one run on Explore, or two on Compare."""
+    runs = [Run(each.path) for each in found]
+    for run, each in zip(runs, found, strict=True):
+        if problem := run.problem():
+            st.error(plain(problem), icon=":material/error:")
+            return
+        if not run.has_model:
+            st.error(plain(f"{each.id} has no weights yet: {each.state} at step {each.step:,}."))
+            return
+    addresses = [f"{folder}/{each.id}" for each in found]
+    select_run(addresses[0])
+    if len(found) == 1:
         st.switch_page(PAGES / "explore.py")
+    shapes = [run.record.image_shape for run in runs]
+    if shapes[0] != shapes[1]:
+        sizes = " and ".join("x".join(map(str, shape)) for shape in shapes)
+        st.error(f"These runs have images of {sizes}: Compare needs two of the same shape.")
+        return
+    current_selection().second = addresses[1]
+    set_view("compare", part="settings")
+    st.switch_page(PAGES / "compare.py")
