@@ -13,6 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import OBJECTIVES, RunConfig, limits_of
+from dvae_core.data import load_dataset
+from dvae_core.evaluation.protocol import evaluate
+from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.archive import export_run
 from dvae_core.jobs import find_training, stop_training
 from dvae_core.runs.catalog import list_runs
@@ -441,6 +444,27 @@ def test_the_queue_takes_more_trainings_at_once(open_app: OpenApp, run: Run) -> 
     app.text_input(key=key).set_value("99").run()
     assert "enter a whole number from 1 to 16" in said(app)
     assert open_app(PAGE).text_input(key=key).value == "2"
+
+
+def test_the_number_of_latents_follows_the_number_of_factors_until_it_is_changed(
+    open_app: OpenApp,
+) -> None:
+    app = open_app(PAGE, view="new")
+    latents = app.text_input(key=drawn(app, "train-num_latents"))
+    assert latents.value == "2"  # circles has x and y
+    app.selectbox(key=drawn(app, "train-dataset")).set_value("rooms").run()
+    assert app.text_input(key=drawn(app, "train-num_latents")).value == "6"
+    fill(app, num_latents=10)
+    app.selectbox(key=drawn(app, "train-dataset")).set_value("circles").run()
+    assert app.text_input(key=drawn(app, "train-num_latents")).value == "10"
+
+
+def test_the_table_shows_the_mig_of_an_evaluated_run(open_app: OpenApp, run: Run) -> None:
+    assert open_app(PAGE).dataframe[0].value["MIG"].isna().all()
+    dataset = load_dataset("circles", 32)
+    found = evaluate(run, dataset, "paper", ("mig",), EvaluationSettings(points=100))
+    run.write_evaluation(found.model_dump(mode="json"))
+    assert list(open_app(PAGE).dataframe[0].value["MIG"]) == [found.scores[0].value]
 
 
 def test_every_page_says_what_trains_and_a_new_run_joins_the_queue(

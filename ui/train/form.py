@@ -1,6 +1,7 @@
 """The form of a new run, made from the tables and the settings of `dvae_core.config`."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,7 +21,7 @@ from dvae_core.config import (
 from dvae_core.data import dataset_states
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
-from dvae_core.errors import ConfigError
+from dvae_core.errors import ConfigError, DataError
 from dvae_core.runs.run import RunRecord
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
@@ -104,6 +105,8 @@ def _show_setting(name: str) -> None:
             draft()[name] = _parse_numbers(value)
         elif limits is not None:
             draft()[name] = _parse_number(name, value)
+        elif name == "dataset":
+            choose_dataset(value)
         elif value is not None:
             draft()[name] = value
 
@@ -206,6 +209,22 @@ def draft() -> dict[str, Any]:
 def apply_preset(name: str) -> None:
     """Begin again with a preset."""
     st.session_state[_KEY] = settings_of_preset(name)
+
+
+def choose_dataset(name: str) -> None:
+    """Train on another data set. The number of latents follows the number of its factors where it
+    was that of the data set before."""
+    settings = draft()
+    before, after = map(_number_of_factors, (settings["dataset"], name))
+    settings["dataset"] = name
+    if after and settings["num_latents"] == before:
+        settings["num_latents"] = after
+
+
+def _number_of_factors(name: str) -> int:
+    with suppress(DataError):  # it was removed
+        return len(dataset_info(name).factor_names)
+    return 0
 
 
 def apply_record(record: RunRecord) -> None:

@@ -1,4 +1,4 @@
-"""The watched run: its progress, its curves and pictures, refreshed while it trains."""
+"""The watched run: its progress, its pictures and curves, refreshed while it trains."""
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from ui.train.snapshots import show_snapshots
 
 
 def show_live(address: str, entry: RunOverview, compared: dict[str, Run]) -> None:
-    """A run in words, curves and pictures; it is looked at again while it trains or waits."""
+    """A run in words, pictures and curves; it is looked at again while it trains or waits."""
     every = REFRESH_SECONDS if entry.state in ACTIVE else None
     st.fragment(run_every=every)(_show)(address, entry.run, entry.state, compared)
 
@@ -30,8 +30,8 @@ def _show(address: str, run: Run, state: State, compared: dict[str, Run]) -> Non
         if run.record.imported is not None:
             st.caption("Imported model: no training history.")
             return
-        show_curves(runs, tails)
         show_snapshots(address, run, tails[0].scores.rows)
+        show_curves(runs, tails)
 
 
 def _show_progress(entry: RunOverview, last: list[Row]) -> None:

@@ -1,10 +1,12 @@
 """All runs of a folder with how far they are; the table keeps the queue moving."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
+from dvae_core.errors import RunError
 from dvae_core.jobs import (
     RunOverview,
     advance_queue,
@@ -16,7 +18,9 @@ from dvae_core.jobs import (
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.runs.run import State
 from dvae_core.training.estimate import duration_in_words
+from ui.cached import st_read_evaluation
 from ui.errors import errors_shown, plain
+from ui.selection import current_selection
 from ui.train.view import SHIPPED, watch
 from ui.widgets import whole_number
 
@@ -24,6 +28,7 @@ REFRESH_SECONDS = 2.0
 MAX_HEIGHT = 320
 MAX_AT_ONCE = 16
 _ASKED = "train-row-asked"
+_MIG_HELP = "From the evaluation under the chosen protocol; evaluate a run on Factors or Select."
 ACTIVE = (State.RUNNING, State.QUEUED)
 
 
@@ -63,12 +68,23 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
             hide_index=True,
             height=min(MAX_HEIGHT, 38 + 35 * len(entries)),
             column_config={
-                "run": st.column_config.TextColumn(pinned=True),
+                "run": st.column_config.ButtonColumn(
+                    pinned=True,
+                    alignment="left",
+                    type="tertiary",
+                    key=f"train-name-{name}",
+                    on_click=lambda: _watch(
+                        name, entries, [st.session_state[f"train-name-{name}"]["row"]]
+                    ),
+                ),
+                "MIG": st.column_config.NumberColumn(format="%.3f", help=_MIG_HELP),
                 "progress": st.column_config.ProgressColumn(format="percent", width="small"),
                 "images per second": st.column_config.TextColumn(alignment="right"),
             },
             key=_table_key(name),
-            on_select=lambda: _watch_row(name, entries),
+            on_select=lambda: _watch(
+                name, entries, st.session_state[_table_key(name)]["selection"]["rows"]
+            ),
             selection_mode="single-row",
         )
         for entry in entries:
@@ -82,11 +98,22 @@ def _row(entry: RunOverview) -> dict[str, object]:
         "run": entry.name,
         "state": in_words(entry),
         "progress": entry.fraction,
+        "MIG": _mig(entry),
         "step": f"{entry.step:,} of {entry.steps:,}" if entry.steps else "",
         "time left": "" if left is None else duration_in_words(left),
         "images per second": "" if rate is None else f"{rate:,.0f}",
         "note": entry.message,
     }
+
+
+def _mig(entry: RunOverview) -> float | None:
+    if entry.state is State.DAMAGED:
+        return None
+    with suppress(RunError):  # a damaged evaluation is told where the scores are shown
+        score = st_read_evaluation(entry.run).score("mig", current_selection().protocol)
+        if score is not None and score.step == entry.step:
+            return score.value
+    return None
 
 
 def in_words(entry: RunOverview) -> str:
@@ -99,8 +126,7 @@ def _table_key(name: str) -> str:
     return f"train-table-{name}-{st.session_state.get('train-choices', 0)}"
 
 
-def _watch_row(name: str, entries: list[RunOverview]) -> None:
-    rows = st.session_state[_table_key(name)]["selection"]["rows"]
+def _watch(name: str, entries: list[RunOverview], rows: list[int]) -> None:
     if rows and rows[0] < len(entries):
         watch(f"{name}/{entries[rows[0]].run.id}")
         st.session_state["train-choices"] = st.session_state.get("train-choices", 0) + 1

@@ -16,7 +16,7 @@ from ui.widgets import when_changed, widget_key
 
 VIEWS = {"runs": "Runs", "new": "New run"}
 SHIPPED = "checkpoints/"
-MAX_COMPARED = 7
+MAX_COMPARED = 6  # beside the run itself; there are as many colours
 
 
 def choose_view() -> Literal["runs", "new"]:
