@@ -8,7 +8,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dvae_core.analysis.rotation import Picture
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, FAMILY_COLORS, MARK, run_box, styled
+from dvae_core.figures.style import (
+    ACCENT,
+    COLOR_SCALE,
+    FAMILY_COLORS,
+    MARK,
+    PALETTE,
+    run_box,
+    styled,
+)
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +32,9 @@ class Curve:
     dash: str = "solid"
 
 
-def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit: str) -> go.Figure:
+def angle_curves(
+    degrees: Sequence[float], curves: Sequence[Curve], current: float, unit: str
+) -> go.Figure:
     """Curves over the angle of a rotation, with a line at the current angle.
 
     Args:
@@ -53,8 +63,14 @@ def angle_curves(degrees: Floats, curves: Sequence[Curve], current: float, unit:
     return styled(figure, height=360, top=30, showlegend=True, legend=legend)
 
 
-def mass_heatmap(picture: Picture, latents: tuple[int, int]) -> go.Figure:
-    """Probability mass or density of two latents: the first on the x axis, the second on y."""
+def mass_heatmap(
+    picture: Picture, latents: tuple[int, int], degrees: float | None = None
+) -> go.Figure:
+    """Probability mass or density of two latents: the first on the x axis, the second on y.
+
+    With `degrees`, the axes from before the rotation are drawn where it takes them, each with a
+    mark at its positive end: a round density looks the same at every angle.
+    """
     figure = go.Figure(
         go.Heatmap(
             z=picture.heights.T,
@@ -66,9 +82,28 @@ def mass_heatmap(picture: Picture, latents: tuple[int, int]) -> go.Figure:
             hovertemplate="%{x:.2f}, %{y:.2f}<br>%{z:.2g}<extra></extra>",
         )
     )
+    if degrees is not None:
+        _draw_axes(figure, picture, degrees)
     figure.update_xaxes(title_text=f"latent {latents[0]}", constrain="domain")
     figure.update_yaxes(title_text=f"latent {latents[1]}", scaleanchor="x", constrain="domain")
     return styled(figure, height=300)
+
+
+def _draw_axes(figure: go.Figure, picture: Picture, degrees: float) -> None:
+    bounds = [float(max(abs(points[0]), abs(points[-1]))) for points in picture.points]
+    reach = 0.9 * min(bounds)
+    for place, name in enumerate(("first axis", "second axis")):
+        angle = np.radians(degrees + 90 * place)
+        x, y = reach * np.cos(angle), reach * np.sin(angle)
+        figure.add_scatter(
+            x=[-x, x],
+            y=[-y, y],
+            mode="lines+markers",
+            line={"color": MARK, "width": 2, "dash": "solid" if place == 0 else "dot"},
+            marker={"size": [0, 12], "symbol": ["circle", "circle" if place == 0 else "square"]},
+            hovertemplate=f"{name}, rotated by {degrees:.0f}°<extra></extra>",
+            showlegend=False,
+        )
 
 
 def frame_cells(
@@ -107,7 +142,7 @@ def family_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) 
 
 def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: str) -> go.Figure:
     """Bars at `values` (P,), a group for each name of `heights`, (P,) each."""
-    palette = [ACCENT, "#e07b39", "#8a6fb8"]
+    palette = PALETTE[:3]
     figure = go.Figure(
         [
             go.Bar(

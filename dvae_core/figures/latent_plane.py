@@ -7,10 +7,12 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from dvae_core.figures.style import PALETTE
+
 SIDE = 320
 _MARGIN = 30
 # One hue per factor, equally visible on light and dark backgrounds.
-FACTOR_COLORS = ("#2a88a8", "#e07b39")
+FACTOR_COLORS = PALETTE[:2]
 
 _Place = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
@@ -86,14 +88,14 @@ def side_by_side(pictures: Sequence[PlanePicture], titles: Sequence[str], column
         x, y = index % columns * SIDE, index // columns * height
         inner = picture.svg.replace("<svg ", f'<svg x="{x}" y="{y + 24}" width="{SIDE}" ', 1)
         parts.append(
-            f'<text x="{x + SIDE / 2}" y="{y + 18}" text-anchor="middle" fill="#1c2526" '
+            f'<text x="{x + SIDE / 2}" y="{y + 18}" text-anchor="middle" fill="#0f1516" '
             f'font-size="13">{escape(title)}</text>'
             + inner.replace("viewBox", f'height="{SIDE}" viewBox', 1)
         )
     width = columns * SIDE
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {rows * height}" '
-        f'width="{width}" height="{rows * height}" font-family="sans-serif" color="#1c2526">'
+        f'width="{width}" height="{rows * height}" font-family="sans-serif" color="#0f1516">'
         f'<rect width="100%" height="100%" fill="#ffffff"/>' + "".join(parts) + "</svg>\n"
     )
 
@@ -150,7 +152,8 @@ def _arrow(ends: NDArray[np.float64], color: str, name: str) -> str:
         'stroke-linecap="round"/>'
         f'<path d="{shape}" fill="none" stroke="{color}" stroke-width="3" '
         'stroke-linecap="round" stroke-linejoin="round"/>'
-        f'<text x="{text[0]:.1f}" y="{text[1] + 4:.1f}" text-anchor="middle" fill="{color}" '
+        f'<text x="{text[0]:.1f}" y="{text[1] + 4:.1f}" text-anchor="middle" '
+        'fill="currentColor" '
         'stroke="var(--paper, #ffffff)" stroke-width="4" paint-order="stroke" font-weight="700" '
         f'font-size="13">{escape(name)}</text>'
     )

@@ -7,12 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dvae_core.figures.style import COLOR_SCALE, run_box, styled
+from dvae_core.figures.style import COLOR_SCALE, PALETTE, run_box, styled
 
 Floats = NDArray[np.float64]
 
-# Distinguishable on light and dark backgrounds and with most colour blindness; after Okabe and Ito.
-GROUP_COLORS = ("#2a88a8", "#e07b39", "#8a6fb8", "#4d9a5b", "#c2577f", "#b59a2c", "#5f7fd0")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _LEGEND = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0}
 
@@ -57,7 +55,7 @@ def gap_scatter(
     """
     figure = go.Figure()
     for index, points in enumerate(groups):
-        color = GROUP_COLORS[index % len(GROUP_COLORS)]
+        color = PALETTE[index % len(PALETTE)]
         picked = [run_id == points.picked for run_id in points.ids]
         figure.add_trace(
             go.Scatter(
@@ -119,7 +117,7 @@ def band_lines(
     """
     figure = go.Figure()
     for index, line in enumerate(lines):
-        color = GROUP_COLORS[index % len(GROUP_COLORS)]
+        color = PALETTE[index % len(PALETTE)]
         figure.add_trace(
             go.Scatter(
                 x=np.concatenate([line.x, line.x[::-1]]),
@@ -213,7 +211,7 @@ def group_boxes(groups: Mapping[str, tuple[Floats, Sequence[str]]], label: str) 
     """
     figure = go.Figure(
         [
-            run_box("x", values, ids, name, GROUP_COLORS[index % len(GROUP_COLORS)], ".4g")
+            run_box("x", values, ids, name, PALETTE[index % len(PALETTE)], ".4g")
             for index, (name, (values, ids)) in enumerate(groups.items())
         ]
     )

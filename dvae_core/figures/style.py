@@ -11,12 +11,13 @@ from dvae_core.config import FAMILIES
 
 # Viridis keeps its order on light and dark backgrounds: dark is low and light is high.
 COLOR_SCALE = "Viridis"
-ACCENT = "#2a88a8"
 MARK = "#e4572e"
-_PALETTE = (ACCENT, "#8a6fb8", "#e07b39", "#5b9a4b", "#b8476b", "#7a7f85")
-FAMILY_COLORS: dict[str, str] = dict(zip(FAMILIES, _PALETTE, strict=False))
+# Apart from one another in each kind of colour blindness, and 3:1 from both grounds; see the test.
+PALETTE = ("#2d87a5", "#d2692d", "#9600ff", "#d2004b", "#a58787", "#695ab4", "#d24bff")
+ACCENT = PALETTE[0]
+FAMILY_COLORS: dict[str, str] = dict(zip(FAMILIES, PALETTE, strict=False))
 
-_INK, _GROUND, _LINE = "#1c2526", "#fbfbf9", "#d9dcd6"
+_INK, _GROUND, _LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
 _AXIS = {
     "automargin": True,
     "gridcolor": _LINE,
@@ -53,7 +54,8 @@ def run_box(
     color: str,
     digits: str,
 ) -> go.Box:
-    """A box along `axis` ("x" or "y") with a point for each run, which shows the run's id."""
+    """A box along `axis` ("x" or "y") with a point for each run, which shows the run's id; the
+    point alone where there is one run, since a box shows a spread."""
     return go.Box(
         {axis: values, "orientation": "h" if axis == "x" else None},
         text=list(run_ids),
@@ -63,7 +65,7 @@ def run_box(
         pointpos=0,
         fillcolor="rgba(0, 0, 0, 0)",
         marker={"color": color, "size": 6, "opacity": 0.75},
-        line={"width": 1.5},
+        line={"width": 1.5 if len(values) > 1 else 0},
         hovertemplate=f"%{{text}}<br>%{{{axis}:{digits}}}<extra></extra>",
         showlegend=False,
     )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from dvae_core.figures.style import ACCENT, styled
+from dvae_core.figures.style import PALETTE, styled
 
 Floats = NDArray[np.float64]
 
@@ -65,10 +65,6 @@ def smooth(values: Floats, weight: float) -> Floats:
     return sums / (1 - weight ** np.arange(1, len(values) + 1))
 
 
-# Distinguishable on light and dark backgrounds.
-RUN_COLORS = (ACCENT, "#e07b39", "#8a6fb8", "#5a9e4b", "#c94f6d", "#b59a2b", "#6b8fd6", "#8c7a6b")
-
-
 @dataclass(frozen=True)
 class RunCurve:
     """One quantity of one run.
@@ -108,7 +104,7 @@ def curve_figure(
     for index, curve in enumerate(curves):
         if not len(curve.steps):
             continue  # and leave its colour unused
-        color = RUN_COLORS[index % len(RUN_COLORS)]
+        color = PALETTE[index % len(PALETTE)]
         if smoothing > 0:
             figure.add_trace(_line(curve, curve.values, color, 0.25, logarithmic, in_legend=False))
         smoothed = smooth(curve.values, smoothing)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 _GAP = 2  # pixels between images
 _LABEL_WIDTH = 150
 _FONT_SIZE = 14
-_INK, _PAPER = (28, 37, 38), (255, 255, 255)
+_INK, _PAPER = (15, 21, 22), (255, 255, 255)
 
 
 def traversal_sheet(

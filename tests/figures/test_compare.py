@@ -15,8 +15,9 @@ from dvae_core.figures.information import information_heatmap
 
 
 def test_the_current_angle_is_marked_among_the_curves() -> None:
-    degrees = np.array([0.0, 45.0, 90.0])
-    curves = [Curve("a", "#000000", degrees), Curve("b", "#000000", degrees, "dot")]
+    degrees = (0.0, 45.0, 90.0)
+    values = np.array(degrees)
+    curves = [Curve("a", "#000000", values), Curve("b", "#000000", values, "dot")]
     figure = angle_curves(degrees, curves, 30.0, "KL, nats")
     assert [trace.name for trace in figure.data] == ["a", "b"]
     assert figure.layout.shapes[0].x0 == figure.layout.shapes[0].x1 == 30.0
@@ -29,6 +30,16 @@ def test_the_first_latent_of_a_mass_runs_to_the_right() -> None:
     np.testing.assert_array_equal(figure.data[0].z, [[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
     assert (len(figure.data[0].x), len(figure.data[0].y)) == (2, 3)
     assert figure.layout.xaxis.title.text == "latent 3"
+
+
+def test_the_axes_show_where_a_rotation_takes_them() -> None:
+    mass = np.full((4, 4), 1 / 16)
+    values = np.linspace(-1, 1, 4)
+    figure = mass_heatmap(GridMass(mass, (values, values)).picture(), (0, 1), 90.0)
+    first, second = figure.data[1:]
+    # The first axis points up then, and the second to the left.
+    np.testing.assert_allclose([first.x[1], first.y[1]], [0.0, 0.9], atol=1e-9)
+    np.testing.assert_allclose([second.x[1], second.y[1]], [-0.9, 0.0], atol=1e-9)
 
 
 def test_frames_lie_on_the_rows_of_their_latents() -> None:

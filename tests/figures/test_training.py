@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from dvae_core.figures.style import PALETTE
 from dvae_core.figures.training import (
-    RUN_COLORS,
     RunCurve,
     curve_figure,
     downsample,
@@ -40,8 +40,8 @@ def test_runs_keep_their_colours_and_are_named() -> None:
     figure = curve_figure([curve("first"), curve("second")], label="loss", smoothing=0.5)
     named = [line for line in figure.data if line.showlegend]
     assert [(line.name, line.line.color) for line in named] == [
-        ("first", RUN_COLORS[0]),
-        ("second", RUN_COLORS[1]),
+        ("first", PALETTE[0]),
+        ("second", PALETTE[1]),
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_run_without_points_leaves_no_line_and_keeps_its_colour() -> None:
     assert len(curve_figure([], label="MIG").data) == 0
     empty = RunCurve("a", np.array([]), np.array([]))
     (line,) = curve_figure([empty, curve("b")], label="MIG").data
-    assert (line.name, line.line.color) == ("b", RUN_COLORS[1])
+    assert (line.name, line.line.color) == ("b", PALETTE[1])
 
 
 def test_a_column_passes_over_rows_that_lack_it() -> None:
