@@ -56,7 +56,7 @@ def show_board(
     key: str,
     on_release: Callable[[BoardEvent], None],
     label: str = "latents",
-    test_id: str = "",
+    side: str = "",
 ) -> None:
     """Decode all frames of the current code and show the board; arguments as in `latent_board`.
     Call it inside a fragment."""
@@ -69,7 +69,7 @@ def show_board(
         key=key,
         on_release=on_release,
         label=label,
-        test_id=test_id,
+        side=side,
     )
 
 

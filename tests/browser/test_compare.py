@@ -1,26 +1,16 @@
 """Compare with the shipped runs, in a real browser."""
 
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import REPOSITORY
 from tests.browser.test_latent_board import centre, code_text
 from tests.browser.test_latent_board import code as code_of
 
 pytestmark = pytest.mark.browser
 
 SECOND = "second=checkpoints/circles-categorical"
-
-
-@pytest.fixture(scope="module")
-def address(
-    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
 
 
 @pytest.fixture
@@ -91,6 +81,16 @@ def test_moving_a_latent_moves_its_partner_to_where_it_means_the_same(compare: P
     # x grows against latent 0 in both shipped runs, so that both fall together.
     assert grid_mass_following[0] < before["left"][0]
     assert grid_mass_following[1] == pytest.approx(before["left"][1], abs=1e-4)
+
+
+def test_each_slider_says_its_side_and_its_factor(compare: Page) -> None:
+    names = [
+        slider.get_attribute("aria-label") or ""
+        for slider in compare.get_by_test_id("latent-board").get_by_role("slider").all()
+    ]
+    assert len(names) == len(set(names)) == 4
+    assert {name.partition(":")[0] for name in names} == {"left", "right"}
+    assert "right: latent 0, x" in names
 
 
 def test_unlinked_boards_move_apart(compare: Page) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlparse
 
@@ -17,14 +16,6 @@ pytestmark = pytest.mark.browser
 
 APP = REPOSITORY / "app.py"
 FAMILIES = ["checkpoints/circles-categorical", "checkpoints/circles-gaussian"]
-
-
-@pytest.fixture(scope="module")
-def address(
-    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    folders = {name: str(tmp_path_factory.mktemp("own")) for name in ("DVAE_RUNS", "DVAE_DATA")}
-    return serve(APP, folders)
 
 
 def opened(page: Page, address: str, **query: str) -> list[str]:
@@ -116,6 +107,22 @@ def test_the_browsers_back_goes_to_the_code_before(page: Page, address: str) -> 
     page.go_back()
     expect(page).to_have_url(address_before)
     expect_code(page, first)
+
+
+def test_a_first_visitor_is_told_what_to_do_until_the_first_move(
+    browser: Browser, address: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    opened(page, address, run=FAMILIES[0])
+    hint = page.get_by_test_id("board-welcome")
+    expect(hint).to_contain_text("Drag a handle along its track")
+    drag(page, 0, 60)
+    expect(hint).to_have_count(0)
+    page.reload()
+    settled(page)
+    expect(hint).to_have_count(0)
+    context.close()
 
 
 def test_undo_and_back_to_the_start(page: Page, address: str) -> None:

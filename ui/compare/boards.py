@@ -64,7 +64,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                 key=f"compare-{SIDES[index]}-{side.address}",
                 on_release=partial(comparison.move, index, match),
                 label=f"latents of {side.name}",
-                test_id=f"board-{SIDES[index]}",
+                side=SIDES[index],
             )
             if resolved.image is not None:
                 own = reconstruct(side.model, resolved.image, resolved.code)

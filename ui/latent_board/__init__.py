@@ -159,7 +159,7 @@ def latent_board(
     key: str,
     on_release: Callable[[BoardEvent], None],
     label: str = "latents",
-    test_id: str = "",
+    side: str = "",
 ) -> None:
     """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
 
@@ -174,8 +174,8 @@ def latent_board(
         on_release: called before the script (or fragment) runs, when a person let go of a handle
             somewhere else. Releases that no board could have sent are ignored.
         label: name of this board for screen readers, told apart where a page has two.
-        test_id: `data-testid` of an element around the board, which Streamlit itself gives no way
-            to set; the board's own parts keep theirs.
+        side: which of two boards this is, such as "left": part of the name of each slider, and of
+            the `data-testid` of an element around the board.
 
     Raises:
         ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
@@ -198,7 +198,7 @@ def latent_board(
         key=key,
         # In a list: a dict would be searched for tables, by pandas, whose import the first board
         # would wait for.
-        data=[{**board_data(rows, frames, exchange, label), "test_id": test_id}],
+        data=[{**board_data(rows, frames, exchange, label), "side": side}],
         # A trigger and not a state: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
         on_release_change=receive,

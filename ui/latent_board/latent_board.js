@@ -18,6 +18,7 @@ const LOST_ANSWER_MS = 20000; // after which the board no longer shows that it w
 const GAP_PX = 2; // between the thumbnails of a film strip
 const BAR_PX = 12; // width of a category's bar at most
 const FAR_APART_PX = 48; // between two categories
+const HINT_SEEN = "dvae-hint-seen"; // in the browser's storage: nobody needs the hint twice
 
 const boards = new WeakMap(); // by the element that Streamlit mounts into
 
@@ -86,6 +87,14 @@ class Board {
     ]);
     this.root.querySelector(".hint").textContent =
       "Drag a track or step with the arrow keys. Escape returns to the start.";
+    this.welcome = element("div", { class: "welcome", "data-testid": "board-welcome" }, [
+      element("span", {}),
+      element("button", { class: "tool", type: "button", "aria-label": "close this hint" }),
+    ]);
+    this.welcome.firstChild.textContent =
+      "Drag a handle along its track: the image follows. Each latent changes something else.";
+    this.welcome.lastChild.textContent = "×";
+    this.welcome.lastChild.onclick = () => this.dismissWelcome();
     this.resizing = new ResizeObserver((entries) => {
       for (const { target } of entries) target.row.resize();
     });
@@ -110,7 +119,7 @@ class Board {
   receive(data) {
     if (!data || data === this.latest) return; // a new theme: style sheets see to it
     this.latest = data;
-    if (data.test_id) this.around.setAttribute("data-testid", data.test_id);
+    if (data.side) this.around.setAttribute("data-testid", `board-${data.side}`);
     if (data.session !== this.session) {
       this.session = data.session;
       this.sequence = data.answered;
@@ -172,6 +181,7 @@ class Board {
     this.fold.hidden = inactive.length === 0;
     this.fold.textContent = `${inactive.length} inactive latent${inactive.length === 1 ? "" : "s"}`;
 
+    if (!isHintSeen()) this.open.before(this.welcome);
     this.tell("");
     this.busy(false);
     const current = this.playing?.row ?? this.rows.get(this.current);
@@ -185,6 +195,7 @@ class Board {
   // The one message of a move. None where the handle ends where it was.
   commit(row) {
     this.hand = null;
+    this.dismissWelcome(); // now, and not at the press: the row would leave the pointer
     if (this.code[row.latent] !== this.committed[row.latent]) {
       this.committed = [...this.code];
       this.waiting = null; // older than what is asked for now
@@ -251,6 +262,16 @@ class Board {
     if (row !== taker) this.move(row, this.committed[row.latent]);
   }
 
+  dismissWelcome() {
+    if (!this.welcome.isConnected) return;
+    this.welcome.remove();
+    try {
+      localStorage.setItem(HINT_SEEN, "1");
+    } catch {
+      // No storage is allowed here: the hint comes back on the next visit.
+    }
+  }
+
   unfold(open) {
     this.folded.hidden = !open;
     this.fold.setAttribute("aria-expanded", String(open));
@@ -301,6 +322,14 @@ class Board {
   tell(words) {
     this.note.textContent = words;
     this.note.hidden = !words;
+  }
+}
+
+function isHintSeen() {
+  try {
+    return localStorage.getItem(HINT_SEEN) !== null;
+  } catch {
+    return false;
   }
 }
 
@@ -398,6 +427,9 @@ class Row {
     this.kl.textContent = facts.kl === null ? "" : `${facts.kl.toFixed(2)} nats`;
     this.kl.title = `KL from the prior, of ${facts.klOf}`;
     this.root.classList.toggle("chosen", facts.chosen);
+    const { side } = this.board.data;
+    const name = `latent ${this.latent}${encodes ? `, ${facts.carries}` : ""}`;
+    this.handle.setAttribute("aria-label", side ? `${side}: ${name}` : name);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
     this.playButton.disabled = facts.values.length < 2;
