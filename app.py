@@ -7,10 +7,18 @@ from importlib import import_module
 
 import streamlit as st
 
+from ui.libraries import missing_libraries
+
+IS_COMPLETE = not missing_libraries()
+SCRIPT = "ui/main.py" if IS_COMPLETE else "ui/missing.py"
+
 
 @asynccontextmanager
 async def preloading(app: st.App) -> AsyncIterator[None]:
     """Read the library while the first browser still reads the frontend: either takes a second."""
+    if not IS_COMPLETE:
+        yield
+        return
     reading = asyncio.create_task(
         asyncio.to_thread(import_module, "dvae_core.analysis.latent_profile")
     )
@@ -18,4 +26,4 @@ async def preloading(app: st.App) -> AsyncIterator[None]:
     await reading
 
 
-app = st.App("ui/main.py", lifespan=preloading)
+app = st.App(SCRIPT, lifespan=preloading)
