@@ -6,6 +6,8 @@ import os
 # Before torch reads it: tests that run side by side, each with a thread for every core, would wait
 # for one another. What they start inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Background trainings, for which tests wait, would hardly run beside other tests.
+os.environ.setdefault("DVAE_NICENESS", "1")
 
 import shutil
 import time
@@ -34,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests that share a server, a browser or a cluster on one worker, and these first, so that
     none of them is left at the end while the other workers have nothing to do."""
     for item in items:
-        if item.path.parent.name == "browser" or item.path.name in SHARES_FIXTURES:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        in_browser = item.path.parent.name == "browser"
+        if in_browser or item.path.name in SHARES_FIXTURES:
+            item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.name))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
+from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.runs.run import Run
 from dvae_core.training.estimate import Estimate
 
@@ -68,6 +69,15 @@ class InstantEstimate:
 
     def result(self) -> Estimate:
         return Estimate(180.0, 120.0, 240.0, 2_000.0, 100)
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages encode a tenth of the images that a person's browser waits for."""
+    few = EvaluationSettings(points=1_000, test_points=500)
+    monkeypatch.setattr("ui.cached.EvaluationSettings", lambda: few)
+    monkeypatch.setattr("ui.cached.ROTATION_IMAGES", 6)
+    monkeypatch.setattr("ui.cached.AGGREGATE_IMAGES", 128)
 
 
 @pytest.fixture(autouse=True)

@@ -1,21 +1,13 @@
 """Factors with the shipped runs, in a real browser."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import REPOSITORY
+from tests.browser.conftest import REPOSITORY, Serve
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def address(
-    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
 
 
 def cells(page: Page) -> Locator:
@@ -30,8 +22,10 @@ def click_cell(page: Page, row: int, column: int, place: float = 0.5) -> None:
     )
 
 
-# First in this file: the first page that a server shows is this one and not the main page.
-def test_the_page_opens_by_its_own_address_on_a_fresh_server(page: Page, address: str) -> None:
+def test_the_page_opens_by_its_own_address_on_a_fresh_server(
+    page: Page, serve: Serve, tmp_path: Path
+) -> None:
+    address = serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path)})
     page.goto(f"{address}/factors?run=checkpoints/circles-categorical")
     expect(cells(page)).to_be_visible()
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(8)

@@ -1,14 +1,11 @@
 """One selection on every page: each control shows what its page computes with."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-
-from tests.browser.conftest import REPOSITORY
 
 pytestmark = pytest.mark.browser
 
@@ -27,13 +24,6 @@ SUMMARIES = {
     "circles-gaussian": "gaussian latents, N = 2",
     "sprites-gaussian": "gaussian latents, N = 10 · sprites",
 }
-
-
-@pytest.fixture(scope="module")
-def address(
-    serve: Callable[[Path, Mapping[str, str]], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(tmp_path_factory.mktemp("runs"))})
 
 
 def sidebar(page: Page) -> Locator:

@@ -244,7 +244,7 @@ def wait_until_saved(run: Run, process: subprocess.Popen[bytes]) -> None:
     ],
 )
 def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path: Path, number: int) -> None:
-    steps = ("--steps", "300", "--checkpoint-seconds", "0")
+    steps = ("--steps", "150", "--checkpoint-seconds", "0.1")
     run = Run(tmp_path / "killed")
     process = start(run.path, *steps)
     wait_until_saved(run, process)
@@ -253,7 +253,7 @@ def test_an_interrupted_training_resumes_to_the_same_bits(tmp_path: Path, number
     killed = number == signal.SIGKILL
     assert run.state() is (State.LOST if killed else State.STOPPED)
     assert process.returncode == (-number if killed else 130)
-    assert run.status().step < 300
+    assert run.status().step < 150
     assert main(["resume", str(run.path)]) == 0
     assert main(["train", "--run-dir", str(tmp_path / "whole"), *TINY, *steps]) == 0
     whole = Run(tmp_path / "whole").load_model().state_dict()

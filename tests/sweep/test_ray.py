@@ -172,6 +172,7 @@ def test_a_node_with_another_version_is_named_and_nothing_started(
     assert f"has another version of dvae_core in {other}" in said
 
 
+@pytest.mark.slow  # the same question to a node as that for its version
 def test_a_node_without_the_package_is_named_and_nothing_started(
     cluster: Any, sweep_file: Path, tmp_path: Path
 ) -> None:
