@@ -26,14 +26,16 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(runs: str) -> Iterator[str]:
-    """Serve the app with this folder of runs, and yield its address."""
+def served(runs: str, data: str | None = None) -> Iterator[str]:
+    """Serve the app with these folders of runs and of data sets, and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     command += ["--server.port", str(port), "--server.headless", "true"]
     environment = {**os.environ, "DVAE_RUNS": runs}
+    if data is not None:
+        environment["DVAE_DATA"] = data
     server = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
