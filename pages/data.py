@@ -51,8 +51,9 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         height="content",
         column_config={
             "images": st.column_config.NumberColumn(format="localized"),
-            "factors": st.column_config.TextColumn(width="large"),
+            "factors": st.column_config.TextColumn(width=340),
             "": st.column_config.ButtonColumn(
+                width=130,
                 type="tertiary",
                 key="data-download-in-table",
                 on_click=lambda: _download_row(infos),

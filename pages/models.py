@@ -34,7 +34,7 @@ with show_expander(
     st.code(
         "python -m dvae_core import-model --name mine --encoder encoder.onnx "
         "--decoder decoder.onnx --latents gaussian --dataset circles",
-        language="bash",
+        language=None,
         wrap_lines=True,
     )
 

@@ -15,6 +15,6 @@ if missing:
         f"pip install -r {REQUIREMENTS}"
         if REQUIREMENTS.is_file()
         else f"pip install {' '.join(missing)}",
-        language="bash",
+        language=None,
     )
 st.write("Then stop the app with Ctrl+C and start it again.")

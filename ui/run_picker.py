@@ -137,5 +137,5 @@ def _show_how_to_get_a_run() -> None:
     st.write(
         "A run is a trained model with its history. This command trains one in about three minutes:"
     )
-    st.code("python -m dvae_core train --preset quick --run-dir runs/first", language="bash")
+    st.code("python -m dvae_core train --preset quick --run-dir runs/first", language=None)
     st.write("Then reload this page.")

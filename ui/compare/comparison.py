@@ -149,7 +149,7 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
                 f"--run-dir runs/{family}"
                 for family in ("gaussian", "categorical")
             ),
-            language="bash",
+            language=None,
         )
         return None
     selection = current_selection()

@@ -71,7 +71,7 @@ def show_download(name: str) -> None:
         help="It goes on when you close this page. On another machine, download with the command "
         "below and copy the file.",
     )
-    st.code(f"python -m dvae_core download {name}", language="bash")
+    st.code(f"python -m dvae_core download {name}", language=None)
 
 
 def _show_progress(name: str) -> None:

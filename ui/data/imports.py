@@ -31,7 +31,7 @@ def show_import() -> None:
         "`images` and, optionally, `factors` and `factor_names`. Import larger data sets from the "
         "command line:"
     )
-    st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language="bash")
+    st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language=None)
     files = st.file_uploader(
         "Files",
         type=[*(suffix[1:] for suffix in WHOLE), "png", "jpg", "jpeg", "csv"],

@@ -95,7 +95,7 @@ def show_how_to_make_a_study(title: str) -> None:
         "This page compares the runs of one folder. A sweep trains and evaluates them, from a "
         "file that lists what varies:"
     )
-    st.code(SWEEP_COMMAND, language="bash")
+    st.code(SWEEP_COMMAND, language=None)
 
 
 def score_label(name: str, protocol: str) -> str:
