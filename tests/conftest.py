@@ -13,11 +13,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import psutil
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
@@ -31,15 +33,24 @@ settings.load_profile("deterministic")
 SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py")
 
 
-@pytest.hookimpl(trylast=True)  # after the order was shuffled
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that share a server, a browser or a cluster on one worker, and these first, so that
-    none of them is left at the end while the other workers have nothing to do."""
-    for item in items:
-        in_browser = item.path.parent.name == "browser"
-        if in_browser or item.path.name in SHARES_FIXTURES:
-            item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.name))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+class GroupScheduling(LoadScopeScheduling):
+    """Runs tests that share a server, a browser or a cluster on one worker, the largest group
+    first, and all others wherever there is time.
+
+    Takes the place of `--dist=loadgroup`, which forgets its groups with pytest 9.2 (xdist 3.8).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        if path.parent.name == "browser":
+            return "browser"
+        return path.name if path.name in SHARES_FIXTURES else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """How xdist gives tests to its workers."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
