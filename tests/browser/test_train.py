@@ -103,6 +103,9 @@ def test_a_training_outlives_tab_and_server_and_ends_in_explore(
     wait_until(page, lambda: curve(page) != first_curve)
     wait_until(page, lambda: heat_map(page) != first_heat_map)
 
+    # Without a reload, as soon as there is a model.
+    expect(page.get_by_role("button", name="Open in Explore")).to_be_visible(timeout=PATIENCE)
+
     # Held up, so that a quick machine does not end it while its server is away.
     trainer = run.status().process
     assert trainer is not None

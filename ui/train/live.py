@@ -16,14 +16,15 @@ from ui.train.snapshots import show_snapshots
 def show_live(address: str, entry: RunOverview, compared: dict[str, Run]) -> None:
     """A run in words, pictures and curves; it is looked at again while it trains or waits."""
     every = REFRESH_SECONDS if entry.state in ACTIVE else None
-    st.fragment(run_every=every)(_show)(address, entry.run, entry.state, compared)
+    drawn = entry.state, entry.run.has_model
+    st.fragment(run_every=every)(_show)(address, entry.run, drawn, compared)
 
 
-def _show(address: str, run: Run, state: State, compared: dict[str, Run]) -> None:
+def _show(address: str, run: Run, drawn: tuple[State, bool], compared: dict[str, Run]) -> None:
     with errors_shown():
         entry = find_training(run)
-        if entry.state is not state:
-            st.rerun(scope="app")
+        if (entry.state, run.has_model) != drawn:
+            st.rerun(scope="app")  # the buttons above depend on both
         runs = {entry.name: run} | {describe(other): run for other, run in compared.items()}
         tails = read_on(list(runs.values()))
         _show_progress(entry, tails[0].metrics.rows[-1:])
