@@ -17,7 +17,13 @@ from tests.browser.conftest import REPOSITORY, free_port, start_server
 
 pytestmark = pytest.mark.browser
 
-SETTINGS = {"Steps": 600, "Threads": 1, "Snapshot every": 50, "Batch size": 16}
+SETTINGS = {
+    "Steps": 600,
+    "Threads": 1,
+    "Snapshot every": 50,
+    "Batch size": 16,
+    "Checkpoint seconds": 1,
+}
 PATIENCE = 400_000  # milliseconds; a busy machine trains ten times slower
 
 
