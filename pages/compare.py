@@ -8,7 +8,7 @@ from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.selection.seeds import read_seed_scores
 from dvae_core.selection.study import study_settings
 from ui.cached import st_load_dataset
-from ui.compare.boards import show_boards, show_information
+from ui.compare.boards import describe_pairs, show_boards, show_information
 from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
 from ui.compare.planes import choose_factors, grid_around, plane_panel, show_panels, verdict
 from ui.compare.rotation import show_turning
@@ -35,8 +35,9 @@ Argument = tuple[FactorGrid, list[FactorPlane]]
 
 def show_argument(comparison: Comparison) -> Argument | None:
     """The grid of two factors in both latent planes, and a sentence on what it shows."""
-    st.subheader("The same images in both latent spaces", anchor=False)
-    pair = choose_factors(comparison.dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.subheader("The same images in both latent spaces", anchor=False, width="stretch")
+        pair = choose_factors(comparison.dataset)
     if pair is None:
         return None
     grid = grid_around(comparison.dataset, comparison.sides[0].exploration.start, pair)
@@ -94,7 +95,7 @@ def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorG
 def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     """The scores of both runs, and whether their difference exceeds that of seeds."""
     folders = seed_folders(comparison.dataset)
-    folder = choose_folder(folders)
+    folder = choose_folder(folders) if folders else None
     seeds = None if folder is None else read_seed_scores(folders[folder], protocol)
     left, right = comparison.sides
     table = differences_table(
@@ -130,17 +131,18 @@ def show_settings(comparison: Comparison) -> None:
         key=key,
         on_change=when_changed(key, lambda only: set_view(settings="" if only else "all")),
     )
-    names = [side.name for side in comparison.sides]
-    table = pd.DataFrame(
-        {
-            name: {setting: str(value) for setting, value in of_run.items() if value is not None}
-            for name, of_run in zip(
-                names, (study_settings(side.run.record) for side in comparison.sides), strict=True
-            )
+    settings = {
+        side.name: {
+            name: str(value)
+            for name, value in study_settings(side.run.record).items()
+            if value is not None
         }
-    ).fillna("does not apply")
+        for side in comparison.sides
+    }
+    table = pd.DataFrame(settings).fillna("does not apply")
     if not all_shown:
-        table = table[table[names[0]] != table[names[1]]]
+        left, right = settings
+        table = table[table[left] != table[right]]
     if table.empty:
         st.caption("The two runs have the same settings.")
         return
@@ -172,7 +174,8 @@ with errors_shown():
             is_linked,
             key=key,
             on_change=when_changed(key, lambda on: set_view(linked="" if on else "no")),
-            help="Moving a latent also moves its partner in the other model to the matching value.",
+            help="Moving a latent also moves its partner in the other model to the matching value. "
+            f"Partners, left ↔ right:\n{describe_pairs(comparison)}",
         )
         wanted = view.get("match", "")
         wanted = wanted if wanted in MATCHES else "quantile"
@@ -200,5 +203,12 @@ with errors_shown():
         with errors_shown():
             shown = show_argument(comparison)
     show_boards(comparison, match if linked else None)
-    part = choose_part("Details", "part", PARTS, key="compare-part", default="scores")
+    part = choose_part(
+        "Details",
+        "part",
+        PARTS,
+        key="compare-part",
+        default="scores",
+        label_visibility="collapsed",
+    )
     show_part(comparison, part, protocol, shown)

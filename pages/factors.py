@@ -90,7 +90,7 @@ def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.
     """KL and usage of each latent; the usage is that of categories, so Gaussians have none."""
     bars = {"KL, nats": evaluation.matrix("kl", protocol)[0]}
     if evaluation.table("usage", protocol) is not None:
-        bars["categories used"] = categories_used(evaluation.matrix("usage", protocol))
+        bars["K used"] = categories_used(evaluation.matrix("usage", protocol))
     return bars
 
 

@@ -4,14 +4,14 @@ import streamlit as st
 
 from dvae_core.jobs import find_training
 from ui.errors import errors_shown, plain
-from ui.run_picker import show_summary
+from ui.run_picker import is_shipped, show_summary
 from ui.titles import show_title
 from ui.train.actions import show_actions, show_import, show_notes, show_trash, show_undo
 from ui.train.form import show_form
 from ui.train.live import show_live
 from ui.train.runs_table import show_runs
 from ui.train.start import show_first_start, show_start
-from ui.train.view import choose_compared, choose_view, choose_watched, is_shipped, plan_new
+from ui.train.view import choose_compared, choose_view, choose_watched, plan_new
 
 
 def show_empty() -> None:

@@ -28,6 +28,7 @@ class BoardView:
         code: (N,), where the handles stand.
         posterior: of the start image; None where it began without an image.
         chosen: the latent to show first in the readout, or None.
+        shown: active latents to show at first, the others fold away; None shows all.
     """
 
     model: VAE
@@ -37,6 +38,7 @@ class BoardView:
     code: Tensor
     posterior: Posterior | None
     chosen: int | None = None
+    shown: int | None = None
 
     @property
     def values(self) -> list[Tensor]:
@@ -70,6 +72,7 @@ def show_board(
         on_release=on_release,
         label=label,
         side=side,
+        shown=view.shown,
     )
 
 

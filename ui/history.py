@@ -36,6 +36,19 @@ def show_history(explorations: Sequence[Exploration]) -> None:
         on_click=_restart,
         args=(explorations,),
     )
+    # A button has one shortcut; many people redo with Ctrl+Y.
+    with st.container(key="shortcuts"):
+        label, _, change, moves = steps["redo"]
+        changed.append(
+            st.button(
+                label,
+                shortcut="mod+y",
+                disabled=not any(moves),
+                on_click=change,
+                args=(explorations,),
+                key="redo-y",
+            )
+        )
     if any(changed):
         st.rerun()
 

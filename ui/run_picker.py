@@ -102,8 +102,13 @@ def choose_protocol() -> ProtocolName:
 
 def describe(address: str) -> str:
     """A run in a list; a shipped one says so."""
-    root, _, name = address.partition("/")
-    return f"{name} (shipped)" if root == "checkpoints" else name
+    name = address.partition("/")[2]
+    return f"{name} (shipped)" if is_shipped(address) else name
+
+
+def is_shipped(address: str) -> bool:
+    """Whether the run at an address, or a folder of runs, came with the app: nothing changes it."""
+    return address.partition("/")[0] == "checkpoints"
 
 
 def show_summary(run: Run) -> None:

@@ -16,6 +16,7 @@ Both families have the same methods:
     picture()       heights to draw
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from typing import NamedTuple
@@ -216,11 +217,7 @@ def turned_codes(
         mass: `joint_mass` of this image.
         angles: (A,), radians.
     """
-    turned = np.stack([mass.turned(angle).code() for angle in angles])  # (A, 2)
-    back = np.stack([turn(pair, -angle) for pair, angle in zip(turned, angles, strict=True)])
-    codes = code.repeat(2, len(angles), 1)  # (N,) -> (2, A, N)
-    codes[..., list(latents)] = torch.from_numpy(np.stack([turned, back])).to(code)
-    return TurnedCodes(*codes)
+    return _codes_of(code, latents, [mass.turned(angle) for angle in angles], angles)
 
 
 @torch.inference_mode()
@@ -256,10 +253,21 @@ def rotation_costs(
     for image in images:
         posterior = encode_image(model, image)
         mass = joint_mass(posterior, latents)
-        kls.append([mass.turned(angle).apart().kl() for angle in angles])
-        codes = turned_codes(posterior.mean_code()[0], latents, mass, angles)
+        turned = [mass.turned(angle) for angle in angles]
+        kls.append([each.apart().kl() for each in turned])
+        codes = _codes_of(posterior.mean_code()[0], latents, turned, angles)
         losses.append(losses_of_codes(model, image, codes.turned_back))
     return RotationCosts(np.mean(kls, axis=0), np.mean(losses, axis=0))
+
+
+def _codes_of(
+    code: Tensor, latents: tuple[int, int], turned: Sequence[JointMass], angles: Floats
+) -> TurnedCodes:
+    pairs = np.stack([mass.code() for mass in turned])  # (A, 2)
+    back = np.stack([turn(pair, -angle) for pair, angle in zip(pairs, angles, strict=True)])
+    codes = code.repeat(2, len(angles), 1)  # (N,) -> (2, A, N)
+    codes[..., list(latents)] = torch.from_numpy(np.stack([pairs, back])).to(code)
+    return TurnedCodes(*codes)
 
 
 def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Floats]:

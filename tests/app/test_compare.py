@@ -23,7 +23,7 @@ def metrics(app: AppTest, label: str) -> list[str]:
 
 
 def losses(app: AppTest) -> list[str]:
-    return metrics(app, "Reconstruction loss of the start")
+    return [text.value for text in app.markdown if text.value.startswith("Reconstruction loss")]
 
 
 def write_mig(run: Run, value: float) -> None:
@@ -85,7 +85,7 @@ def test_partners_can_meet_by_quantile_and_by_factor(
     app = open_app(PAGE)
     app.sidebar.selectbox(key="match").set_value(match).run()
     assert not app.exception
-    assert "Linked latents, left ↔ right" in notes(app)
+    assert "both encode x" in app.sidebar.toggle[0].help
 
 
 def test_turning_a_made_grid_costs_and_turning_a_made_normal_does_not(

@@ -1,8 +1,9 @@
 // Texts of a page whose colour stands out from their ground by less than WCAG asks for: 4.5:1, or
-// 3:1 from 24 pixels (18.66 in bold) on. What is disabled or hidden does not count, nor do numbers on
-// the cells of a heat map, which tests/figures looks at.
+// 3:1 from 24 pixels (18.66 in bold) on. What is disabled must be visible, what is hidden does not
+// count, nor do numbers on the cells of a heat map, which tests/figures looks at.
 () => {
   const KNOB_PX = 64;
+  const DISABLED = 1.5;
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   const parsed = (text) => {
@@ -48,7 +49,7 @@
         .map((child) => child.data.trim())
         .join(" ")
         .trim();
-      if (!text || node.closest("style, script, [disabled], [aria-disabled=true], [aria-hidden=true], .textpoint")) continue;
+      if (!text || node.closest("style, script, [aria-hidden=true], .textpoint")) continue;
       const box = node.getBoundingClientRect();
       const style = getComputedStyle(node);
       if (!box.width || !box.height || box.right <= 0 || box.bottom <= 0 || style.visibility === "hidden" || style.clipPath !== "none") continue;
@@ -64,7 +65,8 @@
       const scale = isDrawing ? (node.getScreenCTM?.()?.a ?? 1) : 1;
       const size = scale * parseFloat(style.fontSize);
       const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-      if (ratio < (isLarge ? 3 : 4.5)) {
+      const isDisabled = node.closest("[disabled], [aria-disabled=true]");
+      if (ratio < (isDisabled ? DISABLED : isLarge ? 3 : 4.5)) {
         found.set(`${ratio.toFixed(2)} ${text.slice(0, 40)}`, node.className?.baseVal ?? String(node.className));
       }
     }

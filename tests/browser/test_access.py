@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 
 PATHS = ("", "compare", "factors", "train", "select", "method", "data", "models")
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+COLLISIONS = Path(__file__).with_name("collisions.js").read_text(encoding="utf-8")
 MAX_TABS = 10
 
 
@@ -64,7 +65,7 @@ def test_the_first_latent_is_few_tab_stops_away(page: Page, address: str) -> Non
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_page_scrolls_sideways_in_a_narrow_window(narrow: Page, address: str, path: str) -> None:
+def test_every_page_fits_a_narrow_window(narrow: Page, address: str, path: str) -> None:
     opened(narrow, address, path)
     narrow.wait_for_timeout(300)
     surplus = narrow.evaluate(
@@ -72,6 +73,7 @@ def test_no_page_scrolls_sideways_in_a_narrow_window(narrow: Page, address: str,
         " return main.scrollWidth - main.clientWidth; })()"
     )
     assert surplus <= 0
+    assert narrow.evaluate(COLLISIONS) == []
 
 
 @pytest.fixture(scope="module")

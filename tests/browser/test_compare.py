@@ -158,12 +158,16 @@ def test_a_plane_is_walked_by_keyboard(compare: Page) -> None:
     expect(tip).to_be_hidden()
 
 
-def test_the_page_fits_a_narrow_screen(compare: Page) -> None:
-    compare.set_viewport_size({"width": 390, "height": 900})
-    expect(compare.get_by_test_id("board-right")).to_be_visible()
-    compare.wait_for_timeout(500)
-    surplus = compare.evaluate(
-        "(() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollWidth - main.clientWidth; })()"
-    )
-    assert surplus <= 0
+def test_the_argument_is_on_the_first_screen_and_the_page_is_short(
+    page: Page, address: str
+) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{address}/compare")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    settled(page)
+    notes = page.get_by_test_id("latent-planes").locator(".note")  # MIG and angles
+    boxes = [note.bounding_box() for note in notes.all()]
+    assert len(boxes) == 2
+    assert all(box is not None and box["y"] + box["height"] <= 900 for box in boxes)
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    assert height <= 2500  # of two runs with ten latents each

@@ -116,12 +116,28 @@ def test_a_first_visitor_is_told_what_to_do_until_the_first_move(
     page = context.new_page()
     opened(page, address, run=FAMILIES[0])
     hint = page.get_by_test_id("board-welcome")
-    expect(hint).to_contain_text("Drag a handle along its track")
+    expect(hint).to_contain_text("Drag a handle")
     drag(page, 0, 60)
     expect(hint).to_have_count(0)
     page.reload()
     settled(page)
     expect(hint).to_have_count(0)
+    context.close()
+
+
+def test_the_hint_stays_away_where_the_browser_keeps_nothing(
+    browser: Browser, address: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.add_init_script("delete window.localStorage; delete Window.prototype.localStorage;")
+    page = context.new_page()
+    opened(page, address, run=FAMILIES[0])
+    hint = page.get_by_test_id("board-welcome")
+    expect(hint).to_be_visible()
+    for by in (60, -40):  # the second answer draws the board anew
+        drag(page, 0, by)
+        settled(page)
+        expect(hint).to_have_count(0)
     context.close()
 
 
@@ -134,13 +150,15 @@ def test_undo_and_back_to_the_start(page: Page, address: str) -> None:
     later = code(page)
     page.get_by_role("button", name="Undo").click()
     expect_code(page, moved)
-    expect(page.get_by_role("button", name="Redo")).to_be_enabled()
-    settled(page)
-    page.keyboard.press("Control+Shift+Z")
-    expect_code(page, later)
-    settled(page)
-    page.keyboard.press("Control+z")
-    expect_code(page, moved)
+    for redo in ("Control+Shift+Z", "Control+y"):
+        settled(page)
+        expect(page.get_by_role("button", name="Redo")).to_be_enabled()
+        expect(page.locator(".st-key-shortcuts button")).to_be_enabled()  # comes a moment later
+        page.keyboard.press(redo)
+        expect_code(page, later)
+        settled(page)
+        page.keyboard.press("Control+z")
+        expect_code(page, moved)
     page.get_by_role("button", name="Back to the start").click()
     expect_code(page, start)
 

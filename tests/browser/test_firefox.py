@@ -82,6 +82,14 @@ class Tab:
         self.ask("input.performActions", context=self._context, actions=[pointer])
 
 
+def settled(tab: Tab) -> dict[str, Any] | None:
+    """What the board shows once its first handle stays in place: late parts of the page move it."""
+    before = tab.look()
+    time.sleep(0.5)
+    after = tab.look()
+    return after if after == before else None
+
+
 def wait_for(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
@@ -115,7 +123,7 @@ def firefox(tmp_path: Path) -> Iterator[Tab]:
 
 def test_a_handle_is_dragged_and_the_image_follows(firefox: Tab, address: str) -> None:
     firefox.open(f"{address}/?run=checkpoints/circles-categorical")
-    start = wait_for(firefox.look)
+    start = wait_for(lambda: settled(firefox))
     x, y = start["x"], start["y"]
     firefox.point(
         {"type": "pointerMove", "x": x, "y": y},

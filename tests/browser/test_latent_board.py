@@ -574,6 +574,24 @@ def test_inactive_rows_unfold(board: Board) -> None:
     assert len(set(board.page.get_by_test_id("latent-strip-0").evaluate(STRIP_COLOURS))) > 2
 
 
+@pytest.mark.parametrize(
+    ("active", "label"), [(True, "2 more latents"), (False, "2 more latents, 1 inactive")]
+)
+def test_rows_beyond_those_shown_unfold_together(board: Board, active: bool, label: str) -> None:
+    board.give({**answer(change={"active": active}, order=(1, 2, 0)), "shown": 1})
+    expect(board.page.get_by_test_id("latent-row-1")).to_be_visible()
+    for latent in (0, 2):
+        expect(board.page.get_by_test_id(f"latent-row-{latent}")).to_be_hidden()
+    board.page.get_by_role("button", name=label, exact=True).click()
+    for latent in (0, 2):
+        expect(board.page.get_by_test_id(f"latent-row-{latent}")).to_be_visible()
+
+
+def test_a_chosen_row_is_never_folded_away_at_first(board: Board) -> None:
+    board.give({**answer(change={"chosen": True}, order=(1, 2, 0)), "shown": 1})
+    expect(board.page.get_by_test_id("latent-row-0")).to_be_visible()
+
+
 STRIP_COLOURS = """strip => {
     const { width, height } = strip;
     return [...strip.getContext("2d").getImageData(0, 0, width, height).data];

@@ -52,6 +52,21 @@ def test_a_click_on_a_point_opens_that_run(page: Page, address: str) -> None:
     expect(opened_run(page)).to_have_value("study/run-2")
 
 
+def test_a_click_on_a_name_opens_that_run_in_a_sorted_table(page: Page, address: str) -> None:
+    page.goto(f"{address}/select?folder=runs/study")
+    table = page.get_by_test_id("stDataFrame").first
+    expect(table).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    box = table.bounding_box()  # the cells are drawn, so that a click needs a place
+    assert box is not None
+    name, score, head, first_row = box["x"] + 65, box["x"] + 140, box["y"] + 18, box["y"] + 53
+    page.mouse.click(score, head)  # the least MIG first, which run-3 has
+    page.wait_for_timeout(500)
+    page.mouse.click(name, first_row)
+    expect(page.get_by_test_id("latent-board")).to_be_visible()
+    expect(opened_run(page)).to_have_value("study/run-3")
+
+
 def test_a_run_is_chosen_and_opened_by_keyboard(page: Page, address: str) -> None:
     page.goto(f"{address}/select?folder=runs/study&view=gap")
     expect(points(page)).to_have_count(4, timeout=90_000)

@@ -25,6 +25,9 @@ from ui.link import write_link
 from ui.run_picker import show_summary
 from ui.start_picker import checked_code
 
+IMAGE_PX = 96
+SHOWN = 3  # rows of a board at first, so that the page stays short
+
 
 def profile_of(side: Side) -> LatentProfile:
     """Of a run on its own data; its tracks cover the range of the data, where links lead."""
@@ -50,6 +53,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
     ):
         with column:
             st.markdown(f"#### {plain(side.name)}")
+            show_summary(side.run)
             profile = profile_of(side)
             code = checked_code(side.exploration, side.model, resolved)
             show_board(
@@ -60,6 +64,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                     start_code=resolved.code,
                     code=code,
                     posterior=resolved.posterior,
+                    shown=SHOWN,
                 ),
                 key=f"compare-{SIDES[index]}-{side.address}",
                 on_release=partial(comparison.move, index, match),
@@ -68,31 +73,29 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
             )
             if resolved.image is not None:
                 own = reconstruct(side.model, resolved.image, resolved.code)
-                with st.container(horizontal=True, gap="medium"):
-                    show_image(to_pixels(resolved.image), "start image", 96)
-                    show_image(to_pixels(own.image), "its reconstruction", 96)
-                    show_image(to_pixels((1 + own.difference) / 2), "difference", 96)
                 with st.container(horizontal=True):
-                    st.metric("Reconstruction loss of the start", f"{own.loss:.1f} nats")
-                    if resolved.posterior is not None:
-                        st.metric("KL of the start", f"{resolved.posterior.kl().sum():.2f} nats")
-            show_summary(side.run)
-    with st.container(horizontal=True, vertical_alignment="center"):
+                    show_image(to_pixels(resolved.image), "start image", IMAGE_PX)
+                    show_image(to_pixels(own.image), "reconstruction", IMAGE_PX)
+                    show_image(to_pixels((1 + own.difference) / 2), "difference", IMAGE_PX)
+                    with st.container(width=120, gap=None):
+                        st.markdown(f"Reconstruction loss **{own.loss:.1f} nats**")
+                        if resolved.posterior is not None:
+                            st.markdown(f"KL **{resolved.posterior.kl().sum():.2f} nats**")
+    with st.container(horizontal=True):
         show_history(comparison.explorations)
-        st.caption(describe_pairs(comparison))
     show_right_code(comparison)
     write_link(in_fragment=True)
 
 
 def describe_pairs(comparison: Comparison) -> str:
-    """Which latent is whose partner."""
-    said = []
-    for (left, right), factor in comparison.pairs:
-        name = (
-            comparison.dataset.factor_names[factor] if factor is not None else "mutual information"
-        )
-        said.append(f"{plain(name)}: {left} ↔ {right}")
-    return "Linked latents, left ↔ right: " + " · ".join(said)
+    """Which latent is whose partner, and why, as a Markdown list."""
+    names = comparison.dataset.factor_names
+    return "\n".join(
+        f"- {left} ↔ {right}: both encode {plain(names[factor])}"
+        if factor is not None
+        else f"- {left} ↔ {right}: by mutual information"
+        for (left, right), factor in comparison.pairs
+    )
 
 
 def show_information(comparison: Comparison) -> None:

@@ -29,19 +29,19 @@ def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
         return None
     if len(varying) == 2:
         return varying[0], varying[1]
-    with st.container(horizontal=True):
-        first, second = (
-            st.selectbox(
-                label,
-                varying,
-                # The last two: position and the like mostly, which a plane can show.
-                index=len(varying) - 2 + place,
-                format_func=lambda factor: plain(dataset.factor_names[factor]),
-                key=f"compare-{dataset.name}-{place}",
-                width=220,
-            )
-            for place, label in enumerate(("One factor", "Another factor"))
+    first, second = (
+        st.selectbox(
+            label,
+            varying,
+            # The last two: position and the like mostly, which a plane can show.
+            index=len(varying) - 2 + place,
+            format_func=lambda factor: plain(dataset.factor_names[factor]),
+            key=f"compare-{dataset.name}-{place}",
+            label_visibility="collapsed",
+            width=220,
         )
+        for place, label in enumerate(("One factor", "Another factor"))
+    )
     if first == second:
         st.info("Choose two different factors.")
         return None

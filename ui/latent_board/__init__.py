@@ -160,6 +160,7 @@ def latent_board(
     on_release: Callable[[BoardEvent], None],
     label: str = "latents",
     side: str = "",
+    shown: int | None = None,
 ) -> None:
     """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
 
@@ -176,6 +177,8 @@ def latent_board(
         label: name of this board for screen readers, told apart where a page has two.
         side: which of two boards this is, such as "left": part of the name of each slider, and of
             the `data-testid` of an element around the board.
+        shown: active rows that are open at first, from the top; None opens all of them. The rest
+            folds away with the inactive ones, unless the chosen row is among it.
 
     Raises:
         ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
@@ -198,7 +201,7 @@ def latent_board(
         key=key,
         # In a list: a dict would be searched for tables, by pandas, whose import the first board
         # would wait for.
-        data=[{**board_data(rows, frames, exchange, label), "side": side}],
+        data=[{**board_data(rows, frames, exchange, label), "side": side, "shown": shown}],
         # A trigger and not a state: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
         on_release_change=receive,

@@ -92,7 +92,7 @@ class Board {
       element("button", { class: "tool", type: "button", "aria-label": "close this hint" }),
     ]);
     this.welcome.firstChild.textContent =
-      "Drag a handle along its track: the image follows. Each latent changes something else.";
+      "Drag a handle: each latent changes something else in the image.";
     this.welcome.lastChild.textContent = "×";
     this.welcome.lastChild.onclick = () => this.dismissWelcome();
     this.resizing = new ResizeObserver((entries) => {
@@ -173,19 +173,23 @@ class Board {
       if (!this.rows.has(facts.latent)) this.rows.set(facts.latent, new Row(this, facts.latent));
       this.rows.get(facts.latent).update(facts, repaint);
     }
-    const elements = (active) =>
-      data.rows.filter((row) => row.active === active).map((row) => this.rows.get(row.latent).root);
-    const inactive = elements(false);
-    arrange(this.open, elements(true));
-    arrange(this.folded, inactive);
-    this.fold.hidden = inactive.length === 0;
-    this.fold.textContent = `${inactive.length} inactive latent${inactive.length === 1 ? "" : "s"}`;
+    const active = data.rows.filter((row) => row.active);
+    const inactive = data.rows.filter((row) => !row.active);
+    const open = active.slice(0, data.shown ?? active.length);
+    const folded = [...active.slice(open.length), ...inactive];
+    const roots = (rows) => rows.map((row) => this.rows.get(row.latent).root);
+    arrange(this.open, roots(open));
+    arrange(this.folded, roots(folded));
+    this.fold.hidden = folded.length === 0;
+    this.fold.textContent = foldLabel(folded.length, inactive.length);
 
-    if (!isHintSeen()) this.open.before(this.welcome);
+    if (isHintSeen()) this.welcome.remove(); // perhaps on another board
+    else this.open.before(this.welcome);
     this.tell("");
     this.busy(false);
     const current = this.playing?.row ?? this.rows.get(this.current);
     const first = data.rows.find((row) => row.chosen) ?? data.rows[0];
+    if (!current && first.chosen && folded.includes(first)) this.unfold(true);
     this.point(current ?? this.rows.get(first.latent));
     this.paint(this.rows.get(this.current));
   }
@@ -265,6 +269,7 @@ class Board {
   dismissWelcome() {
     if (!this.welcome.isConnected) return;
     this.welcome.remove();
+    hintSeen = true;
     try {
       localStorage.setItem(HINT_SEEN, "1");
     } catch {
@@ -325,9 +330,17 @@ class Board {
   }
 }
 
+function foldLabel(count, inactive) {
+  const latents = `latent${count === 1 ? "" : "s"}`;
+  if (count === inactive) return `${count} inactive ${latents}`;
+  return `${count} more ${latents}` + (inactive ? `, ${inactive} inactive` : "");
+}
+
+let hintSeen = false; // on this visit
+
 function isHintSeen() {
   try {
-    return localStorage.getItem(HINT_SEEN) !== null;
+    return hintSeen || localStorage.getItem(HINT_SEEN) !== null;
   } catch {
     return false;
   }

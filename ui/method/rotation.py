@@ -19,9 +19,9 @@ from ui.charts import NO_TOOLBAR
 from ui.compare.planes import grid_around, plane_panel, show_panels, verdict
 from ui.compare.rotation import DEGREES
 from ui.errors import errors_shown, plain
+from ui.method.latents import NUM_CATEGORIES
 from ui.method.sections import show_heading
 
-NUM_CATEGORIES = 16
 EXAMPLES = ("checkpoints/circles-gaussian", "checkpoints/circles-categorical")
 PLANE = (0, 1)  # these runs have two latents
 

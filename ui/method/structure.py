@@ -11,9 +11,8 @@ from dvae_core.figures.compare import distance_curve, distance_heatmap, mass_hea
 from dvae_core.models.vae import VAE
 from ui.cached import COMPUTING
 from ui.charts import NO_TOOLBAR
+from ui.method.latents import NUM_CATEGORIES
 from ui.method.sections import show_heading
-
-NUM_CATEGORIES = 16
 
 
 @st.fragment

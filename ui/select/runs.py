@@ -18,7 +18,7 @@ from ui.evaluation_job import show_evaluation_of_all
 from ui.expander import show_expander
 from ui.link import set_view
 from ui.routing import PAGES
-from ui.run_picker import select_run
+from ui.run_picker import is_shipped, select_run
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
 from ui.selection import current_selection
@@ -64,7 +64,7 @@ def show_runs(choice: StudyChoice) -> None:
 
 def _show_evaluation(choice: StudyChoice) -> None:
     """The evaluation of one's own runs that have no scores yet."""
-    if choice.folder == "checkpoints":
+    if is_shipped(choice.folder):
         return
     protocol = choice.study.protocol
     runs = [Run(found.path) for found in choice.study.finished if not found.problem]

@@ -13,10 +13,10 @@ from dvae_core.training.extension import extend_run
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.routing import PAGES
-from ui.run_picker import select_run
+from ui.run_picker import is_shipped, select_run
 from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
-from ui.train.view import forget_watched, is_shipped, plan_new, watch_run
+from ui.train.view import forget_watched, plan_new, watch_run
 from ui.widgets import whole_number
 
 RESUMABLE = (State.STOPPED, State.FAILED, State.LOST)

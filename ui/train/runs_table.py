@@ -20,8 +20,9 @@ from dvae_core.runs.run import State
 from dvae_core.training.estimate import duration_in_words
 from ui.cached import st_read_evaluation
 from ui.errors import errors_shown, plain
+from ui.run_picker import is_shipped
 from ui.selection import current_selection
-from ui.train.view import SHIPPED, watch
+from ui.train.view import watch
 from ui.widgets import whole_number
 
 REFRESH_SECONDS = 2.0
@@ -39,9 +40,7 @@ def show_runs() -> bool:
         Whether there is any run.
     """
     folders = {
-        name: root
-        for name, root in run_roots().items()
-        if f"{name}/" != SHIPPED and list_runs(root)
+        name: root for name, root in run_roots().items() if not is_shipped(name) and list_runs(root)
     }
     if not folders:
         return False

@@ -9,13 +9,12 @@ from dvae_core.runs.catalog import all_runs
 from dvae_core.runs.run import Run, State
 from ui.errors import plain
 from ui.link import current_view, set_view
-from ui.run_picker import describe, run_box, select_run
+from ui.run_picker import describe, is_shipped, run_box, select_run
 from ui.selection import current_selection
 from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 VIEWS = {"runs": "Runs", "new": "New run"}
-SHIPPED = "checkpoints/"
 MAX_COMPARED = 6  # beside the run itself; there are as many colours
 
 
@@ -83,11 +82,6 @@ def forget_watched() -> None:
 def plan_new() -> None:
     """Go to the form."""
     set_view(view="new")
-
-
-def is_shipped(address: str) -> bool:
-    """Whether a run belongs to this software: then nothing here changes it."""
-    return address.startswith(SHIPPED)
 
 
 def _most_interesting(runs: Mapping[str, Run]) -> str | None:
