@@ -1,6 +1,7 @@
 // Texts of a page whose colour stands out from their ground by less than WCAG asks for: 4.5:1, or
-// 3:1 from 24 pixels (18.66 in bold) on. What is disabled must be visible, what is hidden does not
-// count, nor do numbers on the cells of a heat map, which tests/figures looks at.
+// 3:1 from 24 pixels (18.66 in bold) on. What is disabled must be visible. What is hidden does not
+// count, nor do numbers on the cells of a heat map, which tests/figures looks at, and the sign that a
+// page is at work, which comes and goes.
 () => {
   const KNOB_PX = 64;
   const DISABLED = 1.5;
@@ -49,7 +50,7 @@
         .map((child) => child.data.trim())
         .join(" ")
         .trim();
-      if (!text || node.closest("style, script, [aria-hidden=true], .textpoint")) continue;
+      if (!text || node.closest("style, script, [aria-hidden=true], .textpoint, [data-testid=stStatusWidget]")) continue;
       const box = node.getBoundingClientRect();
       const style = getComputedStyle(node);
       if (!box.width || !box.height || box.right <= 0 || box.bottom <= 0 || style.visibility === "hidden" || style.clipPath !== "none") continue;

@@ -159,6 +159,7 @@ def test_links_back_forward_and_reload(page: Page, address: str) -> None:
     back_to(page, OTHER)
     back_to(page, "sprites-gaussian")
     while OTHER not in page.url:
+        page.wait_for_timeout(600)  # as in `back_to`
         page.go_forward()
         expect(page).to_have_url(re.compile("run="))
     expect_shared(page, OTHER)
