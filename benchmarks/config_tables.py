@@ -16,7 +16,7 @@ Rows = Iterator[tuple[str, ...]]
 
 def objectives() -> Rows:
     """Each objective with its loss and the terms that it logs to metrics.jsonl."""
-    yield "`--objective`", "loss", "what it adds, and when", "settings", "studied", "logged terms"
+    yield "`--objective`", "loss", "description", "settings", "studied", "logged terms"
     for name, info in OBJECTIVES.items():
         yield (
             f"`{name}`",
@@ -30,7 +30,7 @@ def objectives() -> Rows:
 
 def families() -> Rows:
     """Each family with the settings that apply only to it."""
-    yield "`--latents`", "what it is, and when", "settings of its own"
+    yield "`--latents`", "description", "settings only for it"
     for name, info in FAMILIES.items():
         explanation = f"{info.label} ({info.source}). {info.explanation}"
         yield f"`{name}`", explanation, _code(info.settings)

@@ -44,7 +44,11 @@ def main() -> None:
     write_turned_grids(asked.output / "method-turned-grids.png")
     print_costs(shipped)
     if asked.study is not None:
-        scores = read_seed_scores(list_runs(asked.study), "paper")
+        runs = list_runs(asked.study)
+        families = {
+            family: [run for run in runs if run.record.latents == family] for family in SHIPPED
+        }
+        scores = read_seed_scores(families, "paper")
         ranked = [
             (f"{rank} {family}", run)
             for family in scores.runs

@@ -17,7 +17,7 @@ import tyro
 from dvae_core.commands import COMMANDS
 from dvae_core.commands.command import Command
 from dvae_core.commands.training import Estimate, Train
-from dvae_core.config import RunConfig
+from dvae_core.config import RunConfig, check_preset_has_data
 from dvae_core.errors import ConfigError, CoreError, TrainingError
 from dvae_core.system.processes import INTERRUPTED
 
@@ -40,7 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str]) -> Command:
-    preset = RunConfig.from_preset(_preset_of(arguments))
+    name = _preset_of(arguments)
+    preset = RunConfig.from_preset(name)
+    if not {"-h", "--help"}.intersection(arguments):
+        flags = {argument.partition("=")[0].removeprefix("--") for argument in arguments}
+        check_preset_has_data(name, flags)
     commands: dict[str, Callable[..., Command]] = {
         **COMMANDS,
         "train": partial(Train, config=preset),

@@ -13,10 +13,10 @@ the objectives follow disentanglement_lib (Locatello et al. 2019).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import log
+from math import cos, log, pi
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -353,7 +353,8 @@ class TrainingConfig(_Part):
         le=10.0,
         title="Noise scale, first step",
         description="Scale of the Gumbel noise on the logits at the first step. At low values the "
-        "decoder reads almost the expected code. Typical: 0.5.",
+        "decoder reads almost the expected code. Only at 1 are straight-through samples draws from "
+        "the posterior; below 1, they hold more than the KL charges. Typical: 0.5 in the paper, 1.",
     )
     noise_scale_end: float = Field(
         2.0,
@@ -361,7 +362,8 @@ class TrainingConfig(_Part):
         le=10.0,
         title="Noise scale, last step",
         description="Scale of the Gumbel noise at the last step, reached along half a cosine. At "
-        "high values only clearly separated categories get through. Typical: 0.5 to 2.",
+        "high values only clearly separated categories get through; below 1, samples hold more "
+        "than the KL charges. Typical: 2 in the paper, 1.",
     )
     noise_steps: int | None = Field(
         None,
@@ -413,6 +415,12 @@ class TrainingConfig(_Part):
         "MIG and the gap. Fewer steps show more of the training and slow it down; 0 turns "
         "snapshots off. Typical: 200.",
     )
+
+    def noise_scale_at(self, step: int) -> float:
+        """Scale of the Gumbel noise at a step: a half cosine from start to end over `noise_steps`
+        (or all steps), and constant afterwards."""
+        turned = (1 - cos(pi * min(step / (self.noise_steps or self.steps), 1.0))) / 2
+        return self.noise_scale_start + turned * (self.noise_scale_end - self.noise_scale_start)
 
 
 class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
@@ -494,6 +502,15 @@ def preset_settings(name: str | None) -> dict[str, Any]:
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}: use {' or '.join(PRESETS)}")
     return dict(PRESETS[name])
+
+
+def check_preset_has_data(preset: str | None, settings: Collection[str]) -> None:
+    """Raise `ConfigError` if the data set of a preset is left to chance: the paper has many, and
+    `settings` does not name one."""
+    if preset == "paper" and "dataset" not in settings:
+        raise ConfigError(
+            "the preset paper leaves the data set open: set dataset, such as dsprites or shapes3d"
+        )
 
 
 def limits_of(setting: str) -> tuple[float, float] | None:

@@ -84,8 +84,8 @@ def show_part(
 
 
 def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorGrid | None) -> None:
-    """Runs of both families over seeds, from a folder that has them."""
-    folders = seed_folders(comparison.dataset)
+    """Runs with the settings of either side and other seeds, from a folder that has them."""
+    folders = seed_folders(comparison.sides)
     folder = choose_folder(folders)
     if folder is not None:
         seeds = read_seed_scores(folders[folder], protocol)
@@ -94,14 +94,13 @@ def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorG
 
 def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     """The scores of both runs, and whether their difference exceeds that of seeds."""
-    folders = seed_folders(comparison.dataset)
+    folders = seed_folders(comparison.sides)
     folder = choose_folder(folders) if folders else None
     seeds = None if folder is None else read_seed_scores(folders[folder], protocol)
     left, right = comparison.sides
     table = differences_table(
         (read_evaluation(left.run), read_evaluation(right.run)),
         (left.name, right.name),
-        (left.run.record.latents, right.run.record.latents),
         protocol,
         seeds,
     )
@@ -112,11 +111,10 @@ def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     st.caption(
         f"Protocol {protocol}. "
         + (
-            "One run of each family: without several seeds, a difference says nothing about the "
-            "families."
+            "One run of each: without several seeds, a difference says nothing about the settings."
             if seeds is None
             else "A run counts as better only beyond the spread of seeds: twice the standard "
-            "deviation of the difference between one run of each family."
+            "deviation of the difference between one run with either side's settings."
         )
     )
 

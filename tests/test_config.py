@@ -12,6 +12,7 @@ from dvae_core.config import (
     ObjectiveConfig,
     ObjectiveName,
     RunConfig,
+    check_preset_has_data,
     describe_category_counts,
     settings_of,
 )
@@ -174,3 +175,15 @@ def test_a_compiled_step_does_not_go_with_the_factor_objective() -> None:
 def test_a_config_survives_json() -> None:
     config = RunConfig(objective="factor", gamma=3.5, threads=3)
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_preset_of_the_paper_trains_on_no_data_set_by_chance() -> None:
+    check_preset_has_data("quick", ())
+    check_preset_has_data("paper", ("dataset", "steps"))
+    with pytest.raises(ConfigError, match="set dataset"):
+        check_preset_has_data("paper", ("steps",))
+
+
+def test_the_noise_scale_falls_back_to_all_steps() -> None:
+    config = RunConfig(steps=100, noise_scale_start=1.0, noise_scale_end=3.0)
+    assert [config.noise_scale_at(step) for step in (0, 50, 100)] == pytest.approx([1.0, 2.0, 3.0])

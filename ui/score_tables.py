@@ -57,20 +57,21 @@ def _measured_on(score: Result) -> str:
     return f"{score.estimator} · {points} · seed {score.seed} · step {score.step:,}"
 
 
-Families = tuple[str, str]
-
-
 def differences_table(
     evaluations: tuple[Evaluation, Evaluation],
     names: tuple[str, str],
-    families: Families,
     protocol: ProtocolName,
     seeds: SeedScores | None,
 ) -> pd.DataFrame:
     """One row a score that either run has; empty where neither has any.
 
-    A difference is given to a run only where it goes beyond the spread that seeds alone give
-    (`SeedScores.spread`); without seeds to tell, to none.
+    A run is ahead only if the difference exceeds the spread between seeds (`SeedScores.spread`).
+
+    Args:
+        evaluations: left and right.
+        names: of both runs, and of their groups in `seeds`.
+        protocol: of the scores.
+        seeds: runs with the settings of either; None gives no verdict.
     """
     rows = []
     for score, meaning in MEANINGS.items():
@@ -80,7 +81,7 @@ def differences_table(
         difference = None
         if left and right and left.value is not None and right.value is not None:
             difference = right.value - left.value
-        spread = seeds.spread(families, score) if seeds is not None else None
+        spread = seeds.spread(names, score) if seeds is not None else None
         row = {
             "score": meaning.label_with_arrow,
             f"{names[0]}": _shown(left),

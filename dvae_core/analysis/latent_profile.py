@@ -84,7 +84,7 @@ def latent_profile(
 ) -> LatentProfile:
     """Profile of a model on images drawn uniformly from a data set.
 
-    The information is a rough estimate from few images, with the Miller-Madow correction.
+    The information is a rough estimate from few images, corrected as in `measure_information`.
 
     Args:
         model: on the device of the data set. Without an encoder, the profile is that of the prior.

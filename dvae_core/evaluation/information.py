@@ -17,6 +17,14 @@ Correction = Literal["miller_madow"]
 PAPER_BINS = 20
 """Equal-width bins in the paper's protocol (disentanglement_lib, `histogram_discretize`)."""
 
+MIN_POINTS_PER_CELL = 5
+"""Points per cell on average below which Miller-Madow leaves much of the bias."""
+
+CORRECTED = f"Miller-Madow, below {MIN_POINTS_PER_CELL} points per cell adjusted for chance"
+"""The correction "miller_madow" in words."""
+
+_NUM_SHUFFLES = 10
+
 
 class Information(NamedTuple):
     """Mutual information, and the entropies that bound and normalise it, in nats.
@@ -57,7 +65,9 @@ def measure_information(
     frequencies, clipped to [0, min(H(z_n), H(v_f))] against rounding and over-correction.
     The estimate is biased up by about (categories - 1)(values - 1) / (2 points) nats;
     "miller_madow" subtracts (cells - categories - values + 1) / (2 points), where only those that
-    occur count (Miller 1955).
+    occur count (Miller 1955). A pair with fewer than 5 points per cell is adjusted for chance
+    instead: with C the mean estimate over 10 random orders of the factor and H the lesser entropy,
+    it becomes H (I - C) / (H - C), so that independence gives 0 and equality H (Vinh et al. 2010).
 
     Args:
         codes: (points, N); integer categories if `num_bins` is None.
@@ -144,26 +154,50 @@ def _counted_information(
     category_counts = category_counts.reshape(num_latents, num_categories)  # (N, K)
     code_entropy = _entropy(category_counts, points)  # (N,)
 
+    num_occurring = np.count_nonzero(category_counts, axis=1)  # (N,)
+
+    def joint_counts(column: NDArray[np.int64], num_values: int) -> NDArray[np.int64]:
+        cells = rows * num_values + column[:, None]  # (points, N)
+        counts = np.bincount(cells.ravel(), minlength=num_latents * num_categories * num_values)
+        return counts.reshape(num_latents, -1)  # (N, K * V)
+
     matrix = np.empty((num_latents, num_factors))
     factor_entropy = np.empty(num_factors)
+    shuffle = np.random.default_rng(0)
     for factor, column in enumerate(values.T):
         value_counts = np.bincount(column)  # (V,)
-        cells = rows * len(value_counts) + column[:, None]  # (points, N)
-        joint_counts = np.bincount(
-            cells.ravel(), minlength=num_latents * num_categories * len(value_counts)
-        ).reshape(num_latents, -1)  # (N, K * V)
+        num_values = np.count_nonzero(value_counts)
         factor_entropy[factor] = _entropy(value_counts, points)
-        matrix[:, factor] = code_entropy + factor_entropy[factor] - _entropy(joint_counts, points)
-        if correction == "miller_madow":
-            surplus_cells = (
-                np.count_nonzero(joint_counts, axis=1)
-                - np.count_nonzero(category_counts, axis=1)
-                - np.count_nonzero(value_counts)
-                + 1
-            )  # (N,)
-            matrix[:, factor] -= surplus_cells / (2 * points)
+        joint = joint_counts(column, len(value_counts))
+        counted = code_entropy + factor_entropy[factor] - _entropy(joint, points)  # (N,)
+        matrix[:, factor] = counted
+        if correction is None:
+            continue
+        surplus_cells = np.count_nonzero(joint, axis=1) - num_occurring - num_values + 1
+        matrix[:, factor] -= surplus_cells / (2 * points)
+        sparse = points < MIN_POINTS_PER_CELL * num_occurring * num_values
+        if sparse.any():
+            by_chance = [
+                code_entropy
+                + factor_entropy[factor]
+                - _entropy(joint_counts(shuffle.permutation(column), len(value_counts)), points)
+                for _ in range(_NUM_SHUFFLES)
+            ]
+            most = np.minimum(code_entropy, factor_entropy[factor])
+            adjusted = _adjusted_for_chance(counted, np.mean(by_chance, axis=0), most)
+            matrix[sparse, factor] = adjusted[sparse]
     bound = np.minimum(code_entropy[:, None], factor_entropy[None, :])
     return Information(np.clip(matrix, 0.0, bound), code_entropy, factor_entropy)
+
+
+def _adjusted_for_chance(
+    counted: NDArray[np.float64], by_chance: NDArray[np.float64], most: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Rescaled so that `by_chance` becomes 0 and `most` stays; 0 where chance alone gives most."""
+    room = most - by_chance
+    share = np.zeros_like(counted)
+    np.divide(counted - by_chance, room, out=share, where=room > 1e-9)
+    return share * most
 
 
 def _entropy(counts: NDArray[np.int64], points: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from dvae_core.config import describe_category_counts
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
-from dvae_core.evaluation.information import PAPER_BINS, Correction
+from dvae_core.evaluation.information import CORRECTED, PAPER_BINS, Correction
 from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
 from dvae_core.evaluation.representation import (
     CodeKind,
@@ -69,7 +69,7 @@ class EvaluationInputs:
     @property
     def counting_in_words(self) -> str:
         if self.uses_categories:
-            return f"{self.categories_in_words}; Miller-Madow"
+            return f"{self.categories_in_words}; {CORRECTED}"
         return f"mean code in {PAPER_BINS} equal-width bins; plug-in"
 
     @property
@@ -114,7 +114,12 @@ class EvaluationInputs:
     @cached_property
     def statistics(self) -> LatentStatistics:
         return latent_statistics(
-            self.model, self.dataset, self.settings.points, self._train_seed, self.progress
+            self.model,
+            self.dataset,
+            self.settings.points,
+            self._train_seed,
+            self.progress,
+            noise_scale=self.run.record.noise_scale_at(self.step),
         )
 
     @property

@@ -33,18 +33,20 @@ class LatentStatistics:
 
     Attributes:
         kl: divergence of each latent's posterior from its prior, nats, (N,).
+        sampled_kl: the same for the category that the noise of training selects, nats, (N,).
         usage: aggregate posterior, (N, K), rows sum to one; None without categories.
         reconstruction_error: Bernoulli cross entropy of the image decoded from the mean code,
             summed over pixels and channels, nats per image.
     """
 
     kl: NDArray[np.float64]
+    sampled_kl: NDArray[np.float64]
     usage: NDArray[np.float64] | None
     reconstruction_error: float
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether each latent carries more than 0.05 nats, (N,)."""
+        """Whether the KL of each latent is above 0.05 nats, (N,)."""
         return self.kl > ACTIVE_KL
 
 
@@ -61,13 +63,18 @@ def latent_statistics(
     count: int,
     seed: int,
     progress: Progress = no_progress,
+    *,
+    noise_scale: float = 1.0,
 ) -> LatentStatistics:
     """KL and usage of each latent, and the reconstruction error, over `count` random images.
+
+    `noise_scale` is that of the training, for `sampled_kl`.
 
     Raises:
         EvaluationError: a KL or reconstruction error is not finite.
     """
     kl: Tensor | float = 0.0
+    sampled_kl: Tensor | float = 0.0
     usage: Tensor | float = 0.0
     error = 0.0
     categorical = False
@@ -75,6 +82,7 @@ def latent_statistics(
         for _, images in draw_batches(dataset, count, seed, progress):
             posterior = model.encode(images)
             kl = kl + posterior.kl().double().sum(0)
+            sampled_kl = sampled_kl + posterior.sampled_kl(noise_scale).double().sum(0)
             if isinstance(posterior, CategoricalPosterior):
                 categorical = True
                 usage = usage + posterior.probabilities().double().sum(0)
@@ -87,6 +95,7 @@ def latent_statistics(
         )
     return LatentStatistics(
         kl=kl_mean,
+        sampled_kl=(torch.as_tensor(sampled_kl) / count).cpu().numpy(),
         usage=(torch.as_tensor(usage) / count).cpu().numpy() if categorical else None,
         reconstruction_error=error / count,
     )

@@ -11,7 +11,6 @@ from dvae_core.analysis.rotation import Picture
 from dvae_core.figures.style import (
     ACCENT,
     COLOR_SCALE,
-    FAMILY_COLORS,
     MARK,
     PALETTE,
     run_box,
@@ -125,17 +124,17 @@ def frame_cells(
     return figure
 
 
-def family_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) -> go.Figure:
-    """A box for each family, with a point for each run.
+def seed_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) -> go.Figure:
+    """A box for each group of seeds, with a point for each run.
 
     Args:
-        values: (value, run id) of each run, by family.
+        values: (value, run id) of each run, by group.
         label: title of the figure.
     """
     boxes = []
-    for family, runs in values.items():
+    for (group, runs), color in zip(values.items(), PALETTE, strict=False):
         scores, run_ids = [value for value, _ in runs], [run_id for _, run_id in runs]
-        boxes.append(run_box("y", scores, run_ids, family, FAMILY_COLORS[family], ".3f"))
+        boxes.append(run_box("y", scores, run_ids, group, color, ".3f"))
     title = {"text": label, "font": {"size": 14}}
     return styled(go.Figure(boxes), height=260, top=36, title=title)
 

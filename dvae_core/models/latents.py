@@ -9,6 +9,7 @@ over the codes of a batch, and defines the prior. The posteriors of all families
     discrete_code() (B, N)   most likely category, int64; None without categories
     sample(...)     (B, N)   a random code, differentiable
     kl()            (B, N)   divergence from the prior, in nats
+    sampled_kl(s)   (B, N)   the same for the category that noise of scale s selects
     density(...)    (B, P) for each latent, at P given values
 
 Latents may have different numbers of categories: if K_j of latent j is below K, the logits after
@@ -18,7 +19,7 @@ Noise can be drawn separately, so that it can be an input of a compiled step.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, pi, sqrt
 
 import torch
@@ -100,6 +101,16 @@ class CategoricalPosterior:
             log_k = self.category_counts.log()  # (N,)
         return (log_q.exp() * log_q).sum(-1) + log_k
 
+    def sampled_kl(self, noise_scale: float) -> Tensor:
+        """KL of the category that noise of this scale makes the most likely one, from the uniform
+        distribution over its categories, in nats: (B, N).
+
+        It has the probabilities softmax(logits / s) (the Gumbel-max trick: Maddison et al. 2014),
+        so at s = 1 this is `kl`. Without noise, the category is certain.
+        """
+        scaled = self.logits / max(noise_scale, 1e-3)
+        return replace(self, logits=scaled).kl()
+
     def density(self, points: Sequence[Tensor]) -> list[Tensor]:
         """Probability of the category nearest to each point: N times (P_j,) to N times (B, P_j)."""
         probabilities = self.probabilities()
@@ -166,6 +177,10 @@ class GaussianPosterior:
     def kl(self) -> Tensor:
         """KL(q || standard normal) of each latent in nats: (B, N)."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - self.log_variance - 1.0)
+
+    def sampled_kl(self, noise_scale: float) -> Tensor:
+        """`kl`, (B, N): a sample is drawn from the posterior, whatever the noise scale."""
+        return self.kl()
 
     def density(self, points: Sequence[Tensor]) -> list[Tensor]:
         """Probability density at each point: N times (P_j,) to N times (B, P_j)."""

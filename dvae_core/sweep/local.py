@@ -137,12 +137,12 @@ class LocalWork:
                 return message or f"it was stopped at step {step:,}"
             case _:
                 message = job.message if job is not None else ""
-                return message or "its process is gone"
+                return message or "its process died"
 
     def _evaluation_end(self) -> str | None:
         job = find_job(self._run, "evaluate")
         if job is None or job.state == "lost":
-            return f"evaluation: {job.message if job else 'its process is gone'}"
+            return f"evaluation: {job.message if job else 'its process died'}"
         match job.state:
             case "running":
                 return None

@@ -36,7 +36,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dvae_core.config import RunConfig, explain, preset_settings, settings_of
+from dvae_core.config import (
+    RunConfig,
+    check_preset_has_data,
+    explain,
+    preset_settings,
+    settings_of,
+)
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError
@@ -227,6 +233,8 @@ def _planned_runs(file: _SweepFile) -> Iterator[PlannedRun]:
     grid = list(_combinations_of(file.grid))
     cases = [settings for case in file.cases or [{}] for settings in _combinations_of(case)]
     _check_count(len(seeds) * len(grid) * len(cases))
+    for case in cases:
+        check_preset_has_data(file.preset, file.fixed | file.grid | case)
     base = SWEEP_DEFAULTS | preset_settings(file.preset) | file.fixed
     # Seed by seed, so that an unfinished sweep is balanced.
     for seed, of_grid, of_case in product(seeds, grid, cases):

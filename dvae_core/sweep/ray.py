@@ -149,7 +149,7 @@ class RemoteWork:
     def _end(self, reason: str) -> Outcome:
         ray.kill(self._actor)
         status = self._run.status()
-        if status.state is State.RUNNING:  # its process is gone
+        if status.state is State.RUNNING:  # its process died
             state = State.STOPPED if reason == "stopped" else State.FAILED
             ended = {"state": state, "message": reason, "process": None}
             self._run.write_status(status.model_copy(update=ended))

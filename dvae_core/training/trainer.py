@@ -94,13 +94,6 @@ def choose_device(name: str, compiled: bool = False) -> torch.device:
     return torch.device(name)
 
 
-def noise_scale_at(config: RunConfig, step: int) -> float:
-    """Scale of the Gumbel noise at a step: a half cosine from start to end over `noise_steps` (or
-    all steps), and constant afterwards."""
-    turned = (1 - math.cos(math.pi * min(step / (config.noise_steps or config.steps), 1.0))) / 2
-    return config.noise_scale_start + turned * (config.noise_scale_end - config.noise_scale_start)
-
-
 class Training:
     """Model, objective, optimizers and random generators of one run, after `step` updates that took
     `seconds`."""
@@ -150,7 +143,7 @@ class Training:
         noise_generator = self.generators["noise"]
         terms, own_gradients = self._losses(
             images.contiguous(memory_format=torch.channels_last),
-            torch.full((), noise_scale_at(config, self.step), device=self.device),
+            torch.full((), config.noise_scale_at(self.step), device=self.device),
             self.model.latents.noise(config.batch_size, noise_generator),
             self.objective.noise(shape, noise_generator, self.device),
             torch.full((), self.step, device=self.device),
@@ -338,7 +331,7 @@ def _run_steps(
             metrics = {
                 "step": training.step,
                 **training.take_means(),
-                "noise_scale": noise_scale_at(config, training.step - 1),
+                "noise_scale": config.noise_scale_at(training.step - 1),
                 "images_per_second": round(rate, 1),
                 "seconds": round(training.seconds, 2),
                 "memory_mb": round(memory_in_use(training.device) / 2**20, 1),

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -172,15 +173,13 @@ def test_without_seeds_a_difference_is_given_to_nobody(
 
 
 def test_seeds_show_three_of_each_family_and_judge_the_difference(
-    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, tiny_config: RunConfig
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
 ) -> None:
-    for family, base in (("gaussian", 0.1), ("categorical", 0.7)):
-        config = tiny_config.model_copy(update={"latents": family, "steps": 1})
+    for address, base in (("runs/smooth", 0.1), ("checkpoints/discrete", 0.7)):
         for seed in range(3):
-            run = Run.create(
-                own_folders / "runs" / "study" / f"{family}-{seed}", config, (1, 32, 32)
-            )
-            train(run)
+            copy = own_folders / "runs" / "study" / f"{runs[address].id}-{seed}"
+            run = Run(shutil.copytree(runs[address].path, copy))
+            run.replace_record(run.record.model_copy(update={"seed": seed}))
             write_mig(run, base + 0.01 * seed)
     write_mig(runs["runs/smooth"], 0.1)
     write_mig(runs["checkpoints/discrete"], 0.9)
@@ -190,7 +189,22 @@ def test_seeds_show_three_of_each_family_and_judge_the_difference(
     assert app.dataframe[0].value.iloc[0]["verdict"] == "right is ahead"
     seeds = open_app(PAGE, part="seeds")
     assert not seeds.exception
-    assert "3 gaussian and 3 categorical runs" in notes(seeds)
+    assert "3 like smooth and 3 like discrete (shipped)" in notes(seeds).replace("\\", "")
+
+
+def test_seeds_of_other_settings_judge_nothing(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
+) -> None:
+    for address in ("runs/smooth", "checkpoints/discrete"):
+        for seed in range(3):
+            copy = own_folders / "runs" / "study" / f"{runs[address].id}-{seed}"
+            run = Run(shutil.copytree(runs[address].path, copy))
+            run.replace_record(run.record.model_copy(update={"seed": seed, "learning_rate": 0.5}))
+            write_mig(run, 0.1 + 0.01 * seed)
+    write_mig(runs["runs/smooth"], 0.1)
+    write_mig(runs["checkpoints/discrete"], 0.9)
+    assert "verdict" not in open_app(PAGE).dataframe[0].value
+    assert "the spread between seeds is unknown" in notes(open_app(PAGE, part="seeds"))
 
 
 def test_the_page_says_first_which_run_lies_nearer_to_its_axes(

@@ -186,7 +186,8 @@ def test_a_run_is_evaluated_and_keeps_its_scores(
     assert 0 <= mig["value"] <= 1
     assert (mig["points"], mig["protocol"]) == (500, "paper")
     written = tiny_run.read_evaluation()
-    assert {score["name"] for score in written["scores"]} == {"mig", "kl", "active_latents"}
+    names = {score["name"] for score in written["scores"]}
+    assert names == {"mig", "kl", "sampled_kl", "active_latents"}
 
 
 def test_two_evaluations_of_one_run_do_not_lose_each_others_scores(
@@ -273,3 +274,12 @@ def test_a_run_in_training_is_not_trained_twice(
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_preset_of_the_paper_needs_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--preset", "paper", "--run-dir", str(tmp_path / "run")]
+    assert main(command) == 2
+    assert "the preset paper leaves the data set open" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -128,13 +128,25 @@ def test_miller_madow_takes_off_most_of_the_bias_of_independent_draws() -> None:
     assert corrected < 0.1 * plug_in
 
 
+@pytest.mark.parametrize(("categories", "values"), [(64, 183), (256, 32)])
+def test_few_points_per_cell_are_adjusted_for_chance(categories: int, values: int) -> None:
+    generator = np.random.default_rng(0)
+    factors = generator.integers(0, values, (10_000, 1))
+    unrelated = generator.integers(0, categories, (10_000, 8))
+    measured = mutual_information_matrix(unrelated, factors, None, "miller_madow")
+    assert measured.max() < 0.05  # Miller-Madow alone leaves 0.33 and 0.18 nats
+    entropy = measure_information(factors, factors, None).factor_entropy
+    perfect = mutual_information_matrix(factors, factors, None, "miller_madow")
+    np.testing.assert_allclose(perfect[0], entropy)
+
+
 def test_miller_madow_subtracts_the_surplus_cells() -> None:
-    categories = np.array([0, 0, 1, 1, 2, 2, 0, 1])[:, None]
-    factors = np.array([0, 0, 0, 0, 1, 1, 1, 1])[:, None]
+    categories = np.tile([0, 0, 1, 1, 2, 2, 0, 1], 5)[:, None]
+    factors = np.tile([0, 0, 0, 0, 1, 1, 1, 1], 5)[:, None]
     plug_in = mutual_information_matrix(categories, factors, None)
     corrected = mutual_information_matrix(categories, factors, None, "miller_madow")
     # Five cells occur, of three categories and two values.
-    np.testing.assert_allclose(plug_in - corrected, (5 - 3 - 2 + 1) / 16)
+    np.testing.assert_allclose(plug_in - corrected, (5 - 3 - 2 + 1) / 80)
 
 
 def test_a_factor_with_one_value_has_no_information() -> None:

@@ -13,6 +13,7 @@ from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.catalog import METRIC_SPECS, METRICS
+from dvae_core.evaluation.information import CORRECTED
 from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
 from dvae_core.evaluation.results import Evaluation, EvaluationSettings, Metric, ProtocolName
@@ -114,7 +115,7 @@ def test_exact_dci_is_kept_beside_the_fast_one(tiny_run: Run, circles: Dataset) 
 def test_every_score_says_how_it_was_made(tiny_run: Run, circles: Dataset) -> None:
     measured = evaluate(tiny_run, circles, "native", ("mig", "sap"), SMALL)
     mig, sap = measured.scores
-    assert mig.estimator == "most likely category, K = 5; Miller-Madow"
+    assert mig.estimator == f"most likely category, K = 5; {CORRECTED}"
     assert (mig.points, mig.test_points, mig.seed, mig.step) == (300, 0, 0, 12)
     assert sap.estimator == "most likely category's value; linear SVM, C = 0.01"
     assert (sap.points, sap.test_points) == (300, 100)
@@ -192,6 +193,7 @@ def test_a_set_without_factors_is_scored_by_what_needs_none(tiny_run: Run) -> No
     assert defined == {
         "latent_information",
         "kl",
+        "sampled_kl",
         "active_latents",
         "reconstruction",
         "straight_through_gap",
@@ -224,7 +226,7 @@ def test_known_cardinalities_are_the_cells_of_each_latent(
     assert unmeasured <= {"infom", "infoc"}
     mig = measured.score("mig", "native")
     assert mig is not None
-    assert mig.estimator == "most likely category, K = 3, 7, 64; Miller-Madow"
+    assert mig.estimator == f"most likely category, K = 3, 7, 64; {CORRECTED}"
     usage, kl = measured.matrix("usage", "native"), measured.matrix("kl", "native")[0]
     for latent, count in enumerate(counts):
         assert usage[latent, :count].sum() == pytest.approx(1, abs=1e-5)

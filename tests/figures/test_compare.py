@@ -7,9 +7,9 @@ from dvae_core.figures.compare import (
     distance_curve,
     distance_heatmap,
     distribution_bars,
-    family_boxes,
     frame_cells,
     mass_heatmap,
+    seed_boxes,
 )
 from dvae_core.figures.information import information_heatmap
 
@@ -53,7 +53,7 @@ def test_frames_lie_on_the_rows_of_their_latents() -> None:
 
 def test_every_run_is_a_point_of_its_family() -> None:
     values = {"gaussian": [(0.1, "a"), (0.2, "b")], "categorical": [(0.7, "c")]}
-    figure = family_boxes(values, "MIG")
+    figure = seed_boxes(values, "MIG")
     assert [(list(box.y), list(box.text)) for box in figure.data] == [
         ([0.1, 0.2], ["a", "b"]),
         ([0.7], ["c"]),

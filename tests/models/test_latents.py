@@ -9,7 +9,12 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 from dvae_core.config import Sampling
 from dvae_core.errors import ConfigError
-from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Posterior
+from dvae_core.models.latents import (
+    CategoricalLatents,
+    GaussianLatents,
+    GaussianPosterior,
+    Posterior,
+)
 
 B, N, K = 5, 3, 8
 
@@ -379,3 +384,29 @@ def test_both_families_answer_in_the_same_shapes(
     values = latents.traversal_values(1, 5)
     assert (values.diff() > 0).all()
     assert [tuple(density.shape) for density in posterior.density([values] * N)] == [(B, 5)] * N
+
+
+def test_sampled_kl_is_that_of_the_category_that_noise_selects(
+    categorical: CategoricalLatents, logits: torch.Tensor
+) -> None:
+    posterior = categorical.posterior(logits.flatten(1))
+    torch.testing.assert_close(posterior.sampled_kl(1.0), posterior.kl())
+    expected = categorical.posterior(2 * logits.flatten(1)).kl()
+    torch.testing.assert_close(posterior.sampled_kl(0.5), expected)
+    torch.testing.assert_close(posterior.sampled_kl(0.0), torch.full_like(expected, log(K)))
+
+
+def test_noise_selects_categories_as_the_scaled_logits_say(
+    categorical: CategoricalLatents,
+) -> None:
+    logits = torch.linspace(-1, 1, N * K).repeat(20_000, 1)
+    posterior = categorical.posterior(logits, noise_scale=0.5)
+    drawn = posterior.sample(generator(), "straight_through")  # (B, N)
+    near = (drawn.detach()[..., None] - posterior.values).abs().argmin(-1)
+    shares = torch.stack([(near == category).float().mean(0) for category in range(K)], -1)
+    torch.testing.assert_close(shares, (posterior.logits[0] / 0.5).softmax(-1), atol=0.015, rtol=0)
+
+
+def test_the_gaussian_sampled_kl_is_the_kl() -> None:
+    posterior = GaussianPosterior(torch.randn(3, N), torch.randn(3, N))
+    assert torch.equal(posterior.sampled_kl(0.5), posterior.kl())

@@ -1,11 +1,12 @@
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
-from dvae_core.selection.seeds import SeedScores, read_seed_scores
+from dvae_core.selection.seeds import SeedScores, read_seed_scores, same_but_seed
 from tests.selection.planted import changed, planted_run
 
 
@@ -25,7 +26,12 @@ def runs(tmp_path: Path, tiny_config: RunConfig) -> list[Run]:
 
 
 def scores(runs: list[Run]) -> SeedScores:
-    return read_seed_scores(runs, "paper")
+    return read_seed_scores(by_family(runs), "paper")
+
+
+def by_family(runs: list[Run]) -> dict[str, list[Run]]:
+    families = ("gaussian", "categorical")
+    return {name: [run for run in runs if run.record.latents == name] for name in families}
 
 
 def test_worst_median_and_best_are_ranked_by_the_score(runs: list[Run]) -> None:
@@ -55,9 +61,26 @@ def test_two_seeds_tell_no_spread(runs: list[Run]) -> None:
 
 
 def test_another_protocol_has_no_scores_here(runs: list[Run]) -> None:
-    assert read_seed_scores(runs, "native").values["gaussian"] == {}
+    assert read_seed_scores(by_family(runs), "native").values["gaussian"] == {}
 
 
 def test_a_run_that_cannot_be_read_is_left_out(runs: list[Run]) -> None:
     (runs[0].path / "evaluation.json").write_text("{")
     assert len(scores(runs).runs["gaussian"]) == 3
+
+
+def test_runs_are_alike_that_differ_only_in_seed_and_machine(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"seed": 1},
+        {"threads": 3},
+        {"learning_rate": 0.5},
+        {"noise_scale_end": 0.7},
+    ]
+    runs = [
+        planted_run(tmp_path / f"run-{place}", changed(tiny_config, **change), {})
+        for place, change in enumerate(changes)
+    ]
+    assert same_but_seed(runs[0], runs) == runs[:3]

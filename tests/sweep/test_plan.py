@@ -133,6 +133,7 @@ def test_overrides_win_wherever_the_file_has_a_setting(tmp_path: Path) -> None:
         ),
         ("[grid]\ngamma = [10, 20]", "elbo with categorical latents ignores what differs"),
         ('preset = "fast"', "no preset is called 'fast'"),
+        ('preset = "paper"', "leaves the data set open"),
         ('[evaluation]\nmetrics = "beauty"', "no metric is called 'beauty'"),
         ('[evaluation]\nmetrics = ["mig", "beauty"]', "evaluation.metrics.1 is 'beauty'"),
         ("[evaluation]\npoints = 3", "evaluation.metrics is missing"),

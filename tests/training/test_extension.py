@@ -9,7 +9,7 @@ from dvae_core.errors import ConfigError, RunError
 from dvae_core.runs.run import Run, State
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.extension import extend_run
-from dvae_core.training.trainer import Training, noise_scale_at, train
+from dvae_core.training.trainer import Training, train
 from tests.stopping import stop_after
 
 
@@ -51,8 +51,8 @@ def test_the_noise_scale_stays_at_its_end(tiny_config: RunConfig) -> None:
     config = tiny_config.model_copy(update={"steps": 40, "noise_steps": 20})
     planned = tiny_config.model_copy(update={"steps": 20})
     for step in (0, 7, 19):
-        assert noise_scale_at(config, step) == noise_scale_at(planned, step)
-    assert {noise_scale_at(config, step) for step in (20, 21, 39)} == {2.0}
+        assert config.noise_scale_at(step) == planned.noise_scale_at(step)
+    assert {config.noise_scale_at(step) for step in (20, 21, 39)} == {2.0}
 
 
 def test_a_chain_of_extensions_keeps_the_first_schedule(

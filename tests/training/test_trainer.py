@@ -11,7 +11,6 @@ from dvae_core.training.trainer import (
     Training,
     TrainingProgress,
     choose_device,
-    noise_scale_at,
     save_state,
     train,
 )
@@ -169,7 +168,7 @@ def test_state_survives_saving_whole(tiny_config: RunConfig) -> None:
 
 def test_the_noise_scale_rises_by_a_half_cosine() -> None:
     config = RunConfig(steps=100)
-    scales = [noise_scale_at(config, step) for step in (0, 25, 50, 100, 200)]
+    scales = [config.noise_scale_at(step) for step in (0, 25, 50, 100, 200)]
     quarter = 1.25 - 0.75 * 2**-0.5
     assert scales == pytest.approx([0.5, quarter, 1.25, 2.0, 2.0])
 

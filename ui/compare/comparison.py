@@ -65,7 +65,7 @@ class Comparison:
     Attributes:
         sides: left and right.
         dataset: of the left run; both encode its images.
-        pairs: latents that carry the same.
+        pairs: latents that encode the same factor, or share the most information.
     """
 
     sides: tuple[Side, Side]
@@ -93,7 +93,7 @@ class Comparison:
             other.move(code, together)
 
     def partner(self, side: int, latent: int) -> int | None:
-        """The other side's latent that carries the same, or None."""
+        """The other side's partner of a latent, or None."""
         both = (pair.latents for pair in self.pairs)
         return next((found[1 - side] for found in both if found[side] == latent), None)
 

@@ -1,4 +1,4 @@
-"""The grid of two factors in the plane of the latents that carry them: one panel a run."""
+"""The grid of two factors in the plane of the latents that encode them: one panel per run."""
 
 from collections.abc import Sequence
 from itertools import product

@@ -92,8 +92,8 @@ def show_factors() -> None:
         show_panels([panel for panel, _ in drawn], dataset, grid, key="method-planes")
         st.caption(
             plain(verdict([run.id for run in examples], [plane for _, plane in drawn]))
-            + " One run of each family proves nothing: Compare shows ten seeds of each where they "
-            "were trained."
+            + " One run of each family proves nothing. Compare shows several seeds of both runs "
+            "where a folder has them."
         )
 
 

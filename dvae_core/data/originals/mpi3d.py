@@ -65,6 +65,9 @@ class Mpi3D(GridDataset):
         super().__init__(ByteImages(pixels, image_size, device), device)
 
 
+FIRST_RELEASE_SIZES = (4, 4, 2, 3, 3, 40, 40)
+
+
 class Mpi3DToy(Mpi3D):
     """The simple rendering, in either release.
 
@@ -72,15 +75,16 @@ class Mpi3DToy(Mpi3D):
     """
 
     name = "mpi3d_toy"
-    first_release_sizes = (4, 4, 2, 3, 3, 40, 40)
+    first_release_sizes = FIRST_RELEASE_SIZES
     first_release_file = "sim_toy_64x_ordered_without_heldout_factors.npz"
     files = PublishedFiles("mpi3d_toy", (("mpi3d_toy.npz", first_release_file),))
 
 
 class Mpi3DRealistic(Mpi3D):
-    """The realistic rendering."""
+    """The realistic rendering, in either release."""
 
     name = "mpi3d_realistic"
+    first_release_sizes = FIRST_RELEASE_SIZES
     files = PublishedFiles("mpi3d_realistic", (("mpi3d_realistic.npz",),))
 
 

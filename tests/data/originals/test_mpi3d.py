@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dvae_core.data import load_dataset
-from dvae_core.data.originals.mpi3d import Mpi3D, Mpi3DToy
+from dvae_core.data.originals.mpi3d import Mpi3D, Mpi3DRealistic, Mpi3DToy
 from dvae_core.errors import DataError
 
 SIZES = (3, 3, 2, 2, 2, 3, 2)
@@ -17,7 +17,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (432, 64, 64, 3), np.uint8)
 @pytest.fixture(autouse=True)
 def _small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mpi3D, "factor_sizes", SIZES)
-    monkeypatch.setattr(Mpi3DToy, "first_release_sizes", FIRST_SIZES)
+    for rendering in (Mpi3DToy, Mpi3DRealistic):
+        monkeypatch.setattr(rendering, "first_release_sizes", FIRST_SIZES)
 
 
 def check_images(name: str, sizes: tuple[int, ...]) -> None:
@@ -43,11 +44,16 @@ def test_a_file_packed_again_is_unpacked_once(data_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["sim_toy_64x_ordered_without_heldout_factors.npz", "mpi3d_toy.npz"]
+    ("name", "file"),
+    [
+        ("mpi3d_toy", "sim_toy_64x_ordered_without_heldout_factors.npz"),
+        ("mpi3d_toy", "mpi3d_toy.npz"),
+        ("mpi3d_realistic", "mpi3d_realistic.npz"),
+    ],
 )
-def test_the_first_release_is_known_by_its_size(file: str, data_folder: Path) -> None:
+def test_the_first_release_is_known_by_its_size(name: str, file: str, data_folder: Path) -> None:
     np.savez(data_folder / file, images=IMAGES[:192])
-    check_images("mpi3d_toy", FIRST_SIZES)
+    check_images(name, FIRST_SIZES)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

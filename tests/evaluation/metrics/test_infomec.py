@@ -93,3 +93,33 @@ def test_fewer_points_than_neighbours_are_refused() -> None:
     factors = np.array([0, 1] * 5)[:, None]
     with pytest.raises(EvaluationError, match="10 points have no 10 neighbours"):
         infomec(factors.astype(float), factors)
+
+
+def test_random_categories_are_explicit_on_their_own_points_only() -> None:
+    generator = np.random.default_rng(0)
+    categories = generator.integers(0, 64, (4000, 10))
+    factors = generator.integers(0, 8, (4000, 1))
+    other = generator.integers(0, 64, (2000, 10)), generator.integers(0, 8, (2000, 1))
+    assert infomec(categories, factors).infoe > 0.1
+    assert infomec(categories, factors, held_out=other).infoe < 0.01
+
+
+def test_explicit_codes_stay_explicit_on_held_out_points() -> None:
+    result = infomec(FACTORS, FACTORS, held_out=(FACTORS[::3], FACTORS[::3]))
+    assert result.infoe > 0.8
+
+
+def test_a_held_out_value_without_training_points_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="draw more points"):
+        infomec(FACTORS, FACTORS, held_out=(FACTORS, FACTORS + 1))
+
+
+def test_noise_latents_hardly_lower_the_corrected_compactness_of_a_perfect_code() -> None:
+    generator = np.random.default_rng(0)
+    factors = generator.integers(0, 32, (10_000, 2))
+    codes = np.hstack([factors, generator.integers(0, 64, (10_000, 5))])
+    plug_in, corrected = infomec(codes, factors), infomec(codes, factors, correction="miller_madow")
+    assert plug_in.infoc is not None
+    assert corrected.infoc is not None
+    assert plug_in.infoc < 0.9
+    assert corrected.infoc > 0.97
