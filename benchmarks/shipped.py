@@ -10,6 +10,7 @@ docs/results.md and a picture of each run in docs/images.
 
 import argparse
 import shutil
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import get_args
@@ -83,15 +84,19 @@ def pack(run: Run, target: Path) -> None:
             if evaluation.score(name, protocol) is None:
                 raise RunError(f"{run.path} lacks {name} of the {protocol} protocol: evaluate it")
     with new_folder(target) as draft:
-        for name in SHIPPED_FILES:
-            shutil.copy(run.path / name, draft / name)
+        copy_thinned(run, draft, SHIPPED_FILES, CURVE_ROWS)
         Run(draft).write_status(run.status())
-        for log in (run.metrics, run.scores):
-            thinned = RowLog(draft / log.path.name)
-            rows = log.read()
-            count = min(CURVE_ROWS, len(rows))
-            for place in np.linspace(0, len(rows) - 1, count).round().astype(int):
-                thinned.append(rows[place])
+
+
+def copy_thinned(run: Run, target: Path, names: Iterable[str], max_rows: int) -> None:
+    """Copy files of a run, and at most so many rows of each of its two logs."""
+    for name in names:
+        shutil.copy(run.path / name, target / name)
+    for log in (run.metrics, run.scores):
+        thinned = RowLog(target / log.path.name)
+        rows = log.read()
+        for place in np.linspace(0, len(rows) - 1, min(max_rows, len(rows))).round().astype(int):
+            thinned.append(rows[place])
 
 
 def report() -> None:
@@ -122,7 +127,7 @@ def _table(runs: list[Run]) -> list[list[str]]:
     rows += [[label, *(setting(run) for run in runs)] for label, setting in _SETTINGS.items()]
     rows += [
         [MEANINGS[name].label, *(_value(found, name, "paper", 1) for found in evaluations)]
-        for name in ("reconstruction", "kl")
+        for name in ("reconstruction", "kl", "sampled_kl")
     ]
     for name in SCORES:
         digits = 1 if "gap" in name else 3

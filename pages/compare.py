@@ -85,7 +85,7 @@ def show_part(
 
 def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorGrid | None) -> None:
     """Runs with the settings of either side and other seeds, from a folder that has them."""
-    folders = seed_folders(comparison.sides)
+    folders = seed_folders(comparison.sides, protocol)
     folder = choose_folder(folders)
     if folder is not None:
         seeds = read_seed_scores(folders[folder], protocol)
@@ -94,7 +94,7 @@ def show_all_seeds(comparison: Comparison, protocol: ProtocolName, grid: FactorG
 
 def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     """The scores of both runs, and whether their difference exceeds that of seeds."""
-    folders = seed_folders(comparison.sides)
+    folders = seed_folders(comparison.sides, protocol)
     folder = choose_folder(folders) if folders else None
     seeds = None if folder is None else read_seed_scores(folders[folder], protocol)
     left, right = comparison.sides

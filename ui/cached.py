@@ -5,6 +5,7 @@ and `stamp`, which changes when their files do.
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from dvae_core.evaluation.results import (
 from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
+from dvae_core.selection.study import Study, StudyReader
 from dvae_core.system.memory import keep_freed_memory
 
 # The server decodes the same 640 frames again and again.
@@ -100,6 +102,15 @@ def st_read_evaluation(run: Run) -> Evaluation:
 @st.cache_resource(max_entries=2048, show_spinner=False)
 def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
     return read_evaluation(Run(path))
+
+
+def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:
+    return _study_reader().read(runs, protocol)
+
+
+@st.cache_resource
+def _study_reader() -> StudyReader:
+    return StudyReader()
 
 
 AGGREGATE_IMAGES = 1024

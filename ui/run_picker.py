@@ -36,7 +36,7 @@ def choose_run() -> tuple[str, Run] | None:
     damaged = [
         f"{address}: {problem}"
         for address, run in all_runs()
-        if address not in runs and (problem := run.problem())
+        if address not in runs and not is_shipped(address) and (problem := run.problem())
     ]
     if damaged:
         with (
@@ -108,7 +108,7 @@ def describe(address: str) -> str:
 
 def is_shipped(address: str) -> bool:
     """Whether the run at an address, or a folder of runs, came with the app: nothing changes it."""
-    return address.partition("/")[0] == "checkpoints"
+    return address.partition("/")[0] in ("checkpoints", "studies")
 
 
 def show_summary(run: Run) -> None:
@@ -130,6 +130,13 @@ def show_unusable(address: str) -> None:
         st.info(plain(f"{describe(address)} is no longer here: choose another run."))
     elif problem := run.problem():
         st.error(plain(f"{describe(address)} is damaged: {problem}."), icon=":material/error:")
+    elif not run.status().weights_kept:
+        study = run.path.parent.name
+        st.info(
+            plain(f"{describe(address)} is a record: it has scores and curves, but no weights.")
+            + f" `python -m dvae_core sweep sweeps/{study}.toml` trains it again.",
+            icon=":material/inventory_2:",
+        )
     else:
         st.info(
             plain(f"{describe(address)} has no trained model yet: watch it on Train."),

@@ -9,6 +9,8 @@ from dvae_core.runs.run import RUN_ID, Run, check_run_id
 from dvae_core.system.shipped import app_folder
 
 SHIPPED_ROOT = app_folder() / "checkpoints"
+STUDIES_ROOT = app_folder() / "studies"
+"""Folders of records: runs with scores and curves, but without weights."""
 
 
 def free_path(folder: Path, run_id: str) -> Path:
@@ -28,14 +30,20 @@ def own_root() -> Path:
 
 def run_roots() -> dict[str, Path]:
     """The folders that hold runs, by their name in addresses: the shipped runs, the user's own runs
-    (`own_root`), and each folder of runs among these."""
+    (`own_root`), each folder of runs among these, and the shipped studies."""
     own = own_root()
     roots = {"checkpoints": SHIPPED_ROOT, "runs": own}
-    if own.is_dir():
-        for folder in sorted(own.iterdir()):
+    for name, root in (("runs", own), ("studies", STUDIES_ROOT)):
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if RUN_ID.fullmatch(folder.name) and folder.is_dir() and not looks_like_run(folder):
-                roots[f"runs/{folder.name}"] = folder
+                roots[f"{name}/{folder.name}"] = folder
     return roots
+
+
+def is_shipped(run: Run) -> bool:
+    """Whether a run came with the app, which nothing may change."""
+    folders = run.path.resolve().parents
+    return any(root.resolve() in folders for root in (SHIPPED_ROOT, STUDIES_ROOT))
 
 
 def own_folder(name: str) -> Path:

@@ -108,6 +108,7 @@ class Status(BaseModel):
     device: str = ""
     message: str = Field("", description="why it failed")
     diverged: bool = Field(False, description="whether the training diverged")
+    weights_kept: bool = Field(True, description="False for a record: scores without weights")
     process: ProcessIdentity | None = Field(None, description="the training process")
 
 
@@ -271,6 +272,11 @@ class Run:
             ModelError: the files of an imported model have changed.
         """
         record = self.record
+        if not self.has_model and not self.status().weights_kept:
+            raise RunError(
+                f"{self.path} is a record, which has scores and no weights: train it again from "
+                f"its config.json"
+            )
         if record.imported is not None:
             from dvae_core.onnx.network import open_model  # onnxruntime is slow to import
 
@@ -447,6 +453,8 @@ class Run:
                 f"{path} says finished at step {status.step:,}, but config.json says {steps:,} "
                 f"steps: restore the file that was edited"
             )
+        if not status.weights_kept:
+            return
         for file in self.model_files():
             if not file.is_file():
                 raise RunError(f"{file} is missing, but the run is finished: restore the file")

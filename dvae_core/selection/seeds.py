@@ -7,8 +7,8 @@ from statistics import stdev
 
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
-from dvae_core.runs.run import Run
-from dvae_core.selection.study import Setting, study_settings
+from dvae_core.runs.run import Run, RunRecord, State
+from dvae_core.selection.study import Setting, StudyRun, study_settings
 
 # Settings that do not change what a run learns, apart from rounding.
 _NOT_COMPARED = {"seed", "device", "threads", "compiled"}
@@ -55,10 +55,14 @@ class SeedScores:
         return 2 * hypot(*deviations)
 
 
-def same_but_seed(run: Run, runs: Iterable[Run]) -> list[Run]:
-    """The runs with the settings of `run`, apart from the seed."""
-    wanted = _compared(run)
-    return [other for other in runs if _compared(other) == wanted]
+def same_but_seed(record: RunRecord, runs: Iterable[StudyRun]) -> list[Run]:
+    """The finished runs with the settings of a record, apart from the seed."""
+    wanted = _compared(study_settings(record))
+    return [
+        Run(run.path)
+        for run in runs
+        if run.state is State.FINISHED and _compared(run.settings) == wanted
+    ]
 
 
 def read_seed_scores(groups: Mapping[str, Sequence[Run]], protocol: ProtocolName) -> SeedScores:
@@ -78,6 +82,5 @@ def read_seed_scores(groups: Mapping[str, Sequence[Run]], protocol: ProtocolName
     return SeedScores(readable, values)
 
 
-def _compared(run: Run) -> dict[str, Setting]:
-    settings = study_settings(run.record)
+def _compared(settings: Mapping[str, Setting]) -> dict[str, Setting]:
     return {name: value for name, value in settings.items() if name not in _NOT_COMPARED}

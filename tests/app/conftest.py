@@ -23,6 +23,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty folders of runs, and no cache of another test."""
     monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
+    monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path

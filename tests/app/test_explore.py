@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,16 @@ def test_an_uploaded_start_is_restored_by_its_link(
     assert app.query_params["start"] == f"upload-{name}"
     gone = open_app(run="runs/smooth", start="upload-0123456789abcdef")
     assert "does not have the uploaded image" in notes(gone).replace("\\", "")
+
+
+def test_a_record_is_said_to_have_no_weights(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
+) -> None:
+    folder = own_folders / "studies" / "mine" / "one"
+    record = Run(shutil.copytree(runs["runs/smooth"].path, folder))
+    (folder / "model.safetensors").unlink()
+    record.write_status(record.status().model_copy(update={"weights_kept": False}))
+    app = open_app(run="studies/mine/one")
+    assert not app.exception
+    assert "is a record" in app.info[0].value
+    assert "sweeps/mine.toml" in app.info[0].value

@@ -10,10 +10,10 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.results import ProtocolName
 from dvae_core.figures.compare import seed_boxes
-from dvae_core.runs.catalog import usable_runs
+from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.runs.run import Run
 from dvae_core.selection.seeds import SeedScores, same_but_seed
-from ui.cached import st_encode_points, st_load_model
+from ui.cached import st_encode_points, st_load_model, st_read_study
 from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Side
 from ui.compare.planes import plane_panel, show_panels
@@ -25,21 +25,16 @@ MIN_SEEDS = 3
 Groups = dict[str, list[Run]]
 
 
-def seed_folders(sides: Sequence[Side]) -> dict[str, Groups]:
+def seed_folders(sides: Sequence[Side], protocol: ProtocolName) -> dict[str, Groups]:
     """Folders that hold several seeds of both sides' settings, by their name: the runs of each
     side, by its name."""
-    folders: dict[str, list[Run]] = {}
-    for address, run in usable_runs():
-        folders.setdefault(address.rpartition("/")[0], []).append(run)
-    groups = {
-        folder: {side.name: same_but_seed(side.run, runs) for side in sides}
-        for folder, runs in folders.items()
-    }
-    return {
-        folder: of_sides
-        for folder, of_sides in groups.items()
-        if all(len(runs) >= MIN_SEEDS for runs in of_sides.values())
-    }
+    folders = {}
+    for folder, root in run_roots().items():
+        runs = st_read_study(list_runs(root), protocol).runs
+        groups = {side.name: same_but_seed(side.run.record, runs) for side in sides}
+        if all(len(alike) >= MIN_SEEDS for alike in groups.values()):
+            folders[folder] = groups
+    return folders
 
 
 def choose_folder(folders: Mapping[str, Groups]) -> str | None:
@@ -68,7 +63,8 @@ def show_seeds(
             f"{name}: {counts}; they differ only in the seed. Ranked by MIG, protocol {protocol}."
         )
     )
-    if grid is not None and all(scores.values[group].get("mig") for group in groups):
+    ranked = [pick for group in groups for pick in scores.worst_median_best(group, "mig")]
+    if grid is not None and ranked and all(run.has_model for _, run in ranked):
         panels = [
             plane_panel(
                 f"{rank} ({run.id})",
@@ -77,8 +73,7 @@ def show_seeds(
                 dataset,
                 grid,
             )[0]
-            for group in groups
-            for rank, run in scores.worst_median_best(group, "mig")
+            for rank, run in ranked
         ]
         show_panels(panels, dataset, grid, key="seed-planes", columns=3)
     labels = {

@@ -1,25 +1,14 @@
 """Caching wrappers of what Select reads and computes; see `ui.cached`."""
 
 import json
-from collections.abc import Sequence
 
 import streamlit as st
 
-from dvae_core.evaluation.results import ProtocolName
 from dvae_core.runs.run import Run
 from dvae_core.selection.report import correlations_sheet
-from dvae_core.selection.study import Study, StudyReader
+from dvae_core.selection.study import Study
 from dvae_core.selection.tables import Sheet
 from dvae_core.selection.training_curves import TrainingCurve, read_training_curves
-
-
-def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:
-    return _reader().read(runs, protocol)
-
-
-@st.cache_resource
-def _reader() -> StudyReader:
-    return StudyReader()
 
 
 def _numbers(study: Study) -> str:

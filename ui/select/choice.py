@@ -12,11 +12,11 @@ from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.runs.catalog import list_runs, run_roots
 from dvae_core.selection.report import GAP_LABELS
 from dvae_core.selection.study import GROUP_BY, Setting, Study, sort_key
+from ui.cached import st_read_study
 from ui.errors import plain
 from ui.expander import show_expander
 from ui.link import View, current_view, set_view
 from ui.run_picker import choose_protocol
-from ui.select.cached import st_read_study
 from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 

@@ -1,0 +1,78 @@
+"""What studies/ promises: every record belongs to its sweep file, and is small."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.studies import interval, pack
+from dvae_core.config import RunConfig
+from dvae_core.errors import RunError
+from dvae_core.jobs.trash import delete_run
+from dvae_core.runs.catalog import STUDIES_ROOT, list_runs, load_run, run_roots, usable_runs
+from dvae_core.runs.run import Run, State
+from dvae_core.selection.study import read_study_run
+from dvae_core.sweep.plan import read_sweep
+from tests.selection.planted import planted_run
+
+STUDIES = sorted(path for path in STUDIES_ROOT.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
+def test_the_records_of_a_study_are_the_runs_of_its_sweep_file(folder: Path) -> None:
+    planned = {run.id: run.config for run in read_sweep(Path(f"sweeps/{folder.name}.toml")).runs}
+    records = {run.id: run for run in list_runs(folder)}
+    assert records.keys() == planned.keys()
+    for name, run in records.items():
+        settings = {field: getattr(run.record, field) for field in RunConfig.model_fields}
+        assert RunConfig(**settings) == planned[name]
+        row = read_study_run(run)
+        assert row.left_out("paper") == ""
+
+
+def test_all_records_are_small() -> None:
+    sizes = [path.stat().st_size for path in STUDIES_ROOT.rglob("*") if path.is_file()]
+    assert sum(sizes) < 10e6
+
+
+@pytest.fixture
+def record(tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A finished run as a record in a study of its own."""
+    run = planted_run(tmp_path / "runs" / "one", tiny_config, {"mig": 0.3})
+    for step in range(100):
+        run.metrics.append({"step": step})
+    pack(run, tmp_path / "studies" / "mine" / "one")
+    monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")
+    return load_run("studies/mine/one")
+
+
+def test_a_record_has_scores_and_thinned_curves_and_no_weights(record: Run) -> None:
+    assert run_roots()["studies/mine"] == record.path.parent
+    assert record.state() is State.FINISHED
+    assert read_study_run(record).score("mig", "paper") == pytest.approx(0.3)
+    assert len(record.metrics.read()) == 40
+    assert not record.has_model
+    assert record.id not in [run.id for _, run in usable_runs()]
+
+
+def test_a_record_cannot_be_opened_or_deleted(record: Run) -> None:
+    with pytest.raises(RunError, match="is a record, which has scores and no weights"):
+        record.load_model()
+    with pytest.raises(RunError, match="is shipped with the app"):
+        delete_run(record)
+
+
+def test_only_finished_and_measured_runs_become_records(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    stopped = Run.create(tmp_path / "stopped", tiny_config, (1, 32, 32))
+    with pytest.raises(RunError, match="only a finished run is a record"):
+        pack(stopped, tmp_path / "target")
+    planted = planted_run(tmp_path / "planted", tiny_config, {})
+    with pytest.raises(RunError, match="has no scores"):
+        pack(planted, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_the_interval_of_a_median_lies_within_the_values() -> None:
+    low, median, high = interval([3.0, 1.0, 2.0, 5.0, 4.0])
+    assert 1 <= low < median == 3 < high <= 5
