@@ -138,7 +138,8 @@ def show_information(
         )
         st.caption(
             plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
-            + "The mean code can carry more information than the KL suggests; compare both."
+            + "The mean code can hold more information than the KL suggests; compare both. K used "
+            "is the effective number of categories."
         )
 
 
