@@ -129,7 +129,8 @@ class Select(Command):
         folder: folder that holds the runs
         protocol: evaluation protocol of the scores
         gap: gap of the whole loss, or of the reconstruction loss alone
-        group_by: settings to group the runs by, separated by commas
+        group_by: settings to group the runs by, separated by commas; default: data set, family,
+            objective, and how codes are sampled if that varies
         output: folder to write the tables to, as CSV and LaTeX
         seed: random seed of the bootstrap
     """
@@ -137,7 +138,7 @@ class Select(Command):
     folder: Positional[Path]
     protocol: ProtocolName = "paper"
     gap: Literal["whole", "reconstruction"] = "whole"
-    group_by: str = "dataset,latents,objective"
+    group_by: str | None = None
     output: Path | None = None
     seed: int = 0
 
@@ -146,8 +147,9 @@ class Select(Command):
         from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP, read_study
 
         check_range("--seed", self.seed, 0, MAX_SEED)
-        by = settings_named(self.group_by)
+        wanted = None if self.group_by is None else settings_named(self.group_by)
         study = read_study(self.folder, self.protocol)
+        by = study.default_groups if wanted is None else wanted
         gap = GAP if self.gap == "whole" else RECONSTRUCTION_GAP
         sheets = study_sheets(study, by, gap, seed=self.seed)
         for run_id, reason in study.left_out.items():
@@ -165,7 +167,7 @@ class Select(Command):
                 "folder": str(self.folder),
                 "protocol": self.protocol,
                 "gap": self.gap,
-                "group_by": by,
+                "group_by": list(by),
                 "seed": self.seed,
                 **{sheet.name: sheet.to_records() for sheet in sheets},
             }

@@ -32,6 +32,7 @@ GAP = "straight_through_gap"
 RECONSTRUCTION_GAP = "straight_through_gap_reconstruction"
 GAPS = (GAP, RECONSTRUCTION_GAP)
 GROUP_BY = ("dataset", "latents", "objective")
+_SAMPLING = ("sampling", "noise_scale_start", "noise_scale_end")
 
 # These do not affect the result of a run.
 _WATCHING = {"log_every", "checkpoint_seconds", "snapshot_every"}
@@ -161,6 +162,12 @@ class Study:
     def varying(self) -> tuple[str, ...]:
         """Settings in which the runs differ."""
         return varying_settings(self.runs)
+
+    @property
+    def default_groups(self) -> tuple[str, ...]:
+        """Settings to group by: data set, family and objective, and how codes are sampled if that
+        varies, since the gap of a run depends on it."""
+        return GROUP_BY + tuple(name for name in _SAMPLING if name in self.varying)
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -260,4 +260,4 @@ def test_a_record_is_said_to_have_no_weights(
     app = open_app(run="studies/mine/one")
     assert not app.exception
     assert "is a record" in app.info[0].value
-    assert "sweeps/mine.toml" in app.info[0].value
+    assert "mine.toml" in app.info[0].value

@@ -167,3 +167,10 @@ def test_ways_of_measuring_are_counted(folder: Path) -> None:
     assert read_study(folder, "paper").ways_measured("mig") == [
         "mig as planted · 10,000 points (4 runs)"
     ]
+
+
+def test_runs_that_sample_differently_are_not_pooled(folder: Path, tiny_config: RunConfig) -> None:
+    usual = ("dataset", "latents", "objective")
+    assert read_study(folder, "paper").default_groups == usual
+    planted_run(folder / "noisy", changed(tiny_config, noise_scale_end=1.0), SCORES)
+    assert read_study(folder, "paper").default_groups == (*usual, "noise_scale_end")

@@ -84,7 +84,7 @@ def choose_study() -> StudyChoice | None:
         by = _choose_groups(whole, view)
     shown = choose_part("Look at", "view", VIEWS, key="select-view", default="runs")
     choice = StudyChoice(folder, study, shown or "runs", score, gap, by)
-    _make_link(choice, filters)
+    _make_link(choice, filters, whole.default_groups)
     return choice
 
 
@@ -153,7 +153,7 @@ def _choose_gap(study: Study, view: View) -> str:
 
 def _choose_groups(study: Study, view: View) -> tuple[str, ...]:
     options = list(dict.fromkeys([*GROUP_BY, *study.varying]))
-    wanted = view.get("by", ",".join(GROUP_BY)).split(",")
+    wanted = view.get("by", ",".join(study.default_groups)).split(",")
     chosen = st.multiselect(
         "Group by",
         options,
@@ -190,11 +190,14 @@ def _keep(name: str, text: str) -> None:
     set_view(**{name: text or _NONE if name == "by" else text})
 
 
-def _make_link(choice: StudyChoice, filters: Mapping[str, list[Setting]]) -> None:
+def _make_link(
+    choice: StudyChoice, filters: Mapping[str, list[Setting]], default_groups: tuple[str, ...]
+) -> None:
+    # Another folder may have other usual groups, so only a choice is kept.
     set_view(
         folder=choice.folder,
         view=choice.view,
-        by=",".join(choice.by) or _NONE,
+        by="" if choice.by == default_groups else ",".join(choice.by) or _NONE,
         score=choice.score,
         gap=choice.gap,
         only=_filters_to_text({name: map(_text, values) for name, values in filters.items()}),
