@@ -18,7 +18,12 @@ from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluati
 from dvae_core.figures.information import information_heatmap, latent_information_heatmap
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run, State
-from ui.cached import st_information, st_load_dataset, st_load_model
+from ui.cached import (
+    st_information,
+    st_load_dataset,
+    st_load_model,
+    st_reference_scores,
+)
 from ui.charts import CHART_CONFIG
 from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
@@ -219,7 +224,10 @@ elif dataset is not None:
 
 st.subheader("Scores")
 with errors_shown():
-    scores = scores_table(read_evaluation(run), protocol)
+    references = None
+    if dataset is not None:
+        references = st_reference_scores(run.record.dataset, run.record.image_size, protocol)
+    scores = scores_table(read_evaluation(run), protocol, references)
     if scores.empty:
         st.caption("Not evaluated yet under this protocol.")
     else:

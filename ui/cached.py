@@ -5,7 +5,7 @@ and `stamp`, which changes when their files do.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.protocol import evaluate
+from dvae_core.evaluation.reference_codes import ReferenceScore, reference_scores_of
 from dvae_core.evaluation.representation import Representation, draw_batches
 from dvae_core.evaluation.results import (
     Evaluation,
@@ -102,6 +103,13 @@ def st_read_evaluation(run: Run) -> Evaluation:
 @st.cache_resource(max_entries=2048, show_spinner=False)
 def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
     return read_evaluation(Run(path))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Scoring a perfect code …")
+def st_reference_scores(
+    dataset_name: str, image_size: int, protocol: ProtocolName
+) -> Mapping[str, ReferenceScore]:
+    return reference_scores_of(st_load_dataset(dataset_name, image_size), protocol)
 
 
 def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:

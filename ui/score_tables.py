@@ -1,9 +1,12 @@
 """Scores in a table that says what each means and how it was measured."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
 from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.reference_codes import ReferenceScore
 from dvae_core.evaluation.results import Evaluation, ProtocolName, Result, Score
 from dvae_core.selection.seeds import SeedScores
 
@@ -12,8 +15,14 @@ SCORE_COLUMN = st.column_config.TextColumn(
 )
 
 
-def scores_table(evaluation: Evaluation, protocol: ProtocolName) -> pd.DataFrame:
-    """The scores of a protocol, one a row; empty where nothing was measured."""
+def scores_table(
+    evaluation: Evaluation,
+    protocol: ProtocolName,
+    references: Mapping[str, ReferenceScore] | None = None,
+) -> pd.DataFrame:
+    """The scores of a protocol, one per row, beside those of a perfect and a shuffled code; empty
+    where nothing was measured."""
+    references = references or {}
     rows = []
     for name, meaning in MEANINGS.items():
         score = evaluation.score(name, protocol)
@@ -23,12 +32,21 @@ def scores_table(evaluation: Evaluation, protocol: ProtocolName) -> pd.DataFrame
             {
                 "score": meaning.label_with_arrow,
                 f"value ({protocol})": _shown(score),
+                **_reference_cells(references, name),
                 "meaning": meaning.meaning,
                 "measured on": _measured_on(score),
                 "note": score.note,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _reference_cells(references: Mapping[str, ReferenceScore], name: str) -> dict[str, str]:
+    if not references:
+        return {}
+    found = references.get(name, ReferenceScore(None, None))
+    values = {"perfect code": found.perfect, "shuffled code": found.shuffled}
+    return {label: "" if value is None else f"{value:.3f}" for label, value in values.items()}
 
 
 def describe_table(evaluation: Evaluation, protocol: ProtocolName) -> str:
@@ -45,6 +63,12 @@ def show_scores(table: pd.DataFrame) -> None:
         height="content",
         column_config={
             "score": SCORE_COLUMN,
+            "perfect code": st.column_config.TextColumn(
+                help="Score of a code with one latent per factor, which is the factor itself."
+            ),
+            "shuffled code": st.column_config.TextColumn(
+                help="Score of the perfect code in random order, which says nothing."
+            ),
             "meaning": st.column_config.TextColumn(width="large"),
         },
     )

@@ -3,6 +3,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dvae_core.data import load_dataset
+from dvae_core.evaluation.protocol import evaluate
 from dvae_core.jobs import find_job, stop_job
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
@@ -100,3 +102,15 @@ def test_a_damaged_evaluation_is_said(open_app: OpenApp, runs: dict[str, Run]) -
     app = open_app(PAGE, run="runs/smooth")
     assert not app.exception
     assert "evaluation.json" in notes(app)
+
+
+def test_scores_stand_beside_those_of_a_perfect_and_a_shuffled_code(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    run = runs["checkpoints/discrete"]
+    dataset = load_dataset(run.record.dataset, run.record.image_size)
+    run.write_evaluation(evaluate(run, dataset, "paper", ("mig", "kl")).model_dump(mode="json"))
+    table = open_app(PAGE, run="checkpoints/discrete").dataframe[0].value.set_index("score")
+    assert float(table.loc["MIG ↑", "perfect code"]) == pytest.approx(0.84, abs=0.01)
+    assert float(table.loc["MIG ↑", "shuffled code"]) == pytest.approx(0.0, abs=0.01)
+    assert table.loc["KL, nats", "perfect code"] == ""

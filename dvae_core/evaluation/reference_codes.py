@@ -1,0 +1,165 @@
+"""Scores of a perfect code and of a random one, which tell what a score of a model is worth.
+
+The perfect code has one latent per factor, which is the factor itself. Some metrics do not give it
+1: SAP, for example, separates the values of a factor along a line, so many values lower it. The
+shuffled code is the same code in random order, so it says nothing about the factors.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from math import prod
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.catalog import METRIC_SPECS
+from dvae_core.evaluation.inputs import EvaluationInputs
+from dvae_core.evaluation.representation import Representation
+from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
+from dvae_core.progress import no_progress
+
+INSTANT: tuple[Metric, ...] = ("mig", "modularity")
+"""Metrics that take less than a second."""
+
+SHIPPED: tuple[Metric, ...] = (*INSTANT, "sap", "dci_fast", "infomec")
+"""Metrics whose scores of full grids are shipped, see `python -m benchmarks.reference_scores`."""
+
+
+@dataclass(frozen=True)
+class ReferenceScore:
+    """The same score of both codes; None if it is undefined."""
+
+    perfect: float | None
+    shuffled: float | None
+
+
+def reference_scores(
+    train_factors: NDArray[np.int64],
+    test_factors: NDArray[np.int64],
+    protocol: ProtocolName,
+    metrics: Sequence[Metric] = INSTANT,
+) -> dict[str, ReferenceScore]:
+    """Scores of the perfect and the shuffled code, by name.
+
+    Args:
+        train_factors: (points, F), as drawn for an evaluation; factors with a single value are left
+            out.
+        test_factors: (test points, F).
+        protocol: "native" scores the values as categories, "paper" as numbers in [-1, 1].
+        metrics: of `SHIPPED`; others need a model.
+    """
+    varying = np.ptp(train_factors, axis=0) > 0
+    if not varying.any():
+        return {}
+    drawn = (train_factors[:, varying], test_factors[:, varying])
+    shuffle = np.random.default_rng(0).permutation
+    perfect = _CodeInputs(drawn, drawn, protocol)
+    shuffled = _CodeInputs(tuple(map(shuffle, drawn)), drawn, protocol)
+    scores = {}
+    for metric in metrics:
+        found = [_measured(inputs, metric) for inputs in (perfect, shuffled)]
+        for spec, *values in zip(METRIC_SPECS[metric].scores, *found, strict=True):
+            scores[spec.name] = ReferenceScore(*values)
+    return scores
+
+
+def reference_scores_of(dataset: Dataset, protocol: ProtocolName) -> Mapping[str, ReferenceScore]:
+    """The shipped scores if the data set is a full grid that has them, else those of the instant
+    metrics on factors drawn from it; {} without factors."""
+    sizes = dataset.factor_sizes
+    if not sizes:
+        return {}
+    shipped = shipped_scores(sizes, protocol) if len(dataset) == prod(sizes) else None
+    if shipped is not None:
+        return shipped
+    settings = EvaluationSettings()
+    train, test = (
+        dataset.sample_factors(count, torch.Generator(dataset.device).manual_seed(seed))
+        for seed, count in enumerate((settings.points, settings.test_points))
+    )
+    return reference_scores(train.cpu().numpy(), test.cpu().numpy(), protocol)
+
+
+def grid_factors(sizes: Sequence[int], count: int, seed: int) -> NDArray[np.int64]:
+    """Factors drawn uniformly from a full grid, (count, F)."""
+    drawn: NDArray[np.int64] = np.random.default_rng(seed).integers(0, sizes, (count, len(sizes)))
+    return drawn
+
+
+def shipped_scores(
+    sizes: Sequence[int], protocol: ProtocolName
+) -> Mapping[str, ReferenceScore] | None:
+    """The shipped scores of a full grid of these factor sizes, or None."""
+    found = _shipped_file().get(name_of_grid(sizes), {}).get(protocol)
+    return found and {name: ReferenceScore(*values) for name, values in found.items()}
+
+
+def name_of_grid(sizes: Sequence[int]) -> str:
+    """The key of a grid in the shipped file, such as "32x32"."""
+    return "x".join(map(str, sizes))
+
+
+@cache
+def _shipped_file() -> dict[str, Any]:
+    path = files("dvae_core.evaluation") / "reference_scores.json"
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+class _CodeInputs(EvaluationInputs):
+    """The inputs of metrics for given codes instead of a model."""
+
+    def __init__(
+        self,
+        codes: tuple[NDArray[np.int64], ...],
+        factors: tuple[NDArray[np.int64], ...],
+        protocol: ProtocolName,
+    ) -> None:
+        self.protocol = protocol
+        self.settings = EvaluationSettings()
+        self.num_workers = 1
+        self.progress = no_progress
+        self._counts = tuple(int(count) for count in factors[0].max(axis=0) + 1)
+        self.dataset = SimpleNamespace(  # type: ignore[assignment]
+            name="the grid", factor_sizes=self._counts, factor_names=("",) * len(self._counts)
+        )
+        self._codes, self._factors = codes, factors
+
+    @property
+    def category_counts(self) -> tuple[int, ...]:
+        return self._counts if self.uses_native else ()
+
+    @property
+    def uses_native(self) -> bool:
+        return self.protocol == "native"
+
+    def _representation(self, part: int) -> Representation:
+        categories = self._codes[part]
+        top = np.maximum(1, np.array(self._counts) - 1)
+        codes = (2 * categories / top - 1).astype(np.float32)
+        return Representation(codes, codes, categories, self._factors[part])
+
+    @property
+    def train(self) -> Representation:
+        return self._representation(0)
+
+    @property
+    def test(self) -> Representation:
+        return self._representation(1)
+
+
+def _measured(inputs: EvaluationInputs, metric: Metric) -> list[float | None]:
+    spec = METRIC_SPECS[metric]
+    try:
+        values = spec.measure(inputs).scores
+    except EvaluationError:
+        return [None] * len(spec.scores)
+    return [value if isinstance(value, float) else None for value in values]
