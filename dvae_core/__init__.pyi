@@ -45,6 +45,8 @@ from .evaluation.metrics.sap import sap as sap
 from .evaluation.metrics.straight_through_gap import StraightThroughGap as StraightThroughGap
 from .evaluation.metrics.straight_through_gap import straight_through_gap as straight_through_gap
 from .evaluation.protocol import evaluate as evaluate
+from .evaluation.reference_codes import ReferenceScore as ReferenceScore
+from .evaluation.reference_codes import reference_scores as reference_scores
 from .evaluation.representation import Representation as Representation
 from .evaluation.representation import encode_points as encode_points
 from .evaluation.results import Evaluation as Evaluation
