@@ -35,7 +35,12 @@ SHIPPED: tuple[Metric, ...] = (*INSTANT, "sap", "dci_fast", "infomec")
 
 @dataclass(frozen=True)
 class ReferenceScore:
-    """The same score of both codes; None if it is undefined."""
+    """A score, at most 1, of both codes; None if it is undefined.
+
+    Attributes:
+        perfect: of the code with one latent per factor, which is the factor itself.
+        shuffled: of the same code in random order.
+    """
 
     perfect: float | None
     shuffled: float | None
@@ -54,8 +59,16 @@ def reference_scores(
             out.
         test_factors: (test points, F).
         protocol: "native" scores the values as categories, "paper" as numbers in [-1, 1].
-        metrics: of `SHIPPED`; others need a model.
+        metrics: those that need codes and factors only: mig, modularity, sap, dci_fast, infomec.
+
+    Raises:
+        EvaluationError: a metric needs a model.
     """
+    for metric in metrics:
+        if metric not in SHIPPED:
+            raise EvaluationError(
+                f"{str(metric)[:60]!r} is not a metric of codes alone: use {', '.join(SHIPPED)}"
+            )
     varying = np.ptp(train_factors, axis=0) > 0
     if not varying.any():
         return {}

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from dvae_core.data import load_dataset
+from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.reference_codes import (
     INSTANT,
     SHIPPED,
@@ -63,3 +64,8 @@ def test_without_varying_factors_there_is_nothing_to_score() -> None:
 def test_a_grid_is_named_by_its_sizes() -> None:
     assert name_of_grid((3, 6, 40)) == "3x6x40"
     assert torch.from_numpy(grid_factors((3, 6), 100, 0)).amax(0).tolist() == [2, 5]
+
+
+def test_a_metric_that_needs_a_model_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="'kl' is not a metric of codes alone"):
+        reference_scores(TRAIN, TEST, "paper", ("kl",))
