@@ -133,6 +133,7 @@ def test_every_metric_that_the_family_has_is_measured(tmp_path: Path) -> None:
         run, dataset, "native", ("mig", "kl", "reconstruction", "straight_through_gap"), settings
     )
     scores = {score.name: score for score in evaluation.scores}
+    assert "is not known" in scores.pop("sampled_kl").reason  # the noise of its training
     assert all(score.value is not None for score in scores.values())
     # Without an objective of its own the loss is the ELBO, whose KL is the same for both codes.
     gap, part = scores["straight_through_gap"], scores["straight_through_gap_reconstruction"]
