@@ -56,7 +56,7 @@ def test_pieces_add_up_to_the_run_that_a_training_here_would_make(
     assert [row["step"] for row in task.run.metrics.read()] == list(range(4, 201, 4))
     assert task.run.snapshot_steps() == whole.snapshot_steps()
     found = {score["name"] for score in task.run.read_evaluation()["scores"]}
-    assert found == {"mig", "kl", "active_latents"}
+    assert found == {"mig", "kl", "sampled_kl", "active_latents"}
 
 
 def test_a_stopped_worker_hands_over_a_state_that_goes_on_to_the_same_bits(
