@@ -24,6 +24,7 @@ from dvae_core.selection.study import Study, StudyRun, read_study
 from dvae_core.system.files import new_folder
 
 DOCUMENT = REPOSITORY / "docs" / "studies.md"
+FAMILIES = ("gaussian", "categorical")
 CURVE_ROWS = 40
 RESAMPLES = 10_000
 SCORES = ("mig", "modularity", "infom", "infoc", "infoe", "kl", "sampled_kl", "reconstruction")
@@ -86,9 +87,6 @@ def steps_table(study: Study) -> list[list[str]]:
             cells.append(f"{single}: {np.mean(losses):.2f}")
         rows.append([f"{size:g}", *cells])
     return rows
-
-
-FAMILIES = ("gaussian", "categorical")
 
 
 def loss(run: StudyRun) -> float:

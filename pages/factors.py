@@ -224,10 +224,11 @@ elif dataset is not None:
 
 st.subheader("Scores")
 with errors_shown():
-    references = None
-    if dataset is not None:
+    found, references = read_evaluation(run), None
+    is_measured = any(score.protocol == protocol for score in found.scores)
+    if is_measured and dataset is not None:
         references = st_reference_scores(run.record.dataset, run.record.image_size, protocol)
-    scores = scores_table(read_evaluation(run), protocol, references)
+    scores = scores_table(found, protocol, references)
     if scores.empty:
         st.caption("Not evaluated yet under this protocol.")
     else:

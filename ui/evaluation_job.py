@@ -7,7 +7,7 @@ import streamlit as st
 from dvae_core.evaluation.catalog import FAST_METRICS, METRICS
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.jobs import Job, find_job, start_job, stop_job
-from dvae_core.runs.catalog import is_shipped
+from dvae_core.runs.catalog import is_shipped_run
 from dvae_core.runs.run import Run
 from ui.errors import errors_shown, plain
 
@@ -20,7 +20,7 @@ SETS = {
 
 def show_evaluation(run: Run, protocol: ProtocolName) -> None:
     """Controls that start, watch and stop the measuring of a run."""
-    if is_shipped(run):
+    if is_shipped_run(run):
         st.caption("Shipped runs come with their scores and cannot be changed.")
         return
     _watch(run, protocol)

@@ -168,8 +168,9 @@ def _counted_information(
         value_counts = np.bincount(column)  # (V,)
         num_values = np.count_nonzero(value_counts)
         factor_entropy[factor] = _entropy(value_counts, points)
+        entropies = code_entropy + factor_entropy[factor]  # (N,)
         joint = joint_counts(column, len(value_counts))
-        counted = code_entropy + factor_entropy[factor] - _entropy(joint, points)  # (N,)
+        counted = entropies - _entropy(joint, points)  # (N,)
         matrix[:, factor] = counted
         if correction is None:
             continue
@@ -178,8 +179,7 @@ def _counted_information(
         sparse = points < MIN_POINTS_PER_CELL * num_occurring * num_values
         if sparse.any():
             by_chance = [
-                code_entropy
-                + factor_entropy[factor]
+                entropies
                 - _entropy(joint_counts(shuffle.permutation(column), len(value_counts)), points)
                 for _ in range(_NUM_SHUFFLES)
             ]

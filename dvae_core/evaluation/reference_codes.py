@@ -148,11 +148,7 @@ class _CodeInputs(EvaluationInputs):
 
     @property
     def category_counts(self) -> tuple[int, ...]:
-        return self._counts if self.uses_native else ()
-
-    @property
-    def uses_native(self) -> bool:
-        return self.protocol == "native"
+        return self._counts
 
     def _representation(self, part: int) -> Representation:
         categories = self._codes[part]

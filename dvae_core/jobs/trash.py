@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from dvae_core.errors import RunError
 from dvae_core.jobs import find_job, leave_queue
-from dvae_core.runs.catalog import is_shipped, looks_like_run
+from dvae_core.runs.catalog import is_shipped_run, looks_like_run
 from dvae_core.runs.run import RUN_ID, Run, State
 
 MAX_KEPT = 20
@@ -29,7 +29,7 @@ def delete_run(run: Run) -> Path:
     path = run.path.resolve()
     if not looks_like_run(path) or not RUN_ID.fullmatch(path.name):
         raise RunError(f"{run.path} is not a run folder: nothing was deleted")
-    if is_shipped(run):
+    if is_shipped_run(run):
         raise RunError(f"{run.id} is shipped with the app and cannot be deleted")
     leave_queue(run)
     if run.state() is State.RUNNING:

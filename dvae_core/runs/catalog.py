@@ -40,7 +40,7 @@ def run_roots() -> dict[str, Path]:
     return roots
 
 
-def is_shipped(run: Run) -> bool:
+def is_shipped_run(run: Run) -> bool:
     """Whether a run came with the app, which nothing may change."""
     folders = run.path.resolve().parents
     return any(root.resolve() in folders for root in (SHIPPED_ROOT, STUDIES_ROOT))

@@ -43,6 +43,15 @@ def write_mig(run: Run, value: float) -> None:
     run.write_evaluation(Evaluation(scores=[score]).model_dump())
 
 
+def add_seeds(own_folders: Path, run: Run, mig: float, **changes: float) -> None:
+    """Three copies of a run in one folder, with other seeds and changed settings."""
+    for seed in range(3):
+        copy = own_folders / "runs" / "study" / f"{run.id}-{seed}"
+        other = Run(shutil.copytree(run.path, copy))
+        other.replace_record(other.record.model_copy(update={"seed": seed, **changes}))
+        write_mig(other, mig + 0.01 * seed)
+
+
 def test_without_runs_the_page_says_how_to_get_two(open_app: OpenApp) -> None:
     app = open_app(PAGE)
     assert not app.exception
@@ -175,12 +184,8 @@ def test_without_seeds_a_difference_is_given_to_nobody(
 def test_seeds_show_three_of_each_family_and_judge_the_difference(
     open_app: OpenApp, runs: dict[str, Run], own_folders: Path
 ) -> None:
-    for address, base in (("runs/smooth", 0.1), ("checkpoints/discrete", 0.7)):
-        for seed in range(3):
-            copy = own_folders / "runs" / "study" / f"{runs[address].id}-{seed}"
-            run = Run(shutil.copytree(runs[address].path, copy))
-            run.replace_record(run.record.model_copy(update={"seed": seed}))
-            write_mig(run, base + 0.01 * seed)
+    add_seeds(own_folders, runs["runs/smooth"], 0.1)
+    add_seeds(own_folders, runs["checkpoints/discrete"], 0.7)
     write_mig(runs["runs/smooth"], 0.1)
     write_mig(runs["checkpoints/discrete"], 0.9)
     app = open_app(PAGE)
@@ -195,12 +200,8 @@ def test_seeds_show_three_of_each_family_and_judge_the_difference(
 def test_seeds_of_other_settings_judge_nothing(
     open_app: OpenApp, runs: dict[str, Run], own_folders: Path
 ) -> None:
-    for address in ("runs/smooth", "checkpoints/discrete"):
-        for seed in range(3):
-            copy = own_folders / "runs" / "study" / f"{runs[address].id}-{seed}"
-            run = Run(shutil.copytree(runs[address].path, copy))
-            run.replace_record(run.record.model_copy(update={"seed": seed, "learning_rate": 0.5}))
-            write_mig(run, 0.1 + 0.01 * seed)
+    for run in (runs["runs/smooth"], runs["checkpoints/discrete"]):
+        add_seeds(own_folders, run, 0.1, learning_rate=0.5)
     write_mig(runs["runs/smooth"], 0.1)
     write_mig(runs["checkpoints/discrete"], 0.9)
     assert "verdict" not in open_app(PAGE).dataframe[0].value
