@@ -9,7 +9,7 @@ only, so everyone can repeat it without training.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs
 from dvae_core.runs.run import Run, State
-from dvae_core.selection.study import Study, StudyRun, read_study
+from dvae_core.selection.study import GAP, Study, StudyRun, read_study, read_study_run, sort_key
 from dvae_core.system.files import new_folder
 
 DOCUMENT = REPOSITORY / "docs" / "studies.md"
@@ -28,7 +28,8 @@ FAMILIES = ("gaussian", "categorical")
 CURVE_ROWS = 40
 RESAMPLES = 10_000
 SCORES = ("mig", "modularity", "infom", "infoc", "infoe", "kl", "sampled_kl", "reconstruction")
-DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2}  # of the others 3
+SETTING_SCORES = ("mig", "modularity", "infom", "kl", "sampled_kl", "reconstruction", GAP)
+DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2, GAP: 2}  # of the others 3
 
 
 def main() -> None:
@@ -42,21 +43,25 @@ def main() -> None:
         report()
         return
     for folder in asked.folders:
-        for run in list_runs(folder):
-            pack(run, STUDIES_ROOT / folder.name / run.id)
-        print(f"packed {folder}")
+        records = STUDIES_ROOT / folder.name
+        new = [run for run in list_runs(folder) if not (records / run.id).exists()]
+        for run in new:
+            pack(run, records / run.id)
+        print(f"{folder}: packed {len(new)} new records")
 
 
 def pack(run: Run, target: Path) -> None:
     """Copy the record of a run to a new folder; a failure leaves no folder.
 
     Raises:
-        RunError: the run is not finished or not evaluated, or the target exists.
+        RunError: the run is not finished, lacks scores of its weights, or the target exists.
     """
+    if target.exists():
+        raise RunError(f"{target} exists: remove it to pack the run again")
     if run.state() is not State.FINISHED:
         raise RunError(f"{run.path} is {run.state()}: only a finished run is a record")
-    if not run.read_evaluation():
-        raise RunError(f"{run.path} has no scores: evaluate it")
+    if reason := read_study_run(run).left_out("paper"):
+        raise RunError(f"{run.path} is no record: {reason}")
     with new_folder(target) as draft:
         copy_thinned(run, draft, ("config.json", "evaluation.json"), CURVE_ROWS)
         record = run.status().model_copy(update={"weights_kept": False, "process": None})
@@ -65,10 +70,9 @@ def pack(run: Run, target: Path) -> None:
 
 def report() -> None:
     """Write a table for each study."""
-    steps = read_study(STUDIES_ROOT / "circles_steps", "paper")
-    replace_table(DOCUMENT, "circles_steps", markdown(steps_table(steps)))
-    thesis = read_study(STUDIES_ROOT / "circles_thesis", "paper")
-    replace_table(DOCUMENT, "circles_thesis", markdown(thesis_table(thesis)))
+    for name, table in TABLES.items():
+        study = read_study(STUDIES_ROOT / name, "paper")
+        replace_table(DOCUMENT, name, markdown(table(study)))
 
 
 def steps_table(study: Study) -> list[list[str]]:
@@ -90,9 +94,18 @@ def steps_table(study: Study) -> list[list[str]]:
 
 
 def loss(run: StudyRun) -> float:
-    """The plain ELBO loss, nats: reconstruction of the mean code plus KL."""
-    found = [run.score(name, "paper") for name in ("reconstruction", "kl")]
-    return sum(value for value in found if value is not None)
+    """The plain ELBO loss, nats: reconstruction of the mean code plus KL.
+
+    Raises:
+        RunError: a part of it was not measured.
+    """
+    total = 0.0
+    for name in ("reconstruction", "kl"):
+        value = run.score(name, "paper")
+        if value is None:
+            raise RunError(f"{run.path} lacks {name}: evaluate it")
+        total += value
+    return total
 
 
 def thesis_table(study: Study) -> list[list[str]]:
@@ -103,25 +116,55 @@ def thesis_table(study: Study) -> list[list[str]]:
     }
     rows = [["score", *(f"{f}: median (95 %)" for f in FAMILIES), "P(categorical higher)", "p"]]
     for name in SCORES:
-        values = {
-            family: [value for run in runs if (value := run.score(name, "paper")) is not None]
-            for family, runs in groups.items()
-        }
-        rows.append(_row(name, values))
+        gaussian, categorical = (_values(groups[family], name) for family in FAMILIES)
+        higher, p = compared(categorical, gaussian)
+        rows.append(
+            [
+                MEANINGS[name].label,
+                in_words(gaussian, name),
+                in_words(categorical, name),
+                f"{higher:.2f}",
+                f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
+            ]
+        )
     return rows
 
 
-def _row(name: str, values: Mapping[str, Sequence[float]]) -> list[str]:
+def settings_table(
+    study: Study, *by: str, scores: Sequence[str] = SETTING_SCORES
+) -> list[list[str]]:
+    """Medians with intervals for each combination of settings."""
+    rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
+    combinations = {tuple(run.settings[name] for name in by): None for run in study.counted}
+    for values in sorted(combinations, key=lambda values: [sort_key(value) for value in values]):
+        runs = [run for run in study.counted if tuple(run.settings[name] for name in by) == values]
+        cells = [in_words(_values(runs, name), name) for name in scores]
+        words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        rows.append([*words, str(len(runs)), *cells])
+    return rows
+
+
+def _values(runs: Sequence[StudyRun], name: str) -> list[float]:
+    return [value for run in runs if (value := run.score(name, "paper")) is not None]
+
+
+def in_words(values: Sequence[float], name: str) -> str:
+    """Median and interval; — without values."""
+    if not values:
+        return "—"
+    digits = DIGITS.get(name, 3)
+    low, median, high = interval(values)
+    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def compared(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Probability that a value of the first is higher, where a tie counts half, and the p-value of
+    the two-sided Mann-Whitney test of it, exact without ties."""
     from scipy.stats import mannwhitneyu
 
-    digits = DIGITS.get(name, 3)
-    cells = []
-    for family in FAMILIES:
-        low, median, high = interval(values[family])
-        cells.append(f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
-    test = mannwhitneyu(values["categorical"], values["gaussian"])
-    higher = test.statistic / (len(values["categorical"]) * len(values["gaussian"]))
-    return [MEANINGS[name].label, *cells, f"{higher:.2f}", f"{test.pvalue:.4f}"]
+    has_ties = len({*first, *second}) < len(first) + len(second)
+    test = mannwhitneyu(first, second, method="asymptotic" if has_ties else "exact")
+    return test.statistic / (len(first) * len(second)), float(test.pvalue)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -130,6 +173,13 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     drawn = np.random.default_rng(0).choice(array, (RESAMPLES, len(array)))
     low, high = np.quantile(np.median(drawn, axis=1), (0.025, 0.975))
     return float(low), float(np.median(array)), float(high)
+
+
+TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
+    "circles_steps": steps_table,
+    "circles_thesis": thesis_table,
+}
+"""The studies and their tables."""
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ from .evaluation.metrics.modularity import modularity as modularity
 from .evaluation.metrics.sap import sap as sap
 from .evaluation.metrics.straight_through_gap import StraightThroughGap as StraightThroughGap
 from .evaluation.metrics.straight_through_gap import straight_through_gap as straight_through_gap
+from .evaluation.metrics.udr import (
+    unsupervised_disentanglement_ranking as unsupervised_disentanglement_ranking,
+)
 from .evaluation.protocol import evaluate as evaluate
 from .evaluation.reference_codes import ReferenceScore as ReferenceScore
 from .evaluation.reference_codes import reference_scores as reference_scores

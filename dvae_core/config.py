@@ -165,6 +165,13 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
 }
 
 
+CHANCE_AND_MACHINE = frozenset({"seed", "device", "threads", "compiled"})
+"""Settings that change what a run learns by chance or rounding only."""
+
+WATCHING = frozenset({"log_every", "checkpoint_seconds", "snapshot_every"})
+"""Settings that do not change what a run learns."""
+
+
 def settings_of(objective: ObjectiveName, latents: FamilyName) -> tuple[str, ...]:
     """Names of the settings that a run of this objective and family uses, in the order of
     `RunConfig`; it ignores all others."""
@@ -354,7 +361,8 @@ class TrainingConfig(_Part):
         title="Noise scale, first step",
         description="Scale of the Gumbel noise on the logits at the first step. At low values the "
         "decoder reads almost the expected code. Only at 1 are straight-through samples draws from "
-        "the posterior; below 1, they hold more than the KL charges. Typical: 0.5 in the paper, 1.",
+        "the posterior; below 1, they hold more than the KL charges. Typical: 1, or 0.5 as in the "
+        "paper.",
     )
     noise_scale_end: float = Field(
         2.0,
@@ -363,7 +371,7 @@ class TrainingConfig(_Part):
         title="Noise scale, last step",
         description="Scale of the Gumbel noise at the last step, reached along half a cosine. At "
         "high values only clearly separated categories get through; below 1, samples hold more "
-        "than the KL charges. Typical: 2 in the paper, 1.",
+        "than the KL charges. Typical: 1, or 2 as in the paper.",
     )
     noise_steps: int | None = Field(
         None,

@@ -1,16 +1,26 @@
 """What studies/ promises: every record belongs to its sweep file, and is small."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from benchmarks.studies import interval, pack
+from benchmarks.studies import (
+    SCORES,
+    compared,
+    interval,
+    loss,
+    pack,
+    settings_table,
+    steps_table,
+    thesis_table,
+)
 from dvae_core.config import RunConfig
 from dvae_core.errors import RunError
 from dvae_core.jobs.trash import delete_run
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs, load_run, run_roots, usable_runs
 from dvae_core.runs.run import Run, State
-from dvae_core.selection.study import read_study_run
+from dvae_core.selection.study import Study, read_study, read_study_run
 from dvae_core.sweep.plan import read_sweep
 from tests.selection.planted import planted_run
 
@@ -68,9 +78,78 @@ def test_only_finished_and_measured_runs_become_records(
     with pytest.raises(RunError, match="only a finished run is a record"):
         pack(stopped, tmp_path / "target")
     planted = planted_run(tmp_path / "planted", tiny_config, {})
-    with pytest.raises(RunError, match="has no scores"):
+    with pytest.raises(RunError, match="is no record: no scores under the protocol paper"):
         pack(planted, tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+def test_a_record_is_not_overwritten(record: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="exists: remove it"):
+        pack(Run(tmp_path / "runs" / "one"), record.path)
+
+
+def test_scores_of_earlier_weights_make_no_record(tmp_path: Path, tiny_config: RunConfig) -> None:
+    run = planted_run(tmp_path / "old", tiny_config, {"mig": 0.3}, score_step=11)
+    with pytest.raises(RunError, match="the scores are of step 11"):
+        pack(run, tmp_path / "target")
+
+
+def planted_study(tmp_path: Path, config: RunConfig, scores: Mapping[str, list[float]]) -> Study:
+    """Runs of each family, each with its reconstruction and the same for MIG."""
+    for latents, values in scores.items():
+        for seed, value in enumerate(values):
+            settings = config.model_copy(update={"latents": latents, "seed": seed})
+            measured = dict.fromkeys(SCORES, value)
+            planted_run(tmp_path / f"{latents}-{seed}", settings, measured)
+    return read_study(tmp_path, "paper")
+
+
+def test_the_families_are_compared_by_medians_and_ranks(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    study = planted_study(
+        tmp_path,
+        tiny_config,
+        {"gaussian": [0.1, 0.2, 0.3, 0.4], "categorical": [0.5, 0.6, 0.7, 0.8]},
+    )
+    head, mig, *_ = thesis_table(study)
+    assert head[-1] == "p"
+    assert mig[0] == "MIG"
+    assert mig[1].startswith("0.250 (0.1")
+    assert mig[2].startswith("0.650 (0.5")
+    assert mig[3:] == ["1.00", "0.0286"]  # exact: 2 / C(8, 4)
+
+
+def test_equal_groups_are_as_likely_higher_as_lower() -> None:
+    higher, p = compared([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    assert higher == 0.5
+    assert p == pytest.approx(1.0)
+
+
+def test_the_loss_of_a_pilot_is_reconstruction_plus_kl(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    study = planted_study(tmp_path, tiny_config, {"gaussian": [2.0, 3.0], "categorical": [5.0]})
+    rows = steps_table(study)
+    assert rows[1][1:] == ["4.00, 6.00: 5.00", "10.00: 10.00"]
+
+
+def test_a_loss_without_all_parts_is_refused(tmp_path: Path, tiny_config: RunConfig) -> None:
+    run = read_study_run(planted_run(tmp_path / "one", tiny_config, {"kl": 1.0}))
+    with pytest.raises(RunError, match="lacks reconstruction"):
+        loss(run)
+
+
+def test_settings_are_rows_with_the_medians_of_their_runs(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    study = planted_study(
+        tmp_path, tiny_config, {"gaussian": [0.2], "categorical": [0.1, 0.3, 0.5]}
+    )
+    head, *rows = settings_table(study, "latents", scores=("mig", "infoe"))
+    assert head == ["latents", "runs", "MIG", "InfoE"]
+    assert [row[:2] for row in rows] == [["categorical", "3"], ["gaussian", "1"]]
+    assert rows[0][2].startswith("0.300 (")
 
 
 def test_the_interval_of_a_median_lies_within_the_values() -> None:

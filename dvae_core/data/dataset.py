@@ -60,6 +60,23 @@ class Dataset(ABC):
         """Number of existing combinations of factors, or of images without factors."""
         return prod(self.factor_sizes)
 
+    @property
+    def num_images(self) -> int:
+        """Number of images, where all that noise makes of a combination count as one."""
+        return len(self)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether every combination of factors has one image, so that the images are all there
+        are, not a sample of them."""
+        return bool(self.factor_sizes) and len(self) == self.num_images == prod(self.factor_sizes)
+
+    def points_at(
+        self, numbers: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Factors (B, F) and images (B, C, H, W) of the images at `numbers` in [0, num_images)."""
+        return self.factors_at(numbers), self.images_at(numbers, generator)
+
     def factors_at(self, indices: Tensor) -> Tensor:
         """Factors of the combinations at `indices`; the last factor varies fastest.
 
@@ -166,6 +183,20 @@ class ScaledDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self._original)
+
+    @property
+    def num_images(self) -> int:
+        return self._original.num_images
+
+    @property
+    def is_grid(self) -> bool:
+        return self._original.is_grid
+
+    def points_at(
+        self, numbers: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        factors, images = self._original.points_at(numbers, generator)
+        return factors, self._scaled(images)
 
     def factors_at(self, indices: Tensor) -> Tensor:
         return self._original.factors_at(indices)

@@ -183,6 +183,21 @@ class TableDataset(Dataset):
     def __len__(self) -> int:
         return len(self._combinations)
 
+    @property
+    def num_images(self) -> int:
+        return len(self._rows)
+
+    @property
+    def is_grid(self) -> bool:
+        # A single factor with another value for each image numbers the images.
+        return super().is_grid and sum(size > 1 for size in self.factor_sizes) > 1
+
+    def points_at(
+        self, numbers: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        combinations = torch.searchsorted(self._starts, numbers, right=True) - 1
+        return self._combinations[combinations], self._images.at(self._rows[numbers])
+
     def factors_at(self, indices: Tensor) -> Tensor:
         return self._combinations[indices]
 

@@ -94,7 +94,8 @@ def latent_information_matrix(
     """
     check_codes(codes)
     categories = discretize(codes, num_bins)
-    return _counted_information(categories, categories, correction).matrix
+    matrix = _counted_information(categories, categories, correction).matrix
+    return (matrix + matrix.T) / 2  # the random orders of either latent give two estimates
 
 
 def discretize(codes: Codes, num_bins: int | None) -> NDArray[np.int64]:
@@ -163,7 +164,6 @@ def _counted_information(
 
     matrix = np.empty((num_latents, num_factors))
     factor_entropy = np.empty(num_factors)
-    shuffle = np.random.default_rng(0)
     for factor, column in enumerate(values.T):
         value_counts = np.bincount(column)  # (V,)
         num_values = np.count_nonzero(value_counts)
@@ -178,6 +178,7 @@ def _counted_information(
         matrix[:, factor] -= surplus_cells / (2 * points)
         sparse = points < MIN_POINTS_PER_CELL * num_occurring * num_values
         if sparse.any():
+            shuffle = np.random.default_rng(0)  # its own, so that other factors do not matter
             by_chance = [
                 entropies
                 - _entropy(joint_counts(shuffle.permutation(column), len(value_counts)), points)

@@ -17,6 +17,7 @@ from dvae_core.evaluation.representation import (
     LookedUpCodes,
     Representation,
     code_source,
+    encode_images,
     encode_points,
 )
 from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
@@ -69,8 +70,8 @@ class EvaluationInputs:
     @property
     def counting_in_words(self) -> str:
         if self.uses_categories:
-            return f"{self.categories_in_words}; {CORRECTED}"
-        return f"mean code in {PAPER_BINS} equal-width bins; plug-in"
+            return f"{self.categories_in_words}; {CORRECTED}{self.draw_in_words}"
+        return f"mean code in {PAPER_BINS} equal-width bins; plug-in{self.draw_in_words}"
 
     @property
     def categories_in_words(self) -> str:
@@ -86,15 +87,70 @@ class EvaluationInputs:
 
     @cached_property
     def train(self) -> Representation:
-        return encode_points(
-            self.model, self.dataset, self.settings.points, self._train_seed, self.progress
-        )
+        """Points that scores are computed on: drawn with replacement from a grid, whose images are
+        all there are; from a sample, each image at most once."""
+        count, seed = self.settings.points, self._train_seed
+        if self.dataset.is_grid:
+            return encode_points(self.model, self.dataset, count, seed, self.progress)
+        return self._encoded(self._in_random_order[:count], seed)
+
+    @cached_property
+    def fit(self) -> Representation:
+        """Points that predictors are fitted to."""
+        if not self.holds_images_out:
+            return self.train
+        return self._encoded(self._held_out[0], self._train_seed)
 
     @cached_property
     def test(self) -> Representation:
-        return encode_points(
-            self.model, self.dataset, self.settings.test_points, self._test_seed, self.progress
-        )
+        """Points that predictors are tested on."""
+        if self.holds_images_out:
+            return self._encoded(self._held_out[1], self._test_seed)
+        count, seed = self.settings.test_points, self._test_seed
+        return encode_points(self.model, self.dataset, count, seed, self.progress)
+
+    @property
+    def holds_images_out(self) -> bool:
+        """Whether no image is among both the fitted and the tested points.
+
+        disentanglement_lib draws both from the whole grid, and so does the protocol `paper`. A set
+        of few images would test a predictor on what it was fitted to.
+        """
+        return self.protocol == "native" or not self.dataset.is_grid
+
+    @property
+    def test_in_words(self) -> str:
+        """What an estimator adds to say how points are tested."""
+        return "; tested on held-out images" if self.holds_images_out else ""
+
+    @property
+    def draw_in_words(self) -> str:
+        """What an estimator adds to say how points are drawn."""
+        return "" if self.dataset.is_grid else "; each image once"
+
+    @cached_property
+    def _in_random_order(self) -> NDArray[np.int64]:
+        return np.random.default_rng(self._train_seed).permutation(self.dataset.num_images)
+
+    @cached_property
+    def _held_out(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the images of `fit` and `test`; a third of all images is for `test`."""
+        order = self._in_random_order
+        num_test = len(order) // 3
+        if num_test == 0:
+            raise EvaluationError(
+                f"{self.dataset.name} has {len(order)} images, but a test on held-out ones needs "
+                f"at least 3"
+            )
+        counts = self.settings.points, self.settings.test_points
+        fit, test = order[num_test:], order[:num_test]
+        if not self.dataset.is_grid:
+            return fit[: counts[0]], test[: counts[1]]
+        draw = np.random.default_rng(self._test_seed).choice
+        return draw(fit, counts[0]), draw(test, counts[1])
+
+    def _encoded(self, numbers: NDArray[np.int64], seed: int) -> Representation:
+        return encode_images(self.model, self.dataset, numbers, seed, self.progress)
 
     @property
     def source(self) -> CodeSource:
@@ -155,17 +211,18 @@ class EvaluationInputs:
         return self.train.factors[:, self.factor_indices]
 
     @property
-    def test_factors(self) -> NDArray[np.int64]:
-        return self.test.factors[:, self.factor_indices]
-
-    @property
-    def train_and_test(
+    def fit_and_test(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Training codes and factors, then test codes and factors."""
-        # `self.factors` raises for sets without factors before the test points are encoded.
-        codes, factors = self.train.codes_of_kind(self.kind), self.factors
-        return codes, factors, self.test.codes_of_kind(self.kind), self.test_factors
+        """Codes and factors of `fit`, then of `test`."""
+        indices = self.factor_indices  # raises for sets without factors before points are encoded
+        fit, test = self.fit, self.test
+        return (
+            fit.codes_of_kind(self.kind),
+            fit.factors[:, indices],
+            test.codes_of_kind(self.kind),
+            test.factors[:, indices],
+        )
 
     @property
     def note(self) -> str:
@@ -175,3 +232,11 @@ class EvaluationInputs:
             if index not in self.factor_indices
         ]
         return f"left out, having a single value: {', '.join(left_out)}" if left_out else ""
+
+    @property
+    def images_in_words(self) -> str:
+        """How many images are behind the points, "" if nearly each point is another one."""
+        number = self.dataset.num_images
+        if number > self.settings.points:
+            return ""
+        return f"{number:,} images" + ("" if self.dataset.is_grid else ", each once")

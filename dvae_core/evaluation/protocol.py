@@ -4,7 +4,11 @@
   (disentanglement_lib; Friede et al. 2023).
 - `native`: for categorical latents the most likely category, with Miller-Madow correction where
   information is counted, or its value where a metric needs numbers. Gaussian codes have no
-  categories and are evaluated as under `paper`; their `estimator` says so.
+  categories and are counted as under `paper`; their `estimator` says so. Predictors are tested on
+  images that they were not fitted to.
+
+A set that is no full grid of factors is a sample: under both protocols each of its images counts
+once, images are held out for tests, and labels that cannot be told from random ones leave no score.
 """
 
 import time
@@ -16,6 +20,7 @@ import numpy as np
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS, METRICS
+from dvae_core.evaluation.chance import reason_if_chance
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.metric_spec import Measurement
 from dvae_core.evaluation.results import (
@@ -168,7 +173,11 @@ def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metri
     try:
         measurement = spec.measure(inputs)
         if spec.needs_factors:
-            note, columns = inputs.note, inputs.factor_names
+            note = "; ".join(filter(None, (inputs.note, inputs.images_in_words)))
+            columns = inputs.factor_names
+            reason = reason_if_chance(inputs)
+            if reason:
+                measurement = Measurement(*[reason] * len(names), **measurement.tables)
     except EvaluationError as error:
         names = names or [metric]  # a metric without scores stores the reason as one
         measurement = Measurement(*[str(error)] * len(names))

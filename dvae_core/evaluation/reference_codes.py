@@ -8,11 +8,11 @@ shuffled code is the same code in random order, so it says nothing about the fac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from math import prod
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS
+from dvae_core.evaluation.checks import check_points
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.representation import Representation
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
@@ -62,8 +63,20 @@ def reference_scores(
         metrics: those that need codes and factors only: mig, modularity, sap, dci_fast, infomec.
 
     Raises:
-        EvaluationError: a metric needs a model.
+        EvaluationError: a metric needs a model, the protocol is unknown, or the factors are
+            malformed.
     """
+    if protocol not in get_args(ProtocolName):
+        raise EvaluationError(
+            f"{str(protocol)[:60]!r} is not a protocol: use {' or '.join(get_args(ProtocolName))}"
+        )
+    for factors in (train_factors, test_factors):
+        check_points(factors, factors)
+    if train_factors.shape[1] != test_factors.shape[1]:
+        raise EvaluationError(
+            f"the training points have {train_factors.shape[1]} factors and the test points "
+            f"{test_factors.shape[1]}: give the same factors for both"
+        )
     for metric in metrics:
         if metric not in SHIPPED:
             raise EvaluationError(
@@ -142,7 +155,10 @@ class _CodeInputs(EvaluationInputs):
         self.progress = no_progress
         self._counts = tuple(int(count) for count in factors[0].max(axis=0) + 1)
         self.dataset = SimpleNamespace(  # type: ignore[assignment]
-            name="the grid", factor_sizes=self._counts, factor_names=("",) * len(self._counts)
+            name="the grid",
+            is_grid=True,
+            factor_sizes=self._counts,
+            factor_names=("",) * len(self._counts),
         )
         self._codes, self._factors = codes, factors
 
@@ -150,17 +166,25 @@ class _CodeInputs(EvaluationInputs):
     def category_counts(self) -> tuple[int, ...]:
         return self._counts
 
+    @property
+    def holds_images_out(self) -> bool:
+        return self.protocol == "native"
+
     def _representation(self, part: int) -> Representation:
         categories = self._codes[part]
         top = np.maximum(1, np.array(self._counts) - 1)
         codes = (2 * categories / top - 1).astype(np.float32)
         return Representation(codes, codes, categories, self._factors[part])
 
-    @property
+    @cached_property
     def train(self) -> Representation:
         return self._representation(0)
 
-    @property
+    @cached_property
+    def fit(self) -> Representation:
+        return self.train
+
+    @cached_property
     def test(self) -> Representation:
         return self._representation(1)
 

@@ -67,9 +67,37 @@ def encode_points(
     Raises:
         EvaluationError: a code is not finite.
     """
+    return _encoded(model, draw_batches(dataset, count, seed, progress))
+
+
+def encode_images(
+    model: Encoder,
+    dataset: Dataset,
+    numbers: NDArray[np.int64],
+    seed: int,
+    progress: Progress = no_progress,
+) -> Representation:
+    """Codes of the images at these numbers, as in `Dataset.points_at`.
+
+    Raises:
+        EvaluationError: a code is not finite.
+    """
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator(dataset.device).manual_seed(seed)
+        for start in range(0, len(numbers), ENCODING_BATCH):
+            progress(start, len(numbers))
+            part = torch.from_numpy(numbers[start : start + ENCODING_BATCH]).to(dataset.device)
+            yield dataset.points_at(part, generator)
+        progress(len(numbers), len(numbers))
+
+    return _encoded(model, batches())
+
+
+def _encoded(model: Encoder, batches: Iterator[tuple[Tensor, Tensor]]) -> Representation:
     codes, mode_codes, categories, factors = [], [], [], []
     with torch.inference_mode():
-        for batch_factors, images in draw_batches(dataset, count, seed, progress):
+        for batch_factors, images in batches:
             posterior = model.encode(images)
             factors.append(batch_factors.cpu())
             codes.append(posterior.mean_code().cpu())

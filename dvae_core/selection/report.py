@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dvae_core.errors import ConfigError
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.selection.correlation import MIN_RUNS_FOR_INTERVAL, RESAMPLES
+from dvae_core.selection.criteria import compare_criteria
 from dvae_core.selection.gap import gap_correlations, gap_picks
 from dvae_core.selection.study import COSTS, GAP, RECONSTRUCTION_GAP, SETTINGS, Study
 from dvae_core.selection.tables import Cell, Sheet
@@ -113,3 +114,26 @@ def picks_sheet(study: Study, by: Sequence[str], gap: str) -> Sheet:
     scores = ("picked run", "picked", "best run", "best", "median", "random")
     columns = (*_GROUP_COLUMNS, *scores, "regret", "regret of random", "remark")
     return Sheet("picks", caption, columns, tuple(rows))
+
+
+def criteria_sheet(study: Study, by: Sequence[str], gap: str, score: str) -> Sheet:
+    """What each criterion without labels would pick, and how well it orders the runs."""
+    rows: list[tuple[Cell, ...]] = []
+    for found in compare_criteria(study, by, gap, score):
+        rho, pick = found.correlation, found.pick
+        head = (found.group, found.criterion, rho.count, rho.value, rho.low, rho.high)
+        if pick is None:
+            rows.append((*head, *[None] * 5, found.undefined))
+        else:
+            picked = (" ".join(pick.picked_runs), pick.picked, pick.best)
+            rows.append((*head, *picked, pick.regret, pick.random_regret, rho.undefined))
+    caption = (
+        f"Criteria that need no labels, judged by {MEANINGS[score].label} of the protocol "
+        f"{study.protocol}. rho is the rank correlation of the criterion's preference with the "
+        f"score: 1 if it orders the runs as the score does, with bootstrap intervals of 95 %. The "
+        f"regret is the distance of the picked run from the best. UDR needs other seeds: "
+        f"python -m dvae_core evaluate RUN --metrics udr"
+    )
+    columns = ("group", "criterion", "runs", "rho", "low", "high")
+    picks = ("picked run", "picked", "best", "regret", "regret of random", "remark")
+    return Sheet("criteria", caption, (*columns, *picks), tuple(rows))

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from math import hypot, isfinite
 from statistics import stdev
 
+from dvae_core.config import CHANCE_AND_MACHINE
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, RunRecord, State
 from dvae_core.selection.study import Setting, StudyRun, study_settings
-
-# Settings that do not change what a run learns, apart from rounding.
-_NOT_COMPARED = {"seed", "device", "threads", "compiled"}
 
 
 @dataclass(frozen=True)
@@ -83,4 +81,4 @@ def read_seed_scores(groups: Mapping[str, Sequence[Run]], protocol: ProtocolName
 
 
 def _compared(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    return {name: value for name, value in settings.items() if name not in _NOT_COMPARED}
+    return {name: value for name, value in settings.items() if name not in CHANCE_AND_MACHINE}

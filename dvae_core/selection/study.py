@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.config import (
+    WATCHING,
     DataConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -34,13 +35,11 @@ GAPS = (GAP, RECONSTRUCTION_GAP)
 GROUP_BY = ("dataset", "latents", "objective")
 _SAMPLING = ("sampling", "noise_scale_start", "noise_scale_end")
 
-# These do not affect the result of a run.
-_WATCHING = {"log_every", "checkpoint_seconds", "snapshot_every"}
 SETTINGS = tuple(
     name
     for part in (DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig)
     for name in part.model_fields
-    if name not in _WATCHING
+    if name not in WATCHING
 )
 """Settings that may distinguish runs."""
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from dvae_core.data.dataset import ScaledDataset
 from dvae_core.data.stored import (
     BitImages,
     ByteImages,
@@ -218,3 +219,31 @@ def test_images_that_fit_are_moved_to_the_gpu() -> None:
         images = on_gpu.at(rows.to(device))
         assert images.device.type == "cuda"
         torch.testing.assert_close(images.cpu(), on_cpu.at(rows))
+
+
+def test_a_table_gives_each_image_with_its_factors() -> None:
+    dataset = Table(CROWDED)
+    assert dataset.num_images == len(CROWDED)
+    assert not dataset.is_grid
+    factors, images = dataset.points_at(torch.arange(len(CROWDED)))
+    rows = rows_of(images)
+    assert sorted(rows) == list(range(len(CROWDED)))
+    assert factors.tolist() == CROWDED[rows].tolist()
+
+
+def test_a_table_of_all_combinations_is_a_grid_unless_one_has_several_images() -> None:
+    all_combinations = np.indices((2, 3)).reshape(2, -1).T
+    assert Table(all_combinations).is_grid
+    assert not Table(np.vstack([all_combinations, all_combinations[:1]])).is_grid
+    assert not Table(SPARSE).is_grid
+    assert not Table(all_combinations[:3, 1:]).is_grid  # labels that number the images
+
+
+def test_a_scaled_table_gives_the_same_points() -> None:
+    original = Table(CROWDED)
+    scaled = ScaledDataset(original, original.image_shape[1] // 2)
+    assert (scaled.num_images, scaled.is_grid) == (original.num_images, original.is_grid)
+    numbers = torch.arange(len(CROWDED))
+    factors, images = scaled.points_at(numbers)
+    assert factors.tolist() == original.points_at(numbers)[0].tolist()
+    assert images.shape[1:] == scaled.image_shape

@@ -194,3 +194,20 @@ def test_what_cannot_be_counted_is_refused(
 ) -> None:
     with pytest.raises(EvaluationError, match=message):
         mutual_information_matrix(codes, factors, num_bins)
+
+
+def test_the_information_about_a_factor_does_not_depend_on_the_others() -> None:
+    generator = np.random.default_rng(0)
+    codes, factors = generator.integers(0, 64, (2_000, 3)), generator.integers(0, 32, (2_000, 3))
+    together = mutual_information_matrix(codes, factors, None, "miller_madow")
+    alone = mutual_information_matrix(codes, factors[:, 2:], None, "miller_madow")
+    np.testing.assert_array_equal(together[:, 2:], alone)
+
+
+def test_the_information_between_latents_is_symmetric() -> None:
+    generator = np.random.default_rng(0)
+    shared = generator.integers(0, 32, (2_000, 1))
+    codes = np.hstack([shared, shared + generator.integers(0, 32, (2_000, 2))])
+    matrix = latent_information_matrix(codes, None, "miller_madow")
+    np.testing.assert_array_equal(matrix, matrix.T)
+    assert matrix[0, 1] > 0.1

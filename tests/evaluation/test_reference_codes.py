@@ -69,3 +69,18 @@ def test_a_grid_is_named_by_its_sizes() -> None:
 def test_a_metric_that_needs_a_model_is_refused() -> None:
     with pytest.raises(EvaluationError, match="'kl' is not a metric of codes alone"):
         reference_scores(TRAIN, TEST, "paper", ("kl",))
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="'papier' is not a protocol: use paper or native"):
+        reference_scores(TRAIN, TEST, "papier")  # type: ignore[arg-type]
+
+
+def test_factors_of_another_number_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="give the same factors"):
+        reference_scores(TRAIN, TEST[:, :1], "paper")
+
+
+def test_malformed_factors_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="must be numbers"):
+        reference_scores(TRAIN[:, 0], TEST, "paper")

@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dvae_core.config import RunConfig
+from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.results import Evaluation, Metric, ProtocolName, Score, Table
 from dvae_core.runs.run import Run, State, Status
 
 METRIC_OF: dict[str, Metric] = {
-    "mig": "mig",
-    "modularity": "modularity",
-    "reconstruction": "reconstruction",
-    "straight_through_gap": "straight_through_gap",
-    "straight_through_gap_reconstruction": "straight_through_gap",
+    score.name: metric for metric, spec in METRIC_SPECS.items() for score in spec.scores
 }
 
 

@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from dvae_core.runs.run import Run
-from dvae_core.selection.report import correlations_sheet
+from dvae_core.selection.report import correlations_sheet, criteria_sheet
 from dvae_core.selection.study import Study
 from dvae_core.selection.tables import Sheet
 from dvae_core.selection.training_curves import TrainingCurve, read_training_curves
@@ -24,6 +24,11 @@ def _numbers(study: Study) -> str:
 @st.cache_data(max_entries=32, show_spinner="Resampling the runs …", hash_funcs={Study: _numbers})
 def st_correlations(study: Study, by: tuple[str, ...], gap: str) -> Sheet:
     return correlations_sheet(study, by, gap)
+
+
+@st.cache_data(max_entries=32, show_spinner="Resampling the runs …", hash_funcs={Study: _numbers})
+def st_criteria(study: Study, by: tuple[str, ...], gap: str, score: str) -> Sheet:
+    return criteria_sheet(study, by, gap, score)
 
 
 def st_training_curves(run: Run) -> dict[str, TrainingCurve]:

@@ -18,7 +18,7 @@ from dvae_core.selection.report import GAP_LABELS, picks_sheet
 from dvae_core.selection.study import Floats, Study, StudyRun, values_of, varying_settings
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
-from ui.select.cached import st_correlations
+from ui.select.cached import st_correlations, st_criteria
 from ui.select.choice import StudyChoice, score_label
 from ui.select.runs import ask_for_run, show_opening, show_ways, to_frame
 
@@ -45,6 +45,7 @@ def show_gap(choice: StudyChoice) -> None:
     _show_correlations(choice)
     if MEANINGS[choice.score].better:
         _show_picks(choice)
+        _show_criteria(choice)
     _show_parallel(choice)
 
 
@@ -140,6 +141,19 @@ def _show_picks(choice: StudyChoice) -> None:
         },
     )
     st.plotly_chart(figure, key="select-expected", config=CHART_CONFIG)
+
+
+def _show_criteria(choice: StudyChoice) -> None:
+    st.subheader("Other criteria that need no labels")
+    sheet = st_criteria(choice.study, choice.by, choice.gap, choice.score)
+    numbers = ("rho", "low", "high", "picked", "best", "regret", "regret of random")
+    st.dataframe(
+        to_frame(sheet),
+        hide_index=True,
+        height="content",
+        column_config=dict.fromkeys(numbers, THREE_DECIMALS),
+    )
+    st.caption(plain(sheet.caption))
 
 
 def _show_parallel(choice: StudyChoice) -> None:

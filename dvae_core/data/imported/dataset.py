@@ -154,6 +154,15 @@ def imported_names() -> tuple[str, ...]:
     return tuple(name for name in names if _NAME.fullmatch(name) and name not in taken)
 
 
+def imported_at(name: str) -> int:
+    """When a data set was imported, in nanoseconds, which tells it from an earlier one of its name;
+    0 for other data sets."""
+    if name in DATASET_NAMES + ORIGINAL_NAMES or not _NAME.fullmatch(name):
+        return 0
+    path = _path_of(name)
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
 def remove_imported(name: str) -> None:
     """Delete an imported data set.
 

@@ -198,7 +198,7 @@ def call_in_processes(
 def measure_dci(inputs: "EvaluationInputs", variant: Variant, table: str) -> Measurement:
     """The three scores of a run, and the importances as a table of this name."""
     result = dci(
-        *inputs.train_and_test,
+        *inputs.fit_and_test,
         variant=variant,
         seed=inputs.settings.seed,
         num_workers=inputs.num_workers,
@@ -227,7 +227,9 @@ SPEC = MetricSpec(
             "Accuracy of boosted trees that predict each factor from all latents.",
         ),
     ),
-    estimator=lambda inputs: f"{inputs.codes_in_words}; gradient boosted trees",
+    estimator=lambda inputs: (
+        f"{inputs.codes_in_words}; gradient boosted trees{inputs.test_in_words}"
+    ),
     seconds=130,
     source="Eastwood and Williams 2018",
     in_paper=True,

@@ -16,6 +16,7 @@ SPEC = MetricSpec(
     ),
     estimator=lambda inputs: (
         f"{inputs.codes_in_words}; fast: random forest instead of boosted trees"
+        f"{inputs.test_in_words}"
     ),
     seconds=4,
     source=EXACT.source,

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.checks import Codes, Factors, check_factors_vary, check_points
+from dvae_core.evaluation.checks import (
+    Codes,
+    Factors,
+    check_factors_vary,
+    check_points,
+    check_train_and_test,
+)
 from dvae_core.evaluation.information import Correction, measure_information
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
 from dvae_core.progress import Progress, no_progress
@@ -29,7 +35,8 @@ class InfoMEC:
     Attributes:
         infom: modularity, the share of each active latent's information that is about a single
             factor; None for one factor or no active latent.
-        infoe: explicitness, the share of each factor that a linear classifier reads from the codes.
+        infoe: explicitness, the share of each factor that a linear classifier reads from the codes;
+            None if a held-out point has a value that no training point has.
         infoc: compactness, the share of each factor's information that a single active latent
             holds; None for fewer than two active latents.
         active: (N,), whether the codes of a latent vary enough to count.
@@ -37,7 +44,7 @@ class InfoMEC:
     """
 
     infom: float | None
-    infoe: float
+    infoe: float | None
     infoc: float | None
     active: NDArray[np.bool_]
     undefined: dict[str, str] = field(default_factory=dict)
@@ -47,7 +54,7 @@ def infomec(
     codes: Codes,
     factors: Factors,
     *,
-    held_out: tuple[Codes, Factors] | None = None,
+    held_out: tuple[Codes, Factors, Codes, Factors] | None = None,
     correction: Correction | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
@@ -62,25 +69,27 @@ def infomec(
     regression from one-hot categories or standardised codes, and H0 that of a constant prediction
     with equal probabilities (Hsu et al. 2023, "Disentanglement via latent quantization",
     `infomec.py` of its repository). On its training points, a regression with hundreds of
-    categories finds information in random codes. With `held_out`, H1 is the log loss on these
-    points instead, of a regression with an L2 penalty (C = 1); InfoE is below 0 if it predicts
-    worse than equal probabilities.
+    categories finds information in random codes. With `held_out`, H1 is the log loss on points
+    that the regression was not fitted to, with an L2 penalty (C = 1); InfoE is below 0 if it
+    predicts worse than equal probabilities.
 
     Args:
         codes: integer categories, whose information is counted, or floating-point codes, whose
             information is estimated from the 10 nearest neighbours (Ross 2014), without bins.
         factors: integer (points, F).
-        held_out: codes and factors of other points, for InfoE.
+        held_out: codes and factors to fit the regression of InfoE to, then those to test it on.
         correction: of counted information.
         seed: of the noise that separates equal codes in the neighbour estimate.
         progress: called with factors done.
 
     Raises:
-        EvaluationError: malformed arrays, a factor with a single value, no more points than
-            categories or neighbours, or a held-out value that no training point has.
+        EvaluationError: malformed arrays, a factor with a single value, or no more points than
+            categories or neighbours.
     """
     check_points(codes, factors)
     check_factors_vary(factors)
+    if held_out:
+        check_train_and_test(*held_out)
     discrete = np.issubdtype(codes.dtype, np.integer)
     if not discrete and len(codes) <= NUM_NEIGHBORS:
         raise EvaluationError(
@@ -104,9 +113,18 @@ def infomec(
         undefined["infoc"] = (
             f"InfoC needs at least two active latents, but {num_active} of {len(active)} are active"
         )
+    untrained = _untrained_value(held_out[1], held_out[3]) if held_out else ""
+    if untrained:
+        undefined["infoe"] = untrained
     return InfoMEC(
         infom=None if "infom" in undefined else _exclusiveness(shares[active]),
-        infoe=_explicitness(codes, factors, discrete, held_out, progress),
+        infoe=None
+        if untrained
+        else _explicitness(
+            *(held_out or (codes, factors, codes, factors)),
+            strength=1.0 if held_out else np.inf,
+            progress=progress,
+        ),
         infoc=None if "infoc" in undefined else _exclusiveness(shares[active].T),
         active=active,
         undefined=undefined,
@@ -145,36 +163,44 @@ def _exclusiveness(shares: NDArray[np.float64]) -> float:
     return float((largest.mean() - even) / (1 - even))
 
 
+def _untrained_value(factors: Factors, held_out: Factors) -> str:
+    """Why InfoE is undefined, or "": a classifier gives a value without training points no
+    probability."""
+    for column, test_column in zip(factors.T, held_out.T, strict=True):
+        missing = np.setdiff1d(test_column, column)
+        if len(missing):
+            return (
+                f"InfoE needs each value of a factor among the {len(column):,} training points, "
+                f"but value {missing[0]} of a factor is only among the held-out ones: draw more "
+                f"points"
+            )
+    return ""
+
+
 def _explicitness(
     codes: Codes,
     factors: Factors,
-    discrete: bool,
-    held_out: tuple[Codes, Factors] | None,
+    test_codes: Codes,
+    test_factors: Factors,
+    strength: float,
     progress: Progress,
 ) -> float:
+    """InfoE, with the inverse strength of the penalty."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+    discrete = np.issubdtype(codes.dtype, np.integer)
     # A category that only held-out points have says nothing.
     encoder: Any = OneHotEncoder(handle_unknown="ignore") if discrete else StandardScaler()
     inputs = encoder.fit_transform(codes.astype(np.float64))
-    test_codes, test_factors = held_out or (codes, factors)
     test_inputs = encoder.transform(test_codes.astype(np.float64))
     gains = []
     for index, (column, test_column) in enumerate(zip(factors.T, test_factors.T, strict=True)):
         progress(index, factors.shape[1])
-        if not np.isin(test_column, column).all():
-            raise EvaluationError(
-                f"none of {len(column)} training points has some value of factor {index} that "
-                f"held-out points have: draw more points"
-            )
         classifier = LogisticRegression(
-            C=1.0 if held_out else np.inf,
-            class_weight="balanced",
-            solver="lbfgs",
-            max_iter=MAX_ITERATIONS,
+            C=strength, class_weight="balanced", solver="lbfgs", max_iter=MAX_ITERATIONS
         )
         with warnings.catch_warnings():
             # Without a penalty separable classes have no optimum: H1 is after 100 iterations.
@@ -194,19 +220,32 @@ def _standardized(codes: Codes) -> NDArray[np.float64]:
 
 
 def _measured(inputs: "EvaluationInputs") -> Measurement:
-    held_out = None
-    if inputs.uses_categories:
-        assert inputs.test.categories is not None
-        held_out = inputs.test.categories, inputs.test_factors
     found = infomec(
         inputs.cells,
         inputs.factors,
-        held_out=held_out,
+        held_out=_held_out(inputs) if inputs.holds_images_out else None,
         correction=inputs.counting[1],
         seed=inputs.settings.seed,
         progress=inputs.progress,
     )
     return Measurement(*values_or_reasons(found, "infom", "infoe", "infoc"))
+
+
+def _held_out(inputs: "EvaluationInputs") -> tuple[Codes, Factors, Codes, Factors]:
+    fit_codes, fit_factors, test_codes, test_factors = inputs.fit_and_test
+    if not inputs.uses_categories:
+        return fit_codes, fit_factors, test_codes, test_factors
+    assert inputs.fit.categories is not None
+    assert inputs.test.categories is not None
+    return inputs.fit.categories, fit_factors, inputs.test.categories, test_factors
+
+
+def _estimator(inputs: "EvaluationInputs") -> str:
+    counted = f"mean code; {NUM_NEIGHBORS} nearest neighbours, without bins{inputs.draw_in_words}"
+    if inputs.uses_categories:
+        counted = inputs.counting_in_words
+    held_out = "; InfoE on held-out images, L2 penalty"
+    return counted + (held_out if inputs.holds_images_out else "")
 
 
 SPEC = MetricSpec(
@@ -228,11 +267,7 @@ SPEC = MetricSpec(
             "Degree to which one active latent only is informative about each factor.",
         ),
     ),
-    estimator=lambda inputs: (
-        f"{inputs.counting_in_words}; InfoE on held-out points, L2 penalty"
-        if inputs.uses_categories
-        else f"mean code; {NUM_NEIGHBORS} nearest neighbours, without bins"
-    ),
+    estimator=_estimator,
     seconds=15,
     source="Hsu et al. 2023",
     is_tested=True,

@@ -56,7 +56,9 @@ SPEC = MetricSpec(
             "Degree to which each latent stays constant when one factor is fixed and others vary.",
         ),
     ),
-    estimator=lambda inputs: f"{inputs.codes_in_words}; {QUANTILE} quantile of the deviations",
+    estimator=lambda inputs: (
+        f"{inputs.codes_in_words}; {QUANTILE} quantile of the deviations{inputs.draw_in_words}"
+    ),
     seconds=0.5,
     source="Suter et al. 2019",
 )

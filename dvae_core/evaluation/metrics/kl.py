@@ -37,8 +37,8 @@ SPEC = MetricSpec(
             "sampled_kl",
             "KL of the training samples, nats",
             "KL divergence from the prior of the category that the noise of training selects, "
-            "summed and averaged in the same way, an upper bound on the information in a "
-            "straight-through sample.",
+            "summed and averaged in the same way, which bounds the information in a "
+            "straight-through sample but not in a soft one.",
             better="",
         ),
         ScoreSpec(

@@ -81,7 +81,7 @@ def predictability_matrix(
 
 
 SPEC = MetricSpec(
-    measure=lambda inputs: Measurement(sap(*inputs.train_and_test, progress=inputs.progress)),
+    measure=lambda inputs: Measurement(sap(*inputs.fit_and_test, progress=inputs.progress)),
     scores=(
         ScoreSpec(
             "sap",
@@ -90,7 +90,7 @@ SPEC = MetricSpec(
             "over factors.",
         ),
     ),
-    estimator=lambda inputs: f"{inputs.codes_in_words}; linear SVM, C = 0.01",
+    estimator=lambda inputs: f"{inputs.codes_in_words}; linear SVM, C = 0.01{inputs.test_in_words}",
     seconds=3,
     source="Kumar et al. 2018",
     in_paper=True,

@@ -59,6 +59,7 @@ def test_continuous_codes_are_scored_without_bins() -> None:
     result = infomec(FACTORS + jitter, FACTORS)
     assert result.infom is not None
     assert result.infom > 0.9
+    assert result.infoe is not None
     assert result.infoe > 0.9
 
 
@@ -100,18 +101,36 @@ def test_random_categories_are_explicit_on_their_own_points_only() -> None:
     categories = generator.integers(0, 64, (4000, 10))
     factors = generator.integers(0, 8, (4000, 1))
     other = generator.integers(0, 64, (2000, 10)), generator.integers(0, 8, (2000, 1))
-    assert infomec(categories, factors).infoe > 0.1
-    assert infomec(categories, factors, held_out=other).infoe < 0.01
+    fitted = infomec(categories, factors).infoe
+    held_out = infomec(categories, factors, held_out=(categories, factors, *other)).infoe
+    assert fitted is not None
+    assert held_out is not None
+    assert fitted > 0.1
+    assert held_out < 0.01
 
 
-def test_explicit_codes_stay_explicit_on_held_out_points() -> None:
-    result = infomec(FACTORS, FACTORS, held_out=(FACTORS[::3], FACTORS[::3]))
+def test_explicit_codes_stay_explicit_on_unseen_combinations() -> None:
+    # Each value of a test point occurs in training, but no pair of them.
+    grid = full_grid(6, 6, repeats=40)
+    is_unseen = grid[:, 0] == grid[:, 1]
+    seen, unseen = grid[~is_unseen], grid[is_unseen]
+    result = infomec(grid, grid, held_out=(seen, seen, unseen, unseen))
+    assert result.infoe is not None
     assert result.infoe > 0.8
 
 
-def test_a_held_out_value_without_training_points_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="draw more points"):
-        infomec(FACTORS, FACTORS, held_out=(FACTORS, FACTORS + 1))
+def test_a_held_out_value_without_training_points_leaves_only_explicitness_undefined() -> None:
+    rare = FACTORS.copy()
+    rare[0, 1] = 99
+    result = infomec(FACTORS, FACTORS, held_out=(FACTORS, FACTORS, FACTORS, rare))
+    assert result.infoe is None
+    assert "value 99" in result.undefined["infoe"]
+    assert result.infom == pytest.approx(1)
+
+
+def test_held_out_points_of_another_shape_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="the test set has 1 and 1"):
+        infomec(FACTORS, FACTORS, held_out=(FACTORS, FACTORS, FACTORS[:, :1], FACTORS[:, :1]))
 
 
 def test_noise_latents_hardly_lower_the_corrected_compactness_of_a_perfect_code() -> None:

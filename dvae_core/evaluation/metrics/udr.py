@@ -1,0 +1,171 @@
+"""Unsupervised disentanglement ranking: agreement with other seeds of the same settings."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dvae_core.config import CHANCE_AND_MACHINE, WATCHING, settings_of
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
+from dvae_core.evaluation.representation import draw_batches
+from dvae_core.progress import Progress, no_progress
+from dvae_core.runs.catalog import list_runs
+from dvae_core.runs.run import Run, RunRecord, State
+
+if TYPE_CHECKING:
+    from dvae_core.evaluation.inputs import EvaluationInputs
+
+NUM_POINTS = 1_000
+LEAST_KL = 0.01  # nats; latents below it are left out
+PENALTY = 0.1
+
+Floats = NDArray[np.floating]
+
+
+def unsupervised_disentanglement_ranking(
+    codes: Sequence[Floats], kl: Sequence[Floats], *, progress: Progress = no_progress
+) -> NDArray[np.float64]:
+    """Agreement of each run with the others, (runs,), each in [0, 1].
+
+    The latents of one run predict those of another by a lasso (penalty 0.1) on standardised codes;
+    R (N, N) are the absolute coefficients, among latents with a KL above 0.01 nats. The agreement
+    of two runs is the mean of (max R)^2 / sum R over columns, averaged with the same over rows: 1
+    if every latent has one counterpart. The score of a run is the median over all other runs, of
+    their predictions of it (Duan et al. 2020, "Unsupervised model selection for variational
+    disentangled representation learning", as in disentanglement_lib's `udr.py`). It compares runs
+    that differ only in the seed, and needs no labels.
+
+    Args:
+        codes: of the same images, (points, N) for each run.
+        kl: mean KL of each latent in nats, (N,) for each run.
+        progress: called with runs done.
+
+    Raises:
+        EvaluationError: fewer than two runs, or codes of other images or numbers of latents.
+    """
+    if len(codes) < 2:
+        raise EvaluationError(
+            f"UDR compares runs, but there is {len(codes)}: give at least two seeds"
+        )
+    shapes = {run.shape for run in codes}
+    if len(shapes) > 1:
+        raise EvaluationError(
+            f"UDR compares the same points and latents, but codes are "
+            f"{' and '.join(map(str, sorted(shapes)))}"
+        )
+    return np.array(
+        [_agreement(codes, kl, run, progress) for run in range(len(codes))], dtype=np.float64
+    )
+
+
+def _agreement(
+    codes: Sequence[Floats], kl: Sequence[Floats], run: int, progress: Progress
+) -> float:
+    """The score of one run among all."""
+    inputs = [_standardized(code, divergence) for code, divergence in zip(codes, kl, strict=True)]
+    active = [divergence > LEAST_KL for divergence in kl]
+    found = []
+    for other in range(len(codes)):
+        progress(other, len(codes))
+        if other != run:
+            importance = _importance(inputs[other], inputs[run])
+            found.append(one_to_one(importance[active[other]][:, active[run]]))
+    progress(len(codes), len(codes))
+    return float(np.median(found))
+
+
+def one_to_one(importance: Floats) -> float:
+    """Degree to which each row and each column of a matrix of importances has one large entry, in
+    [0, 1] for entries up to 1; 0 without entries."""
+    if importance.size == 0:
+        return 0.0
+    return float(np.mean([_concentration(importance), _concentration(importance.T)]))
+
+
+def _concentration(importance: Floats) -> float:
+    """Mean over columns of (largest entry)^2 / sum; a column of zeros counts 0."""
+    sums = importance.sum(axis=0)
+    shares = np.zeros(len(sums))
+    np.divide(importance.max(axis=0) ** 2, sums, out=shares, where=sums > 0)
+    return float(shares.mean())
+
+
+def _importance(predicting: Floats, predicted: Floats) -> NDArray[np.float64]:
+    """Absolute lasso coefficients, (N, N): rows predict columns."""
+    from sklearn.linear_model import Lasso
+
+    lasso = Lasso(alpha=PENALTY).fit(predicting, predicted)
+    coefficients: NDArray[np.float64] = np.abs(np.atleast_2d(lasso.coef_)).T
+    return coefficients
+
+
+def _standardized(codes: Floats, kl: Floats) -> NDArray[np.float64]:
+    from sklearn.preprocessing import StandardScaler
+
+    scaled: NDArray[np.float64] = StandardScaler().fit_transform(codes.astype(np.float64))
+    return scaled * (kl > LEAST_KL)
+
+
+def _other_seeds(run: Run) -> list[Run]:
+    """Finished runs beside a run, with a model and the same settings, apart from the seed."""
+    wanted = _settings(run.record)
+    found = []
+    for other in list_runs(run.path.parent):
+        if other.path.resolve() == run.path.resolve() or other.problem():
+            continue
+        is_alike = _settings(other.record) == wanted and other.record.seed != run.record.seed
+        if is_alike and other.has_model and other.state() is State.FINISHED:
+            found.append(other)
+    return found
+
+
+def _settings(record: RunRecord) -> dict[str, object]:
+    names = set(settings_of(record.objective, record.latents)) - CHANCE_AND_MACHINE - WATCHING
+    return {name: getattr(record, name) for name in names} | {"imported": record.imported}
+
+
+def _measured(inputs: "EvaluationInputs") -> Measurement:
+    others = _other_seeds(inputs.run)
+    if not others:
+        raise EvaluationError(
+            f"UDR needs other seeds of the same settings in the folder of {inputs.run.id}: train "
+            f"some, then evaluate again"
+        )
+    codes, kl = [], []
+    for index, run in enumerate([inputs.run, *others]):
+        inputs.progress(index, len(others) + 1)
+        model = run.load_model(inputs.dataset.device)
+        means, divergences = [], []
+        with torch.inference_mode():
+            for _, images in draw_batches(inputs.dataset, NUM_POINTS, inputs.settings.seed):
+                posterior = model.encode(images)
+                means.append(posterior.mean_code().cpu())
+                divergences.append(posterior.kl().cpu())
+        codes.append(torch.cat(means).numpy())
+        kl.append(torch.cat(divergences).mean(0).numpy())
+    return Measurement(_agreement(codes, kl, 0, no_progress))
+
+
+def _estimator(inputs: "EvaluationInputs") -> str:
+    count = len(_other_seeds(inputs.run))
+    return f"mean code; lasso, median over {count} other seed{'' if count == 1 else 's'}"
+
+
+SPEC = MetricSpec(
+    measure=_measured,
+    scores=(
+        ScoreSpec(
+            "udr",
+            "UDR",
+            "Degree to which each latent has one counterpart in other seeds of the same settings.",
+        ),
+    ),
+    estimator=_estimator,
+    seconds=12,
+    source="Duan et al. 2020",
+    needs_factors=False,
+    points=lambda settings: NUM_POINTS,
+)
