@@ -117,15 +117,18 @@ def print_costs(runs: list[tuple[str, Run]]) -> None:
         with torch.inference_mode():
             all_codes = model.encode(dataset.sample_images(ALL_IMAGES, generator))
         aggregate = joint_mass(all_codes, LATENTS)
-        heads += [f"{family}: KL of an image", "reconstruction", "dependence", "clipped"]
+        is_grid = bool(record.category_counts)
+        heads += [f"{family}: KL of an image", "reconstruction"]
+        heads += ["border only", "dependence", "clipped"] if is_grid else []
         for place, angle in enumerate(angles):
             turned = aggregate.turned(angle)
-            rows[place] += [
-                f"{costs.kl[place]:.2f}",
-                f"{costs.reconstruction[place]:.1f}",
-                f"{turned.dependence():.2f}",
-                f"{turned.clipped:.1%}",
-            ]
+            rows[place] += [f"{costs.kl[place]:.2f}", f"{costs.reconstruction[place]:.1f}"]
+            if is_grid:
+                rows[place] += [
+                    f"{costs.box[place]:.1f}",
+                    f"{turned.dependence():.2f}",
+                    f"{turned.clipped:.1%}",
+                ]
     print(head(*heads))
     for cells in rows:
         print(row(*cells))

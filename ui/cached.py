@@ -7,6 +7,7 @@ and `stamp`, which changes when their files do.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -16,6 +17,7 @@ from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
+from dvae_core.data.imported.dataset import imported_at
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.reference_codes import ReferenceScore, reference_scores_of
@@ -54,20 +56,38 @@ def _load_model(path: str, modified_at: int) -> VAE:
     return Run(path).load_model()
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the data set …")
+class _Images(NamedTuple):
+    """Names the images of a data set, also after an import of the same name has replaced them."""
+
+    dataset: str
+    size: int
+    imported_at: int
+
+
+def _images(dataset: str, size: int) -> _Images:
+    return _Images(dataset, size, imported_at(dataset))
+
+
 def st_load_dataset(name: str, image_size: int) -> Dataset:
-    return load_dataset(name, image_size)
+    return _load_dataset(_images(name, image_size))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the data set …")
+def _load_dataset(images: _Images) -> Dataset:
+    return load_dataset(images.dataset, images.size)
 
 
 def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentProfile:
     versions = modified_at(run) + _evaluated_at(run)
-    return _latent_profile(str(run.path), versions, dataset is not None, span)
+    images = _images(run.record.dataset, run.record.image_size) if dataset is not None else None
+    return _latent_profile(str(run.path), versions, images, span)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Measuring each latent …")
-def _latent_profile(path: str, modified_at: int, has_dataset: bool, span: str) -> LatentProfile:
-    record = Run(path).record
-    dataset = st_load_dataset(record.dataset, record.image_size) if has_dataset else None
+def _latent_profile(
+    path: str, modified_at: int, images: _Images | None, span: str
+) -> LatentProfile:
+    dataset = _load_dataset(images) if images is not None else None
     profile = latent_profile(st_load_model(Run(path)), dataset, span)
     # An evaluation saw more images, and Factors shows its numbers.
     evaluation = read_evaluation(Run(path))
@@ -80,7 +100,8 @@ def _latent_profile(path: str, modified_at: int, has_dataset: bool, span: str) -
 
 
 def st_information(run: Run, protocol: ProtocolName) -> Evaluation:
-    return _information(str(run.path), modified_at(run) + _evaluated_at(run), protocol)
+    images = _images(run.record.dataset, run.record.image_size)
+    return _information(str(run.path), modified_at(run) + _evaluated_at(run), images, protocol)
 
 
 def _evaluated_at(run: Run) -> int:
@@ -89,9 +110,10 @@ def _evaluated_at(run: Run) -> int:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Computing mutual information …")
-def _information(path: str, modified_at: int, protocol: ProtocolName) -> Evaluation:
-    run = Run(path)
-    dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+def _information(
+    path: str, modified_at: int, images: _Images, protocol: ProtocolName
+) -> Evaluation:
+    run, dataset = Run(path), _load_dataset(images)
     metrics: tuple[Metric, ...] = ("mutual_information", "latent_information", "mig", "kl")
     return evaluate(run, dataset, protocol, metrics, existing=read_evaluation(run))
 
@@ -105,11 +127,15 @@ def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
     return read_evaluation(Run(path))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Scoring a perfect code …")
 def st_reference_scores(
     dataset_name: str, image_size: int, protocol: ProtocolName
 ) -> Mapping[str, ReferenceScore]:
-    return reference_scores_of(st_load_dataset(dataset_name, image_size), protocol)
+    return _reference_scores(_images(dataset_name, image_size), protocol)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Scoring a perfect code …")
+def _reference_scores(images: _Images, protocol: ProtocolName) -> Mapping[str, ReferenceScore]:
+    return reference_scores_of(_load_dataset(images), protocol)
 
 
 def st_read_study(runs: Sequence[Run], protocol: ProtocolName) -> Study:
@@ -126,14 +152,13 @@ AGGREGATE_IMAGES = 1024
 
 def st_encode_points(run: Run, dataset_name: str) -> Representation:
     """Codes of a run for images of a data set, which need not be its own."""
-    return _encode_points(str(run.path), modified_at(run), dataset_name, run.record.image_size)
+    images = _images(dataset_name, run.record.image_size)
+    return _encode_points(str(run.path), modified_at(run), images)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Encoding images …")
-def _encode_points(
-    path: str, modified_at: int, dataset_name: str, image_size: int
-) -> Representation:
-    dataset = st_load_dataset(dataset_name, image_size)
+def _encode_points(path: str, modified_at: int, images: _Images) -> Representation:
+    dataset = _load_dataset(images)
     # The points of the protocol, so that what is counted here is what a table of scores says.
     return EvaluationInputs(
         Run(path), dataset, "paper", EvaluationSettings(), num_workers=None
@@ -146,36 +171,36 @@ ROTATION_IMAGES = 64
 def st_rotation_costs(
     run: Run, dataset_name: str, latents: tuple[int, int], degrees: tuple[int, ...]
 ) -> RotationCosts:
-    size = run.record.image_size
-    return _rotation_costs(str(run.path), modified_at(run), dataset_name, size, latents, degrees)
+    images = _images(dataset_name, run.record.image_size)
+    return _rotation_costs(str(run.path), modified_at(run), images, latents, degrees)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Rotating the codes …")
 def _rotation_costs(
     path: str,
     modified_at: int,
-    dataset_name: str,
-    image_size: int,
+    images: _Images,
     latents: tuple[int, int],
     degrees: tuple[int, ...],
 ) -> RotationCosts:
-    model, dataset = _load_model(path, modified_at), st_load_dataset(dataset_name, image_size)
-    images = dataset.sample_images(ROTATION_IMAGES, torch.Generator(dataset.device).manual_seed(0))
+    model, dataset = _load_model(path, modified_at), _load_dataset(images)
+    drawn = dataset.sample_images(ROTATION_IMAGES, torch.Generator(dataset.device).manual_seed(0))
     with COMPUTING:
-        return rotation_costs(model, images, latents, np.radians(degrees))
+        return rotation_costs(model, drawn, latents, np.radians(degrees))
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:
     """Posterior of a run for some images of a data set: together, its aggregate."""
-    return _encode_images(str(run.path), modified_at(run), dataset_name, run.record.image_size)
+    images = _images(dataset_name, run.record.image_size)
+    return _encode_images(str(run.path), modified_at(run), images)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Encoding images …")
-def _encode_images(path: str, modified_at: int, dataset_name: str, image_size: int) -> Posterior:
-    model, dataset = _load_model(path, modified_at), st_load_dataset(dataset_name, image_size)
+def _encode_images(path: str, modified_at: int, images: _Images) -> Posterior:
+    model, dataset = _load_model(path, modified_at), _load_dataset(images)
     with torch.inference_mode():
         posteriors = [
-            model.encode(images) for _, images in draw_batches(dataset, AGGREGATE_IMAGES, seed=0)
+            model.encode(batch) for _, batch in draw_batches(dataset, AGGREGATE_IMAGES, seed=0)
         ]
     if isinstance(posteriors[0], CategoricalPosterior):
         logits = torch.cat([p.logits for p in posteriors if isinstance(p, CategoricalPosterior)])

@@ -9,6 +9,7 @@ from dvae_core.config import describe_category_counts
 from dvae_core.evaluation.results import ProtocolName
 from dvae_core.runs.catalog import all_runs, usable_runs
 from dvae_core.runs.run import Run
+from dvae_core.system.shipped import app_folder
 from ui.errors import plain
 from ui.expander import show_expander
 from ui.selection import current_selection
@@ -36,7 +37,7 @@ def choose_run() -> tuple[str, Run] | None:
     damaged = [
         f"{address}: {problem}"
         for address, run in all_runs()
-        if address not in runs and not is_shipped(address) and (problem := run.problem())
+        if address not in runs and not is_record(address) and (problem := run.problem())
     ]
     if damaged:
         with (
@@ -108,7 +109,12 @@ def describe(address: str) -> str:
 
 def is_shipped(address: str) -> bool:
     """Whether the run at an address, or a folder of runs, came with the app: nothing changes it."""
-    return address.partition("/")[0] in ("checkpoints", "studies")
+    return address.partition("/")[0] == "checkpoints" or is_record(address)
+
+
+def is_record(address: str) -> bool:
+    """Whether the run at an address, or a folder of runs, is a shipped one without weights."""
+    return address.partition("/")[0] == "studies"
 
 
 def show_summary(run: Run) -> None:
@@ -131,12 +137,11 @@ def show_unusable(address: str) -> None:
     elif problem := run.problem():
         st.error(plain(f"{describe(address)} is damaged: {problem}."), icon=":material/error:")
     elif not run.status().weights_kept:
-        study = run.path.parent.name
-        st.info(
-            plain(f"{describe(address)} is a record: it has scores and curves, but no weights.")
-            + f" `python -m dvae_core sweep sweeps/{study}.toml` trains it again.",
-            icon=":material/inventory_2:",
-        )
+        words = plain(f"{describe(address)} is a record: it has scores and curves, but no weights.")
+        sweep = f"sweeps/{run.path.parent.name}.toml"
+        if (app_folder() / sweep).is_file():
+            words += f" `python -m dvae_core sweep {sweep}` trains it again."
+        st.info(words, icon=":material/inventory_2:")
     else:
         st.info(
             plain(f"{describe(address)} has no trained model yet: watch it on Train."),

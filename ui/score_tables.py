@@ -64,10 +64,12 @@ def show_scores(table: pd.DataFrame) -> None:
         column_config={
             "score": SCORE_COLUMN,
             "perfect code": st.column_config.TextColumn(
-                help="Score of a code with one latent per factor, which is the factor itself."
+                help="Score of a code with one latent per factor, which is the factor itself, "
+                "from 10,000 points."
             ),
             "shuffled code": st.column_config.TextColumn(
-                help="Score of the perfect code in random order, which says nothing."
+                help="Score of the perfect code in random order, which says nothing, from 10,000 "
+                "points."
             ),
             "meaning": st.column_config.TextColumn(width="large"),
         },

@@ -12,11 +12,11 @@ Both families have the same methods:
     kl()            of the joint from the prior, nats
     dependence()    the mutual information of the two latents, a part of the KL, nats
     code()          the expectation, (2,)
+    within(point)   the nearest point that the latents can take if they were continuous
     clipped         share of the mass that was clipped
     picture()       heights to draw
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from typing import NamedTuple
@@ -98,6 +98,10 @@ class GridMass:
         """Expectation of the category values."""
         return np.array([self.mass.sum(1) @ self.values[0], self.mass.sum(0) @ self.values[1]])
 
+    def within(self, point: Floats) -> Floats:
+        """A point (2,), clipped to the borders of the grid."""
+        return np.clip(point, [v.min() for v in self.values], [v.max() for v in self.values])
+
     def picture(self) -> Picture:
         """The mass at the values of the categories."""
         return Picture(self.mass, self.values)
@@ -140,6 +144,10 @@ class NormalMass:
     def code(self) -> Floats:
         """The mean."""
         return self.mean
+
+    def within(self, point: Floats) -> Floats:
+        """The point (2,) itself: a normal has no border."""
+        return point
 
     def picture(self) -> Picture:
         """The density up to 3.5 standard deviations of the prior."""
@@ -217,7 +225,8 @@ def turned_codes(
         mass: `joint_mass` of this image.
         angles: (A,), radians.
     """
-    return _codes_of(code, latents, [mass.turned(angle) for angle in angles], angles)
+    pairs = np.stack([mass.turned(angle).code() for angle in angles])
+    return _codes_of(code, latents, pairs, angles)
 
 
 @torch.inference_mode()
@@ -235,10 +244,13 @@ class RotationCosts:
         kl: of the product of both latents that is nearest to an image's rotated posterior, nats.
             An encoder outputs such products.
         reconstruction: loss by a decoder that rotates back, nats.
+        box: the same if codes were continuous within the borders of the grid, so that none merge,
+            but those beyond are clipped; without categories equal to `reconstruction`.
     """
 
     kl: Floats
     reconstruction: Floats
+    box: Floats
 
 
 def rotation_costs(
@@ -249,21 +261,25 @@ def rotation_costs(
     Raises:
         ConfigError: both latents are the same.
     """
-    kls, losses = [], []
+    kls: list[list[float]] = []
+    losses: list[Floats] = []
+    box: list[Floats] = []
     for image in images:
         posterior = encode_image(model, image)
         mass = joint_mass(posterior, latents)
         turned = [mass.turned(angle) for angle in angles]
         kls.append([each.apart().kl() for each in turned])
-        codes = _codes_of(posterior.mean_code()[0], latents, turned, angles)
-        losses.append(losses_of_codes(model, image, codes.turned_back))
-    return RotationCosts(np.mean(kls, axis=0), np.mean(losses, axis=0))
+        code = posterior.mean_code()[0]
+        pairs = np.stack([each.code() for each in turned])  # (A, 2)
+        continuous = np.stack([mass.within(turn(mass.code(), angle)) for angle in angles])
+        for found, arrived in ((losses, pairs), (box, continuous)):
+            codes = _codes_of(code, latents, arrived, angles)
+            found.append(losses_of_codes(model, image, codes.turned_back))
+    return RotationCosts(*(np.mean(values, axis=0) for values in (kls, losses, box)))
 
 
-def _codes_of(
-    code: Tensor, latents: tuple[int, int], turned: Sequence[JointMass], angles: Floats
-) -> TurnedCodes:
-    pairs = np.stack([mass.code() for mass in turned])  # (A, 2)
+def _codes_of(code: Tensor, latents: tuple[int, int], pairs: Floats, angles: Floats) -> TurnedCodes:
+    """The code (N,) with its two latents at each of `pairs` (A, 2), and those turned back."""
     back = np.stack([turn(pair, -angle) for pair, angle in zip(pairs, angles, strict=True)])
     codes = code.repeat(2, len(angles), 1)  # (N,) -> (2, A, N)
     codes[..., list(latents)] = torch.from_numpy(np.stack([pairs, back])).to(code)

@@ -144,6 +144,10 @@ def test_a_rotation_costs_a_grid_reconstruction_and_a_normal_nothing() -> None:
     assert grid.reconstruction[1] > 1.2 * grid.reconstruction[0]
     assert grid.reconstruction[2] == pytest.approx(grid.reconstruction[0])  # cells go to cells
     assert grid.kl[2] == pytest.approx(grid.kl[0])
+    # Without cells, the border alone costs less, and a normal has no border.
+    np.testing.assert_allclose(normal.box, normal.reconstruction)
+    assert grid.box[[0, 2]] == pytest.approx(grid.reconstruction[0])
+    assert grid.reconstruction[0] < grid.box[1] < grid.reconstruction[1]
     # What an encoder would be charged for: no more than before, within a tenth.
     assert grid.kl[1] == pytest.approx(grid.kl[0], rel=0.1)
 

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.data import dataset_names, load_dataset
+from dvae_core.data.imported.dataset import import_images, remove_imported
 from dvae_core.errors import DataError
 from dvae_core.progress import Progress
 from tests.app.conftest import OpenApp
+from ui.cached import st_load_dataset
 
 PAGE = "pages/data.py"
 
@@ -106,6 +109,18 @@ def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> 
     app.button(key="data-remove").click().run()
     assert not app.exception
     assert "mine" not in dataset_names()
+
+
+def test_an_import_replaces_an_earlier_one_of_its_name(tmp_path: Path) -> None:
+    labels = np.arange(6)[:, None]
+    for shade, name in ((10, "dark"), (240, "light")):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, images=np.full((6, 32, 32), shade, np.uint8), factors=labels)
+    import_images(tmp_path / "dark.npz", "mine", 32)
+    assert st_load_dataset("mine", 32).images_at(torch.tensor([0])).max() < 0.1
+    remove_imported("mine")
+    import_images(tmp_path / "light.npz", "mine", 32)
+    assert st_load_dataset("mine", 32).images_at(torch.tensor([0])).min() > 0.9
 
 
 def test_a_training_on_what_was_imported_is_one_click_away(open_app: OpenApp) -> None:

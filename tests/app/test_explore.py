@@ -155,6 +155,14 @@ def test_a_link_that_asks_for_what_is_not_here_is_a_note_and_a_sensible_state(
     assert app.query_params["run"] in runs
 
 
+def test_a_damaged_shipped_run_is_named_too(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    (runs["checkpoints/discrete"].path / "config.json").write_text("{")
+    app = open_app(run="runs/smooth")
+    assert not app.exception
+    captions = " ".join(caption.value for caption in app.sidebar.caption)
+    assert "checkpoints/discrete: " in captions.replace("\\", "")
+
+
 def test_a_damaged_run_is_named_and_the_others_stay(
     open_app: OpenApp, runs: dict[str, Run]
 ) -> None:
@@ -250,14 +258,16 @@ def test_an_uploaded_start_is_restored_by_its_link(
     assert "does not have the uploaded image" in notes(gone).replace("\\", "")
 
 
+@pytest.mark.parametrize("study", ["mine", "circles_thesis"])
 def test_a_record_is_said_to_have_no_weights(
-    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, study: str
 ) -> None:
-    folder = own_folders / "studies" / "mine" / "one"
+    folder = own_folders / "studies" / study / "one"
     record = Run(shutil.copytree(runs["runs/smooth"].path, folder))
     (folder / "model.safetensors").unlink()
     record.write_status(record.status().model_copy(update={"weights_kept": False}))
-    app = open_app(run="studies/mine/one")
+    app = open_app(run=f"studies/{study}/one")
     assert not app.exception
     assert "is a record" in app.info[0].value
-    assert "mine.toml" in app.info[0].value
+    # Only a sweep file that is there can train the run again.
+    assert (f"sweep sweeps/{study}.toml" in app.info[0].value) == (study == "circles_thesis")

@@ -63,8 +63,14 @@ def show_seeds(
             f"{name}: {counts}; they differ only in the seed. Ranked by MIG, protocol {protocol}."
         )
     )
-    ranked = [pick for group in groups for pick in scores.worst_median_best(group, "mig")]
-    if grid is not None and ranked and all(run.has_model for _, run in ranked):
+    ranked = [
+        (f"{group}, {rank}", run)
+        for group in groups
+        for rank, run in scores.worst_median_best(group, "mig")
+    ]
+    if not all(run.has_model for _, run in ranked):
+        st.caption("These runs are records without weights, so their codes cannot be drawn.")
+    elif grid is not None and ranked:
         panels = [
             plane_panel(
                 f"{rank} ({run.id})",

@@ -41,9 +41,10 @@ def show_circle_and_grid() -> None:
         "A uniform grid has rows, columns and a border. Rotated by anything but a quarter turn, "
         "cells leave the grid or land on the same cell. What is charged for that is the "
         "**reconstruction**: images that share a cell cannot be told apart. The KL of an image "
-        "hardly changes, since a sharp posterior stays sharp wherever it moves. So a grid favours "
-        "codes that keep to its rows and columns, but it does not guarantee them: training can "
-        "still end in a poor optimum."
+        "hardly changes, since a sharp posterior stays sharp wherever it moves. Most of the price "
+        "is that of the border, as the dotted line below shows: the square matters more than its "
+        "cells. So a grid favours codes that keep to its rows and columns, but it does not "
+        "guarantee them: training can still end in a poor optimum."
     )
     degrees = st.slider("Rotate both by", 0, 90, 20, 5, format="%d°", key="method-angle")
     masses: dict[str, JointMass] = {
@@ -71,8 +72,8 @@ def show_factors() -> None:
     show_heading("factors")
     st.markdown(
         "The factors of an image vary independently: every x goes with every y. Such a data set "
-        "is itself a grid. If its axes are those of the latents, each value of a factor gets cells "
-        "of its own, and nothing merges or leaves the border; at any other angle, something does. "
+        "is itself a grid in a square. If its axes are those of the latents, it fits: nothing "
+        "leaves the border or merges; at any other angle, corners stick out. "
         "Along the axes is where the reconstruction is cheapest, and there each latent follows one "
         "factor. Below, one disc at all its positions, encoded by one model of each family:"
     )
@@ -110,6 +111,9 @@ def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
             f"{run.id} {costs.kl[at] - costs.kl[0]:+.2f} nats of KL and "
             f"{costs.reconstruction[at] - costs.reconstruction[0]:+.1f} of reconstruction"
         )
+        if record.category_counts:
+            reconstruction.append(Curve(f"{run.id}, border only", color, costs.box, "dot"))
+            changes[-1] += f", of which the border alone {costs.box[at] - costs.box[0]:+.1f}"
     st.markdown(
         "The same on two trained models, whose codes are rotated and decoded by a decoder that "
         f"rotates back, averaged over {ROTATION_IMAGES} images:"
@@ -123,7 +127,10 @@ def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
                 config=NO_TOOLBAR,
             )
     st.caption(
-        plain(f"At {degrees}°: {'; '.join(changes)}.") + " Compare shows how it is computed."
+        plain(f"At {degrees}°: {'; '.join(changes)}.")
+        + " *Border only*: the codes stay continuous and are clipped to the square, so that none "
+        "merge inside it. Its distance from the full line is what the cells cost. Compare shows "
+        "how it is computed."
     )
 
 
