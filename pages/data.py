@@ -7,12 +7,13 @@ import torch
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data import dataset_states
 from dvae_core.data.dataset import Dataset, factor_variation
-from dvae_core.data.imported.dataset import remove_imported
+from dvae_core.data.imported.dataset import read_imported_header, remove_imported
 from dvae_core.data.listing import DatasetInfo, dataset_info
 from ui.cached import st_load_dataset
 from ui.data.downloads import show_download, start_download
 from ui.data.imports import show_import
 from ui.errors import errors_shown, plain
+from ui.expander import show_expander
 from ui.images import show_grid
 from ui.link import set_view
 from ui.routing import PAGES
@@ -122,9 +123,22 @@ def show_one(info: DatasetInfo) -> None:
         show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
         st.button("Another image", icon=":material/shuffle:", on_click=next_seed, key="data-next")
     if info.origin == "imported":
+        show_changes(info.name)
         with st.popover("Remove this data set", icon=":material/delete:"):
             st.write("This deletes the imported copy. Runs trained on it are kept.")
             st.button("Remove it", on_click=remove, args=(info.name,), key="data-remove")
+
+
+def show_changes(name: str) -> None:
+    """What the import changed, and which pictures it left out."""
+    with errors_shown():
+        about = read_imported_header(name).about
+        if about.remarks or about.skipped:
+            with show_expander("What the import changed", "data-changes", ":material/info:"):
+                for remark in about.remarks:
+                    st.caption(plain(remark))
+                if about.skipped:
+                    st.caption(plain(f"Skipped: {', '.join(about.skipped)}"))
 
 
 def next_seed() -> None:

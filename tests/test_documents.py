@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.config_tables import DOCUMENTS
+from benchmarks.import_table import import_table
 from benchmarks.tables import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -56,3 +57,8 @@ def test_every_file_and_module_that_a_text_names_is_there() -> None:
 def test_a_document_has_the_table_that_the_code_has(name: str) -> None:
     document, rows = DOCUMENTS[name]
     assert markdown(rows()) in document.read_text(), "write it: python -m benchmarks.config_tables"
+
+
+def test_the_table_of_imports_is_what_imports_do() -> None:
+    document = Path("docs/data.md").read_text()
+    assert import_table() in document, "write it: python -m benchmarks.import_table"

@@ -12,6 +12,9 @@ from torch import Tensor
 from dvae_core.analysis.reconstruction import encode_image, read_image
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
+from dvae_core.data.imported.dataset import imported_at, read_imported_header
+from dvae_core.data.imported.options import ImportOptions
+from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.errors import DataError
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
@@ -111,7 +114,7 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
     elif kind == "prior":
         _choose_from_prior(exploration, key)
     else:
-        _choose_upload(exploration, model, key)
+        _choose_upload(exploration, model, dataset, key)
 
 
 def _look_up(
@@ -246,8 +249,18 @@ def _choose_from_prior(exploration: Exploration, key: str) -> None:
     )
 
 
-def _choose_upload(exploration: Exploration, model: VAE, key: str) -> None:
-    file = st.file_uploader("PNG or JPEG", type=["png", "jpg", "jpeg"], key=f"{key}-file")
+def _options_of(dataset: Dataset | None) -> ImportOptions:
+    """How the images of an imported data set were read, so that an upload is read alike."""
+    if dataset is None or not imported_at(dataset.name):
+        return ImportOptions()
+    about = read_imported_header(dataset.name).about
+    return ImportOptions(fit=about.fit, background=about.background, value_range=about.value_range)
+
+
+def _choose_upload(exploration: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
+    file = st.file_uploader(
+        "Picture", type=[suffix[1:] for suffix in PICTURE_SUFFIXES], key=f"{key}-file"
+    )
     if note := st.session_state.get(f"{key}-note"):
         st.caption(plain(note))
     if file is None or file.file_id == st.session_state.get(f"{key}-file-read"):
@@ -255,7 +268,7 @@ def _choose_upload(exploration: Exploration, model: VAE, key: str) -> None:
     st.session_state[f"{key}-file-read"] = file.file_id
     st.session_state[f"{key}-note"] = ""
     with errors_shown():
-        image, note = read_image(file.getvalue(), model.image_shape)
+        image, note = read_image(file.getvalue(), model.image_shape, _options_of(dataset))
         exploration.begin(Start("upload", upload=keep_upload(to_pixels(image))))
         st.session_state[f"{key}-note"] = note
         st.rerun()

@@ -1,19 +1,18 @@
 """Encode and reconstruct a single image."""
 
-import io
-import warnings
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from dvae_core.errors import DataError
+from dvae_core.data.imported.options import ImportOptions
+from dvae_core.data.imported.source import read_one
+from dvae_core.data.untrusted.reader import Reader
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE, reconstruction_loss
-
-MAX_UPLOAD_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -46,40 +45,26 @@ def reconstruct(model: VAE, image: Tensor, code: Tensor) -> Reconstruction:
     return Reconstruction(decoded, decoded - image, loss)
 
 
-def read_image(data: bytes, image_shape: tuple[int, int, int]) -> tuple[Tensor, str]:
-    """Read a PNG or JPEG file and fit it to a model.
+def read_image(
+    data: bytes, image_shape: tuple[int, int, int], options: ImportOptions | None = None
+) -> tuple[Tensor, str]:
+    """Read a picture as an import of this picture alone would, in the form of a model's images.
 
     Args:
-        data: content of the file.
+        data: content of a PNG, JPEG, BMP, TIFF, WebP or GIF file.
         image_shape: (C, H, W) of the model.
+        options: fit, background and range, such as those of the data set of the model.
 
     Returns:
         float32 (C, H, W) in [0, 1], and a note on what was changed, or "".
 
     Raises:
-        DataError: the data are not such an image, or have too many pixels.
+        DataError: the data are no such picture, or have too many pixels.
     """
     channels, height, width = image_shape
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Pillow warns of decompression bombs
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as file:
-                if file.width * file.height > MAX_UPLOAD_PIXELS:
-                    raise DataError(
-                        f"the image has {file.width}x{file.height} pixels, but at most "
-                        f"{MAX_UPLOAD_PIXELS // 10**6} million are allowed: make it smaller"
-                    )
-                found = f"{file.width}x{file.height} {file.mode}"
-                upright = ImageOps.exif_transpose(file)
-                converted = upright.convert("L" if channels == 1 else "RGB")
-    except DataError:
-        raise
-    except UnidentifiedImageError:
-        raise DataError("the file is not a PNG or JPEG image: choose one of these") from None
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise DataError(f"the image is damaged ({str(error)[:80]}): choose another file") from None
-    fitted = ImageOps.fit(converted, (width, height), Image.Resampling.LANCZOS)
-    pixels = np.asarray(fitted, dtype=np.float32).reshape(height, width, channels) / 255
-    wanted = f"{width}x{height} {'L' if channels == 1 else 'RGB'}"
-    note = "" if found == wanted else f"{found} became {wanted}, cut to a square in the middle"
-    return torch.from_numpy(pixels).movedim(-1, 0).contiguous(), note
+    with tempfile.TemporaryDirectory() as folder, Reader(top=Path(folder)) as reader:
+        path = Path(folder, "the picture")
+        path.write_bytes(data)
+        pixels, changes = read_one(reader, path, (height, width), channels, options)
+    image = torch.from_numpy(pixels.astype(np.float32) / 255).movedim(-1, 0).contiguous()
+    return image, "; ".join(changes)

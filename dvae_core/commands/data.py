@@ -91,31 +91,67 @@ class Import(Command):
     """Import your own images as a data set; all commands then accept its name.
 
     Attributes:
-        source: folder of images, or .npz or .h5 file with images and, optionally, their factors
+        source: folder or .zip of images, or file of arrays (.npz, .npy, .h5, .mat, IDX)
         name: name of the data set: lower-case letters, digits, - and _
         image_size: height and width in pixels; all images are scaled to it
+        fit: what becomes of images that are not square
+        background: red, green and blue below transparency and around padding, 0 to 255
+        range: values of black and white; by default judged by all images
+        white: value of white, where black is 0
+        images: name of the array of images in the file
+        factors: name of the array of factors in the file
+        bins: equal bins for factors that look continuous, 2 to 1000
+        keep_one_hot: keep one-hot columns apart
+        skip_damaged: leave out pictures that cannot be read
+        follow_links: read pictures that are links to other files
         plan: show what would be imported, and import nothing
     """
 
     source: Positional[Path]
     name: str
     image_size: Literal[32, 64] = 64
+    fit: Literal["squash", "crop", "pad"] = "squash"
+    background: tuple[int, int, int] = (255, 255, 255)
+    range: tuple[float, float] | None = None
+    white: float | None = None
+    images: str = ""
+    factors: str = ""
+    bins: int = 0
+    keep_one_hot: bool = False
+    skip_damaged: bool = False
+    follow_links: bool = False
     plan: bool = False
 
     def run(self) -> int:
         from dvae_core.data.imported.dataset import import_images, plan_import
+        from dvae_core.data.imported.labels import called
+        from dvae_core.data.imported.options import ImportOptions
 
+        if self.white is not None and self.range is not None:
+            raise ConfigError("--white and --range are both given: give one of them")
+        options = ImportOptions(
+            image_size=self.image_size,
+            fit=self.fit,
+            background=self.background,
+            value_range=self.range if self.white is None else (0.0, self.white),
+            images=self.images,
+            factors=self.factors,
+            bins=self.bins,
+            keep_one_hot=self.keep_one_hot,
+            skip_damaged=self.skip_damaged,
+            follow_links=self.follow_links,
+        )
         with progress_bar("checking", unit="image") as progress:
-            plan = plan_import(self.source, self.image_size, progress)
+            plan = plan_import(self.source, options, progress)
         factors = dict(zip(plan.factor_names, plan.factor_sizes, strict=True))
         print(f"{self.source}: {plan.kind}, {plan.num_images:,} images")
         for factor, size in factors.items():
-            print(f"  factor {factor}: {size} values")
+            print(f"  {called(factor)}: {size} values")
         for note in plan.notes:
             print(f"  {note}")
         if not self.plan:
             with progress_bar("importing", unit="image") as progress:
-                path = import_images(self.source, self.name, self.image_size, progress)
+                path = import_images(self.source, self.name, options, progress)
             print(f"imported as {self.name}, in {path}")
         self.print_json({"dataset": self.name, "images": plan.num_images, "factors": factors})
         return 0

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
 from dvae_core.data.imported.dataset import import_images
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
@@ -96,7 +97,7 @@ def test_factors_with_hostile_names_are_shown(
     factors = np.array([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
     source = own_folders / "odd.npz"
     np.savez(source, images=images, factors=factors, factor_names=np.array(["kind", "KL"]))
-    import_images(source, "odd", 32)
+    import_images(source, "odd", ImportOptions(32))
     config = tiny_config.model_copy(update={"dataset": "odd", "steps": 2})
     train(Run.create(own_folders / "runs" / "odd", config, (1, 32, 32)))
     app = open_app(run="runs/odd")

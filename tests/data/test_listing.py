@@ -7,6 +7,7 @@ import pytest
 
 from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES, dataset_names, dataset_states
 from dvae_core.data.imported.dataset import import_images
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.listing import ORIGINALS, dataset_info
 from dvae_core.data.originals.mpi3d import Mpi3DToy
 
@@ -57,8 +58,13 @@ def test_the_first_release_of_mpi3d_is_described_by_its_file(data_folder: Path) 
 
 def test_an_imported_set_is_described(data_folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.npz"
-    np.savez(source, images=np.zeros((6, 8, 8)), factors=[0, 1, 2, 0, 1, 2], factor_names=["turn"])
-    path = import_images(source, "mine", 32)
+    np.savez(
+        source,
+        images=np.eye(8)[None].repeat(6, 0),
+        factors=[0, 1, 2, 0, 1, 2],
+        factor_names=["turn"],
+    )
+    path = import_images(source, "mine", ImportOptions(32))
     info = dataset_info("mine")
     assert (info.origin, info.state, info.detail) == ("imported", "ready", str(path))
     assert (info.factor_names, info.factor_sizes, info.num_images) == (("turn",), (3,), 6)

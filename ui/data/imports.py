@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,19 @@ import streamlit as st
 
 from dvae_core.data.imported.dataset import import_images, plan_import
 from dvae_core.data.imported.folder_labels import TABLE
+from dvae_core.data.imported.labels import called
+from dvae_core.data.imported.options import FITS, MAX_BINS, ImportOptions
+from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.errors import DataError
 from ui.errors import errors_shown, plain
+from ui.expander import show_expander
 from ui.images import show_grid
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 MAX_FILES = 5_000
-WHOLE = (".npz", ".h5", ".hdf5", ".zip")
+WHOLE = (".npz", ".npy", ".h5", ".hdf5", ".mat", ".gz", ".zip")
 """Files that are a data set by themselves."""
 
 
@@ -27,14 +32,14 @@ def show_import() -> None:
     st.subheader("Your own images")
     st.write(
         "Pictures, or a zip file of pictures: folders in it become classes, and a table "
-        "`labels.csv` beside the pictures gives each its factors. Or one .npz or .h5 file with "
-        "`images` and, optionally, `factors` and `factor_names`. Import larger data sets from the "
-        "command line:"
+        "`labels.csv` beside the pictures gives each its factors. Or one file of arrays (.npz, "
+        ".npy, .h5, .mat) with `images` and, optionally, `factors` and `factor_names`. Import "
+        "larger data sets from the command line:"
     )
     st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language=None)
     files = st.file_uploader(
         "Files",
-        type=[*(suffix[1:] for suffix in WHOLE), "png", "jpg", "jpeg", "csv"],
+        type=[suffix[1:] for suffix in (*WHOLE, *PICTURE_SUFFIXES, TABLE[-4:])],
         accept_multiple_files=True,
         key=f"import-files-{st.session_state.get('imports', 0)}",
     )
@@ -54,11 +59,15 @@ def show_import() -> None:
             st.error(plain(str(error)), icon=":material/error:")
             return
         with errors_shown():
-            plan = plan_import(source, size)
+            options = _choose_options(size)
+            plan = plan_import(source, options)
+            if plan.damaged:
+                skips = st.checkbox(f"Skip {len(plan.damaged):,} damaged", key="import-skip")
+                options = replace(options, skip_damaged=skips)
             st.write(f"{plan.kind}: {plan.num_images:,} images")
             show_grid(plan.preview[None], "preview")
             for factor, count in zip(plan.factor_names, plan.factor_sizes, strict=True):
-                st.caption(f"factor {plain(factor)}: {count} values")
+                st.caption(plain(f"{called(factor)}: {count} values"))
             for note in plan.notes:
                 st.caption(plain(note))
             with st.form("import-form", border=False):
@@ -69,10 +78,64 @@ def show_import() -> None:
                     def show(done: int, total: int) -> None:
                         bar.progress(done / max(1, total))
 
-                    import_images(source, name, size, show)
+                    import_images(source, name, options, show)
                     st.session_state["imports"] = st.session_state.get("imports", 0) + 1
                     st.session_state["imported"] = name
                     st.rerun()
+
+
+def _choose_options(size: int) -> ImportOptions:
+    """How images are read, where the defaults do not fit."""
+    with show_expander("How to read them", "import-options", ":material/tune:"):
+        fit = st.segmented_control(
+            "Images that are not square",
+            list(FITS),
+            default="squash",
+            required=True,
+            key="import-fit",
+            help=" ".join(f"*{name}*: {text}" for name, text in FITS.items()),
+        )
+        color = st.color_picker(
+            "Background",
+            "#ffffff",
+            key="import-background",
+            help="Colour below transparent parts and around padded images.",
+        )
+        has_range = st.checkbox(
+            "Give the values of black and white",
+            key="import-has-range",
+            help="By default, they are judged by the values of all images.",
+        )
+        value_range = None
+        if has_range:
+            with st.container(horizontal=True):
+                black = st.number_input("Black", value=0.0, key="import-black", width=160)
+                white = st.number_input("White", value=255.0, key="import-white", width=160)
+            value_range = (black, white)
+        with st.container(horizontal=True):
+            images = st.text_input("Array of images", key="import-images", width=200)
+            factors = st.text_input("Array of factors", key="import-factors", width=200)
+            bins = st.number_input(
+                "Bins for continuous factors",
+                0,
+                MAX_BINS,
+                0,
+                key="import-bins",
+                width=200,
+                help="0 keeps every value. A factor with many values for few images is continuous.",
+            )
+        keep_one_hot = st.checkbox("Keep one-hot columns apart", key="import-one-hot")
+    background = int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+    return ImportOptions(
+        image_size=size,
+        fit=fit,
+        background=background,
+        value_range=value_range,
+        images=images.strip(),
+        factors=factors.strip(),
+        bins=int(bins),
+        keep_one_hot=keep_one_hot,
+    )
 
 
 def _saved(files: "Sequence[UploadedFile]", folder: Path) -> Path:

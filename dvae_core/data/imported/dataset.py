@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.folder import check_space, data_folder
-from dvae_core.data.imported.labels import Labels
-from dvae_core.data.imported.source import ImageSource, open_source
+from dvae_core.data.imported.labels import Labels, called
+from dvae_core.data.imported.options import IMAGE_SIZES, WHITE, Fit, ImportOptions
+from dvae_core.data.imported.source import Damage, ImageSource, describe_damage, open_source
 from dvae_core.data.imported.unpacked import unpacked
 from dvae_core.data.stored import ByteImages, TableDataset, UnlabelledDataset
 from dvae_core.data.untrusted.npz import NpzFile
@@ -32,8 +34,34 @@ from dvae_core.progress import Progress, no_progress
 from dvae_core.system.files import partial_file
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
-_IMAGE_SIZES = (32, 64)
-_MANY_VALUES = 100  # above this, a factor with a different value in each image looks continuous
+
+
+_SHAPED: dict[Fit, str] = {
+    "squash": "images that are not square are squashed, which changes their proportions (--fit "
+    "crop or pad keeps them)",
+    "crop": "images that are not square are cut to a square in the middle",
+    "pad": "images that are not square get background at two sides",
+}
+
+
+class ImportedFrom(BaseModel):
+    """How a data set was imported, kept with it.
+
+    Attributes:
+        fit: how images became square.
+        background: red, green and blue under transparency and padding.
+        value_range: values of black and white that were asked for; None if they were judged.
+        remarks: what the import changed, one sentence each.
+        skipped: names of damaged pictures that were left out.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    fit: Fit = "squash"
+    background: tuple[int, int, int] = WHITE
+    value_range: tuple[float, float] | None = None
+    remarks: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,7 @@ class ImportPlan:
         factor_names: (F,); empty without factors.
         factor_sizes: number of values of each factor, (F,).
         num_combinations: number of different combinations of factors.
+        damaged: pictures that cannot be read, which an import must be told to skip.
         notes: remarks for the user, one sentence each.
         preview: a few images after the import, uint8 (images, H, W, C).
     """
@@ -63,6 +92,7 @@ class ImportPlan:
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
     num_combinations: int
+    damaged: tuple[Damage, ...]
     notes: tuple[str, ...]
     preview: NDArray[np.uint8] = field(repr=False)
 
@@ -78,73 +108,94 @@ class ImportedDataset(TableDataset):
 
 
 def plan_import(
-    source: Path | str, image_size: int = 64, progress: Progress = no_progress
+    source: Path | str, options: ImportOptions | None = None, progress: Progress = no_progress
 ) -> ImportPlan:
-    """Check a source and describe the result of an import, without writing anything.
+    """Read a source and describe the result of an import, without writing anything.
 
     Args:
         source: a folder or a zip file of image files, see `folder_labels` for their factors; or a
-            .npz or HDF5 file with `images` (images, H, W), (images, H, W, C) or (images, C, H, W),
-            optional `factors` (images, F) and optional `factor_names` (F,).
-        image_size: pixels to which images are scaled, 32 or 64.
-        progress: called with the number of checked image files.
+            .npz, .npy, HDF5, MATLAB or IDX file with images (images, H, W), (images, H, W, C) or
+            (images, C, H, W), optional factors (images, F) and optional `factor_names` (F,).
+        options: how it is read; None for the defaults.
+        progress: called with the number of read images.
 
     Raises:
         DataError: the source cannot be imported.
     """
-    _check_image_size(image_size)
+    options = options or ImportOptions()
     source = Path(source)
-    with unpacked(source) as opened, Reader() as reader:
-        images = open_source(reader, opened, progress)
+    with _open(source, options, progress) as images:
         labels = images.labels
         has_factors = labels is not None and labels.sizes
         num_combinations = labels.num_combinations if labels and has_factors else images.count
+        size = options.image_size
         return ImportPlan(
             source=source,
             kind=images.kind,
             num_images=images.count,
             smallest=images.smallest,
             largest=images.largest,
-            image_shape=(images.channels, image_size, image_size),
+            image_shape=(images.channels, size, size),
             factor_names=labels.names if labels else (),
             factor_sizes=labels.sizes if labels else (),
             num_combinations=num_combinations,
-            notes=tuple(_notes(images, num_combinations, image_size)),
-            preview=images.preview(image_size),
+            damaged=images.damaged,
+            notes=tuple(_notes(images, num_combinations, options)),
+            preview=images.preview(),
         )
 
 
 def import_images(
-    source: Path | str, name: str, image_size: int = 64, progress: Progress = no_progress
+    source: Path | str,
+    name: str,
+    options: ImportOptions | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Import images as a data set for `load_dataset`.
 
     Args:
         source: as in `plan_import`.
         name: name of lower-case letters, digits, "-" and "_".
-        image_size: pixels to which images are scaled, 32 or 64.
-        progress: called with the number of images.
+        options: as in `plan_import`; what they change is kept with the data set.
+        progress: called with the number of images, first while they are checked.
 
     Returns:
         The file of the data set.
 
     Raises:
-        DataError: the name is taken or not allowed, the source cannot be imported, or the disk is
-            full. Nothing is imported.
+        DataError: the name is taken or not allowed, the source cannot be imported, pictures are
+            damaged and `skip_damaged` is not set, or the disk is full. Nothing is imported.
     """
-    _check_image_size(image_size)
+    options = options or ImportOptions()
     path = _path_of(name)
     if path.exists():
         raise DataError(f"{name!r} is already imported: remove it first, or use another name")
-    with unpacked(Path(source)) as opened, Reader() as reader:
-        images = open_source(reader, opened, no_progress)
+
+    def half(done: int, total: int) -> None:
+        progress(done, 2 * total)
+
+    with _open(Path(source), options, half) as images:
+        if images.damaged and not options.skip_damaged:
+            total = images.count + len(images.damaged)
+            raise DataError(
+                f"{describe_damage(images.damaged, total)}: repair them, or skip them with "
+                f"--skip-damaged"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            check_space(path.parent, images.count * images.channels * image_size**2)
-            _write(path, images, image_size, progress)
+            check_space(path.parent, images.count * images.channels * options.image_size**2)
+            _write(path, images, options, lambda done, total: progress(total + done, 2 * total))
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
     return path
+
+
+@contextmanager
+def _open(source: Path, options: ImportOptions, progress: Progress) -> Iterator[ImageSource]:
+    with unpacked(source) as opened:
+        top = opened if opened.is_dir() else opened.parent
+        with Reader(top=top) as reader:
+            yield open_source(reader, opened, options, progress)
 
 
 def imported_names() -> tuple[str, ...]:
@@ -198,13 +249,18 @@ def load_imported(name: str, image_size: int, device: torch.device | str) -> Dat
 
 @dataclass(frozen=True)
 class ImportedHeader:
-    """The header of the file of an imported data set; see `ImportPlan` for the attributes."""
+    """The header of the file of an imported data set; see `ImportPlan` for the other attributes.
+
+    Attributes:
+        about: how it was imported.
+    """
 
     path: Path
     num_images: int
     image_shape: tuple[int, int, int]
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
+    about: ImportedFrom
 
 
 def read_imported_header(name: str) -> ImportedHeader:
@@ -238,7 +294,7 @@ def _header(path: Path, file: NpzFile) -> ImportedHeader:
     info = file.arrays["images"]
     _check(info.dtype == "|u1" and info.offset is not None and not info.is_fortran, "images")
     _check(len(info.shape) == 4 and info.shape[1] == info.shape[2], "images")
-    _check(info.shape[1] in _IMAGE_SIZES and info.shape[3] in (1, 3), "images")
+    _check(info.shape[1] in IMAGE_SIZES and info.shape[3] in (1, 3), "images")
     num_images, height, width, channels = info.shape
     names: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -247,7 +303,11 @@ def _header(path: Path, file: NpzFile) -> ImportedHeader:
         names = tuple(printable(text) for text in file.read_whole("factor_names").tolist())
         sizes = tuple(int(size) for size in file.read_whole("factor_sizes").tolist())
         _check(len(names) == len(sizes) and min(sizes) >= 1, "factor_sizes")
-    return ImportedHeader(path, num_images, (channels, height, width), names, sizes)
+    about = ImportedFrom()  # earlier imports have none
+    if "about" in file.arrays:
+        _check(file.arrays["about"].dtype == "|u1", "about")
+        about = ImportedFrom.model_validate_json(file.read_whole("about").tobytes())
+    return ImportedHeader(path, num_images, (channels, height, width), names, sizes, about)
 
 
 def _check(fits: bool | np.bool, what: str) -> None:
@@ -260,7 +320,8 @@ def _opened(name: str) -> Iterator[NpzFile]:
     _check_is_imported(name)
     advice = f"remove {name!r} and import it again"
     try:
-        file = NpzFile(_path_of(name), ("images", "factors", "factor_names", "factor_sizes"))
+        names = ("images", "factors", "factor_names", "factor_sizes", "about")
+        file = NpzFile(_path_of(name), names)
         try:
             yield file
         finally:
@@ -272,9 +333,16 @@ def _opened(name: str) -> Iterator[NpzFile]:
         raise DataError(f"{_path_of(name)} is damaged: {advice}") from None
 
 
-def _write(path: Path, images: ImageSource, size: int, progress: Progress) -> None:
-    shape = (images.count, size, size, images.channels)
+def _write(path: Path, images: ImageSource, options: ImportOptions, progress: Progress) -> None:
+    shape = (images.count, options.image_size, options.image_size, images.channels)
     labels = images.labels
+    about = ImportedFrom(
+        fit=options.fit,
+        background=options.background,
+        value_range=options.value_range,
+        remarks=(*images.remarks, *(labels.remarks if labels else ())),
+        skipped=tuple(found.name for found in images.damaged),
+    )
     with (
         partial_file(path) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
@@ -283,8 +351,11 @@ def _write(path: Path, images: ImageSource, size: int, progress: Progress) -> No
             npy_format.write_array_header_1_0(
                 member, {"descr": "|u1", "fortran_order": False, "shape": shape}
             )
-            for block in images.images(size, progress):
+            for block in images.images(progress):
                 member.write(np.ascontiguousarray(block).data)
+        with archive.open("about.npy", "w", force_zip64=True) as member:
+            text = about.model_dump_json().encode()
+            npy_format.write_array(member, np.frombuffer(text, np.uint8), allow_pickle=False)
         if labels is not None and labels.sizes:
             for name, array in (
                 ("factors", labels.indices),
@@ -295,7 +366,12 @@ def _write(path: Path, images: ImageSource, size: int, progress: Progress) -> No
                     npy_format.write_array(member, array, allow_pickle=False)
 
 
-def _notes(images: ImageSource, num_combinations: int, size: int) -> Iterator[str]:
+def _notes(images: ImageSource, num_combinations: int, options: ImportOptions) -> Iterator[str]:
+    size = options.image_size
+    if images.damaged:
+        yield describe_damage(images.damaged, images.count + len(images.damaged)) + (
+            "; they are skipped" if options.skip_damaged else ": --skip-damaged leaves them out"
+        )
     yield from images.remarks
     smallest, largest = images.smallest, images.largest
     if smallest != largest:
@@ -305,22 +381,19 @@ def _notes(images: ImageSource, num_combinations: int, size: int) -> Iterator[st
         )
     elif smallest != (size, size):
         text = f"images of {smallest[1]} x {smallest[0]} pixels are scaled to {size} x {size}"
-        yield text if smallest[0] == smallest[1] else f"{text}, which changes their proportions"
+        yield text
+    if any(height != width for height, width in (smallest, largest)):
+        yield _SHAPED[options.fit]
     labels = images.labels
     if labels is None:
         yield "without factors, models can be trained and explored, but most metrics are undefined"
         return
     for name in labels.left_out:
-        yield f"factor {name} has a single value and is left out"
+        yield f"{called(name)} has a single value and is left out"
     if not labels.sizes:
         yield "no factor has two values, so the data set has no factors"
         return
-    for name, factor_size in zip(labels.names, labels.sizes, strict=True):
-        if factor_size == images.count > _MANY_VALUES:
-            yield (
-                f"factor {name} has a different value in each image and looks continuous: round "
-                f"it, or metrics treat each value as a class"
-            )
+    yield from labels.remarks
     if num_combinations < prod(labels.sizes):
         yield (
             f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations exist; metrics "
@@ -348,8 +421,3 @@ def _check_is_imported(name: str) -> None:
     if not _path_of(name).is_file():
         known = ", ".join(imported_names()) or "none so far"
         raise DataError(f"no imported data set is called {printable(name)!r}: there are {known}")
-
-
-def _check_image_size(image_size: int) -> None:
-    if image_size not in _IMAGE_SIZES:
-        raise DataError(f"image_size is {image_size}: give 32 or 64")

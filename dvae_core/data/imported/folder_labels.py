@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.data.imported.labels import Labels, labels_from
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.untrusted.limits import MAX_FACTORS, MAX_TEXT_CHARACTERS
 from dvae_core.errors import DataError, printable
 
@@ -17,7 +18,9 @@ CLASS = "class"
 _MAX_BYTES = 256 * 2**20
 
 
-def folder_labels(folder: Path, pictures: Sequence[Path]) -> Labels | None:
+def folder_labels(
+    folder: Path, pictures: Sequence[Path], options: ImportOptions | None = None
+) -> Labels | None:
     """The factors of pictures below a folder, or None.
 
     `labels.csv` in the folder has a head, the path of a picture in its first column, and a factor
@@ -29,15 +32,16 @@ def folder_labels(folder: Path, pictures: Sequence[Path]) -> Labels | None:
     """
     table = folder / TABLE
     if table.is_file():
-        return _read_table(table, [path.relative_to(folder).as_posix() for path in pictures])
+        names = [path.relative_to(folder).as_posix() for path in pictures]
+        return _read_table(table, names, options)
     classes = [path.relative_to(folder).parts[:-1] for path in pictures]
     if any(len(parts) != 1 for parts in classes) or len(set(classes)) < 2:
         return None
     return labels_from(np.array([parts[0] for parts in classes]), [CLASS], len(pictures))
 
 
-def _read_table(path: Path, pictures: Sequence[str]) -> Labels:
-    shown = printable(path, 200)
+def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | None) -> Labels:
+    shown = TABLE
     if path.stat().st_size > _MAX_BYTES:
         raise DataError(f"{shown} has more than {_MAX_BYTES // 2**20} MB: give a smaller table")
     try:
@@ -65,18 +69,18 @@ def _read_table(path: Path, pictures: Sequence[str]) -> Labels:
             f"each picture"
         )
     columns = zip(*(values[name] for name in pictures), strict=True)
-    return labels_from(
-        np.column_stack([_ranks(column) for column in columns]), head[1:], len(pictures)
-    )
+    values_of = [_values(column) for column in columns]
+    return labels_from(values_of, head[1:], len(pictures), options)
 
 
-def _ranks(column: Sequence[str]) -> NDArray[np.int64]:
-    """The place of each value among the sorted ones: as numbers where all of them are numbers."""
+def _values(column: Sequence[str]) -> NDArray:
+    """The values of a column: numbers if all of them are, else texts."""
     texts = [text.strip()[:MAX_TEXT_CHARACTERS] for text in column]
     try:
         numbers = np.array([float(text) for text in texts])
     except ValueError:
-        return np.unique(texts, return_inverse=True)[1]
+        return np.array(texts)
     if not np.isfinite(numbers).all():
         raise DataError(f"{TABLE} has numbers that are not finite: remove NaN and infinity")
-    return np.unique(numbers, return_inverse=True)[1]
+    is_integer = bool((numbers == np.rint(numbers)).all() and (np.abs(numbers) < 2**53).all())
+    return numbers.astype(np.int64) if is_integer else numbers

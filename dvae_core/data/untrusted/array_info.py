@@ -52,7 +52,10 @@ def check_array(name: str, shape: tuple[int, ...], dtype: np.dtype, packed_bytes
             larger than allowed, or is implausibly large for its packed size.
     """
     if dtype.kind not in "biufUS" or dtype.hasobject or dtype.names or dtype.subdtype:
-        raise DataError(f"{name} has the type {printable(dtype)}: give numbers, booleans or texts")
+        advice = f" with numpy.array({name}.tolist(), dtype=str)" if dtype.hasobject else ""
+        raise DataError(
+            f"{name} has the type {printable(dtype)}: save numbers, booleans or texts{advice}"
+        )
     if dtype.kind in "US" and dtype.itemsize > 4 * MAX_TEXT_CHARACTERS:
         raise DataError(f"{name} has texts of more than {MAX_TEXT_CHARACTERS} characters")
     if dtype.kind not in "US" and dtype.itemsize > 8:

@@ -1,19 +1,34 @@
-"""Operations of the child process on a .npz or HDF5 file that stays open between requests."""
+"""Operations of the child process on a file of arrays that stays open between requests: .npz,
+.npy, HDF5, MATLAB or IDX."""
 
 from dataclasses import asdict
 from pathlib import Path
 
+import h5py
+
 from dvae_core.data.untrusted.array_info import raw_bytes
 from dvae_core.data.untrusted.hdf5 import Hdf5File
 from dvae_core.data.untrusted.limits import MAX_CONTENTS, MAX_WHOLE_BYTES
+from dvae_core.data.untrusted.matlab import SIGNATURE, SIGNATURE_73, MatlabFile
 from dvae_core.data.untrusted.npz import NpzFile
+from dvae_core.data.untrusted.single_array import (
+    GZIP_SIGNATURE,
+    IDX_SIGNATURE,
+    NPY_SIGNATURE,
+    SingleArrayFile,
+)
 from dvae_core.errors import DataError, printable
 from dvae_core.system.sandbox import Answer
 
 _ZIP_SIGNATURE = b"PK"
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth")
+_PICKLED = (
+    "it is a pickle, which can run any program when it is opened: convert it where you trust it, "
+    "with numpy.savez('mine.npz', images=..., factors=...), and import mine.npz"
+)
 
-_file: NpzFile | Hdf5File | None = None
+_AnyFile = NpzFile | Hdf5File | SingleArrayFile | MatlabFile
+_file: _AnyFile | None = None
 
 
 def open_arrays(path: str, names: list[str]) -> Answer:
@@ -25,7 +40,8 @@ def open_arrays(path: str, names: list[str]) -> Answer:
     _file = _opened(Path(path), names)
     arrays = {name: asdict(info) for name, info in _file.arrays.items()}
     contents = [printable(name) for name in _file.contents[:MAX_CONTENTS]]
-    return {"arrays": arrays, "contents": contents}, b""
+    answer = {"arrays": arrays, "contents": contents, "is_column_major": _file.is_column_major}
+    return answer, b""
 
 
 def read(name: str, start: int, stop: int) -> Answer:
@@ -48,17 +64,23 @@ def limits(name: str, start: int, stop: int) -> Answer:
     return {"least": float(array.min()), "greatest": float(array.max())}, b""
 
 
-def _open_file() -> NpzFile | Hdf5File:
+def _open_file() -> _AnyFile:
     if _file is None:
         raise DataError("the reader was restarted: open the file again")
     return _file
 
 
-def _opened(path: Path, names: list[str]) -> NpzFile | Hdf5File:
+def _opened(path: Path, names: list[str]) -> _AnyFile:
     with open(path, "rb") as file:
-        start = file.read(len(_HDF5_SIGNATURE))
+        start = file.read(len(SIGNATURE))
+    if path.suffix.lower() in _PICKLES or start[:1] == b"\x80":
+        raise DataError(_PICKLED)
     if start.startswith(_ZIP_SIGNATURE):
         return NpzFile(path, names)
-    if start == _HDF5_SIGNATURE:
-        return Hdf5File(path, names)
-    raise DataError("it is neither a .npz nor an HDF5 file")
+    if start == SIGNATURE:
+        return MatlabFile(path, names)
+    if start.startswith((NPY_SIGNATURE, GZIP_SIGNATURE, IDX_SIGNATURE)):
+        return SingleArrayFile(path)
+    if h5py.is_hdf5(path):  # also behind a block of another program
+        return Hdf5File(path, names, is_column_major=start == SIGNATURE_73)
+    raise DataError("it is no .npz, .npy, HDF5, MATLAB or IDX file")

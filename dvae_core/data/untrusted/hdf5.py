@@ -30,17 +30,20 @@ class Hdf5File:
     Attributes:
         arrays: the datasets that exist.
         contents: names of the first objects in the file.
+        is_column_major: whether rows and columns of images are exchanged, as MATLAB stores them.
 
     Args:
         path: the file.
         names: paths of the datasets, with "/" between the parts.
+        is_column_major: see above.
 
     Raises:
         DataError: a dataset is invalid, or outside the file.
         Exception: h5py raises almost any exception for a damaged file.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], *, is_column_major: bool = False) -> None:
+        self.is_column_major = is_column_major
         self.arrays: dict[str, ArrayInfo] = {}
         self._datasets: dict[str, h5py.Dataset] = {}
         self._file = h5py.File(path, "r", locking=False)

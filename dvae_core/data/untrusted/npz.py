@@ -28,6 +28,7 @@ class NpzFile:
     Attributes:
         arrays: the arrays that exist.
         contents: names of all members.
+        is_column_major: always False.
 
     Args:
         path: the file.
@@ -37,6 +38,8 @@ class NpzFile:
         DataError: an array is invalid.
         Exception: the standard library raises almost any exception for a damaged file.
     """
+
+    is_column_major = False
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         self.arrays: dict[str, ArrayInfo] = {}

@@ -4,7 +4,7 @@ A bad file only causes a `DataError` of one line.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite, prod
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,81 @@ from dvae_core.system.sandbox import SandboxError, SandboxProcess
 
 # Includes the interpreter and its libraries (160 MB); the total stays below 512 MB.
 MEMORY_BYTES = 448 * 2**20
-_SECONDS = 0.8  # CPU time for a header or one image
+_SECONDS = 0.8  # CPU time for a header
+_PICTURE_SECONDS = 3.0  # CPU time for a picture, beside reading its file
 _BYTES_PER_SECOND = 10e6  # slowest unpacking
 _ZEROS_PER_SECOND = 50e6  # slowest unpacking of a file that shrinks a thousandfold
 
 
+@dataclass(frozen=True)
+class PictureInfo:
+    """A picture that was decoded without an error.
+
+    Attributes:
+        height: of the upright picture.
+        width: of the upright picture.
+        is_grey: whether it is grey.
+        is_wide: whether its values have more than 8 bits.
+        is_integer: whether its values are integers.
+        least: its smallest value.
+        greatest: its largest value.
+        changes: keys of what reading it changes: "turned", "transparent", "cmyk", "animated",
+            "upper_bits".
+    """
+
+    height: int
+    width: int
+    is_grey: bool
+    is_wide: bool
+    is_integer: bool
+    least: float
+    greatest: float
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """The form that pictures are brought into.
+
+    Attributes:
+        size: (height, width) in pixels.
+        channels: 1 for grey, 3 for RGB.
+        fit: "squash", "crop" or "pad".
+        background: red, green and blue, 0 to 255 each, below transparency and around padding.
+        wide_range: values of black and white of pictures of more than 8 bits.
+        narrow_range: the same of all others.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    fit: str = "squash"
+    background: tuple[int, int, int] = (255, 255, 255)
+    wide_range: tuple[float, float] = (0, 65535)
+    narrow_range: tuple[float, float] = (0, 255)
+
+
 class Reader(SandboxProcess):
     """The child process that opens the files, limited to `memory_bytes`. Use it in a `with`
-    statement."""
+    statement.
 
-    def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
+    Args:
+        memory_bytes: limit of its memory.
+        top: errors name files below this folder without its path, which a person may not know.
+    """
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES, top: Path | None = None) -> None:
         super().__init__(memory_bytes)
+        self.top = top
+
+    def shown(self, path: Path) -> str:
+        """A path as errors show it."""
+        if self.top is not None and path.is_relative_to(self.top) and path != self.top:
+            path = path.relative_to(self.top)
+        return printable(path, 200)
 
     def open_arrays(self, path: Path, names: Sequence[str]) -> "ArrayFile":
-        """The named arrays of a .npz or HDF5 file, which stays open until the next call.
+        """The named arrays of a .npz, .npy, HDF5, MATLAB or IDX file, which stays open until the
+        next call; a file of a single array calls it "images".
 
         Raises:
             DataError: the file has another format, or an array is not allowed.
@@ -43,19 +104,28 @@ class Reader(SandboxProcess):
             name: ArrayInfo(**info | {"shape": tuple(info["shape"])})
             for name, info in answer["arrays"].items()
         }
-        return ArrayFile(self, path, arrays, tuple(answer["contents"]))
+        contents = tuple(answer["contents"])
+        return ArrayFile(self, path, arrays, contents, bool(answer["is_column_major"]))
 
-    def picture_header(self, path: Path) -> tuple[int, int, bool]:
-        """Height, width, and whether an image is grey, from its header."""
-        answer, _ = self._ask_file(path, "pictures:picture_header")
-        return answer["height"], answer["width"], answer["is_grey"]
+    def check_picture(self, path: Path, background: tuple[int, int, int]) -> PictureInfo:
+        """Decode a picture and describe it; `background` is laid under transparency.
 
-    def read_picture(self, path: Path, size: int, channels: int) -> NDArray[np.uint8]:
-        """An image scaled to uint8 (size, size, channels); `channels` is 1 or 3."""
-        _, data = self._ask_file(
-            path, "pictures:read_picture", reads_all=True, size=size, channels=channels
+        Raises:
+            DataError: it is damaged, too large, or no picture.
+        """
+        answer, _ = self._ask_file(
+            path, "pictures:check_picture", reads_all=True, background=list(background)
         )
-        return _as_array(path, data, np.dtype(np.uint8), (size, size, channels))
+        return PictureInfo(**answer | {"changes": tuple(answer["changes"])})
+
+    def read_picture(self, path: Path, form: PictureForm) -> NDArray[np.uint8]:
+        """A picture in a form, uint8 (height, width, channels).
+
+        Raises:
+            DataError: as in `check_picture`.
+        """
+        _, data = self._ask_file(path, "pictures:read_picture", reads_all=True, **asdict(form))
+        return _as_array(path, data, np.dtype(np.uint8), (*form.size, form.channels))
 
     def meshes(self, path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names and `im` arrays, uint8 with five axes, of the car meshes in a .tar.gz."""
@@ -93,16 +163,16 @@ class Reader(SandboxProcess):
         try:
             return self.ask(f"{__package__}.{operation}", arguments, seconds, continues)
         except SandboxError as error:
-            raise DataError(f"{_shown(path)} cannot be read: {printable(error, 400)}") from None
+            raise DataError(f"{self.shown(path)} cannot be read: {printable(error, 400)}") from None
 
     def _ask_file(
         self, path: Path, operation: str, reads_all: bool = False, **arguments: Any
     ) -> tuple[dict[str, Any], bytes]:
         if not path.exists():
-            raise DataError(f"{_shown(path)} does not exist")
+            raise DataError(f"{self.shown(path)} does not exist")
         if not path.is_file():  # a device or a pipe may never end
-            raise DataError(f"{_shown(path)} is not a regular file")
-        seconds = _reading_seconds(path) if reads_all else _SECONDS
+            raise DataError(f"{self.shown(path)} is not a regular file")
+        seconds = _PICTURE_SECONDS + _reading_seconds(path) if reads_all else _SECONDS
         return self.ask_about(path, operation, seconds, path=str(path), **arguments)
 
 
@@ -113,18 +183,25 @@ class ArrayFile:
     Attributes:
         arrays: the requested arrays that exist.
         contents: names of the first objects in the file.
+        is_column_major: whether rows and columns of images are exchanged, as MATLAB stores them.
     """
 
     reader: Reader
     path: Path
     arrays: dict[str, ArrayInfo]
     contents: tuple[str, ...]
+    is_column_major: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The path as errors show it."""
+        return self.reader.shown(self.path)
 
     def require(self, name: str) -> ArrayInfo:
         """The array with this name; raises `DataError` if it does not exist."""
         if name not in self.arrays:
             found = ", ".join(self.contents) or "nothing"
-            raise DataError(f"{_shown(self.path)} has no array '{name}', only {found}: add it")
+            raise DataError(f"{self.shown} has no array '{name}', only {found}: add it")
         return self.arrays[name]
 
     def require_published(self, name: str, shape: tuple[int, ...]) -> None:
@@ -132,7 +209,7 @@ class ArrayFile:
         info = self.require(name)
         if info.shape != shape or info.dtype != "|u1":
             raise DataError(
-                f"{_shown(self.path)} has {name} of type {info.dtype} and shape {info.shape}, but "
+                f"{self.shown} has {name} of type {info.dtype} and shape {info.shape}, but "
                 f"uint8 of shape {shape} is published"
             )
 
@@ -163,7 +240,7 @@ class ArrayFile:
             answer, _ = self._ask("limits", name, stop - start, start=start, stop=stop)
             if not isfinite(answer["least"]) or not isfinite(answer["greatest"]):
                 raise DataError(
-                    f"{_shown(self.path)} has numbers in {name} that are not finite, in rows "
+                    f"{self.shown} has numbers in {name} that are not finite, in rows "
                     f"{start:,} to {stop - 1:,}"
                 )
             least, greatest = min(least, answer["least"]), max(greatest, answer["greatest"])
@@ -179,7 +256,7 @@ class ArrayFile:
             rows = max(rows // info.chunk_rows, 1) * info.chunk_rows
         if rows == 0:
             raise DataError(
-                f"{_shown(self.path)} has rows of {info.row_bytes / 1e6:.0f} MB in {name}: give "
+                f"{self.shown} has rows of {info.row_bytes / 1e6:.0f} MB in {name}: give "
                 f"at most {BLOCK_BYTES / 1e6:.0f} MB"
             )
         for start in range(0, info.shape[0], rows):
@@ -201,9 +278,5 @@ def _reading_seconds(path: Path) -> float:
 def _as_array(path: Path, data: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
     # The file may control the child process, so check its answers too.
     if dtype.hasobject or prod(shape) * dtype.itemsize != len(data):
-        raise DataError(f"{_shown(path)} cannot be read: its reader returned invalid data")
+        raise DataError(f"{printable(path, 200)}: its reader returned invalid data")
     return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _shown(path: Path) -> str:
-    return printable(path, 200)

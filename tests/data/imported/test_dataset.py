@@ -15,6 +15,7 @@ from dvae_core.data.imported.dataset import (
     plan_import,
     remove_imported,
 )
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.untrusted.limits import MAX_IMAGES
 from dvae_core.errors import DataError
 
@@ -44,7 +45,9 @@ def hdf5(folder: Path, **arrays: ArrayLike) -> Path:
 def pictures(folder: Path, *sizes: tuple[int, int], mode: str = "RGB") -> Path:
     (folder / "pictures").mkdir()
     for i, (width, height) in enumerate(sizes):
-        Image.new(mode, (width, height), i + 1).save(folder / "pictures" / f"{i}.png")
+        shade = 201 + i
+        color = shade if mode == "L" else (shade, 0, 0)
+        Image.new(mode, (width, height), color).save(folder / "pictures" / f"{i}.png")
     return folder / "pictures"
 
 
@@ -107,7 +110,7 @@ def test_images_of_another_size_are_scaled(tmp_path: Path) -> None:
 
 def test_a_set_of_32_pixels_is_kept_so(tmp_path: Path) -> None:
     small = PIXELS[:, ::2, ::2]
-    import_images(npz(tmp_path, images=np.ascontiguousarray(small)), "mine", 32)
+    import_images(npz(tmp_path, images=np.ascontiguousarray(small)), "mine", ImportOptions(32))
     np.testing.assert_array_equal(images_of("mine", 32), small)
     with pytest.raises(DataError, match="use image_size 32"):
         load_dataset("mine", 64)
@@ -171,7 +174,7 @@ def test_factors_with_one_value_only_leave_a_set_without_factors(tmp_path: Path)
 
 
 def test_a_continuous_factor_is_told_of(tmp_path: Path) -> None:
-    images = np.zeros((150, 8, 8))
+    images = np.random.default_rng(0).random((150, 8, 8))
     plan = plan_import(npz(tmp_path, images=images, factors=np.linspace(0, 1, 150)))
     assert any("continuous" in note for note in plan.notes)
 
@@ -189,7 +192,7 @@ def test_a_folder_of_pictures_is_read_by_name(tmp_path: Path) -> None:
     assert plan.image_shape == (1, 64, 64)
     assert any("20 x 30 to 64 x 64 pixels are scaled" in note for note in plan.notes)
     import_images(folder, "mine")
-    assert images_of("mine")[:, 5, 5, 0].tolist() == [1, 2, 3]
+    assert images_of("mine")[:, 5, 5, 0].tolist() == [201, 202, 203]
 
 
 def test_grey_pictures_among_coloured_ones_become_coloured(tmp_path: Path) -> None:
@@ -197,7 +200,7 @@ def test_grey_pictures_among_coloured_ones_become_coloured(tmp_path: Path) -> No
     Image.new("L", (8, 8), 100).save(folder / "grey.jpg")
     plan = plan_import(folder)
     assert plan.image_shape == (3, 64, 64)
-    assert any(note.startswith("1 grey image") for note in plan.notes)
+    assert any(note.startswith("1 grey image is") for note in plan.notes)
 
 
 def test_other_files_in_a_folder_are_left_out_and_told_of(tmp_path: Path) -> None:
@@ -219,11 +222,14 @@ def test_a_plan_writes_nothing(tmp_path: Path, data_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": PIXELS}, "no array 'images', only pictures"),
+        ({"pictures": PIXELS}, "only pictures: say which one holds the images"),
         ({"images": PIXELS[0]}, r"the shape \(64, 64, 3\): give"),
         ({"images": np.zeros((5, 8, 8, 4))}, r"the shape \(5, 8, 8, 4\): give"),
-        ({"images": PIXELS - 128.0}, "from -128 to 127: give"),
-        ({"images": PIXELS * 2.0}, "up to 510: give"),
+        (
+            {"images": PIXELS - 128.0},
+            "from -128 to 127, which is no usual range: .* --range -128 127",
+        ),
+        ({"images": PIXELS * 2.0}, "from 0 to 510, which is no usual range"),
         ({"images": np.array([["a"]])}, "give numbers"),
         ({"images": np.asfortranarray(PIXELS)}, "ascontiguousarray"),
         ({"images": PIXELS, "factors": FACTORS[:-1]}, r"shape \(11, 2\), but must have \(12,"),
@@ -249,7 +255,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_nothing(
     images[7, 3, 3] = np.nan
     with pytest.raises(DataError, match="not finite"):
         import_images(npz(tmp_path, images=images), "mine")
-    assert list((data_folder / "imported").iterdir()) == []
+    assert list(data_folder.rglob("*.npz*")) == []
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -274,9 +280,9 @@ def test_a_damaged_picture_is_named_and_leaves_nothing(tmp_path: Path, data_fold
     folder = pictures(tmp_path, (8, 8), (80, 80))
     picture = folder / "1.png"
     picture.write_bytes(picture.read_bytes()[:-30])
-    with pytest.raises(DataError, match=r"1\.png cannot be read"):
+    with pytest.raises(DataError, match=r"1 of 2 pictures cannot be read \(1\.png: "):
         import_images(folder, "mine")
-    assert list((data_folder / "imported").iterdir()) == []
+    assert list(data_folder.rglob("*.npz*")) == []
 
 
 def test_too_many_images_are_refused(tmp_path: Path) -> None:

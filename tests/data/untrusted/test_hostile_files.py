@@ -13,6 +13,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.imported.source import open_source
 from dvae_core.data.originals.smallnorb import NorbMatrix
 from dvae_core.data.untrusted.reader import Reader
@@ -44,7 +45,7 @@ def survives(read: Callable[[], object]) -> bool:
 
 
 def read_all(reader: Reader, path: Path) -> None:
-    for _ in open_source(reader, path, no_progress).images(32, no_progress):
+    for _ in open_source(reader, path, ImportOptions(32), no_progress).images(no_progress):
         pass
 
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from dvae_core.data.untrusted.reader import Reader
+from dvae_core.data.imported.options import WHITE
+from dvae_core.data.untrusted.reader import PictureForm, Reader
 from dvae_core.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 12, 12), np.uint8)
@@ -222,7 +223,7 @@ def test_an_hdf5_array_of_other_things_is_refused(
     path = tmp_path / "set.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("images", (3,), dtype)
-    with pytest.raises(DataError, match="give numbers"):
+    with pytest.raises(DataError, match="save numbers"):
         reader.open_arrays(path, ("images",))
 
 
@@ -242,7 +243,7 @@ def test_a_picture_of_too_many_pixels_is_refused(side: int, reader: Reader, tmp_
     path = tmp_path / "picture.png"
     path.write_bytes(png_of_claimed_size(side, side))
     with pytest.raises(DataError, match="17 million pixels"):
-        reader.picture_header(path)
+        reader.check_picture(path, WHITE)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -254,10 +255,12 @@ def test_pictures_of_every_mode_are_read(mode: str, reader: Reader, tmp_path: Pa
         Image.fromarray(np.asarray(drawing).astype(np.uint16) * 257).save(path)
     else:
         drawing.convert(mode).save(path)
-    height, width, is_grey = reader.picture_header(path)
-    assert (height, width) == (4, 6)
-    assert is_grey == (mode in ("1", "L", "LA", "I;16"))
-    picture = reader.read_picture(path, 4, 1 if is_grey else 3)
+    info = reader.check_picture(path, WHITE)
+    assert (info.height, info.width) == (4, 6)
+    assert info.is_grey == (mode in ("1", "L", "LA", "I;16"))
+    assert info.is_wide == (mode == "I;16")
+    assert info.greatest == (65535 if info.is_wide else 255)
+    picture = reader.read_picture(path, PictureForm((4, 4), 1 if info.is_grey else 3))
     assert picture.max(axis=2).argmax() == 1 * 4 + 3  # row 1, the last column
 
 
@@ -265,7 +268,7 @@ def test_a_text_called_a_picture_is_refused(reader: Reader, tmp_path: Path) -> N
     path = tmp_path / "picture.png"
     path.write_text("no picture")
     with pytest.raises(DataError, match="not of the kind"):
-        reader.picture_header(path)
+        reader.check_picture(path, WHITE)
 
 
 def test_what_is_no_plain_file_is_refused(reader: Reader, tmp_path: Path) -> None:
