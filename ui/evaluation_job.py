@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dvae_core.evaluation.catalog import FAST_METRICS, METRICS
+from dvae_core.data.listing import dataset_info
+from dvae_core.evaluation.catalog import (
+    FAST_METRICS,
+    METRICS,
+    estimated_seconds,
+    split_by_time,
+)
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.jobs import Job, find_job, start_job, stop_job
 from dvae_core.runs.catalog import is_shipped_run
@@ -66,7 +72,9 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
             chosen = st.selectbox(
                 "Metrics", list(SETS), format_func=SETS.__getitem__, width=300, key="measure-set"
             )
-            missing = set(FAST_METRICS if chosen == "fast" else METRICS) - done
+            sizes = dataset_info(run.record.dataset).factor_sizes
+            wanted, long = split_by_time(FAST_METRICS if chosen == "fast" else METRICS, sizes)
+            missing = set(wanted) - done
             st.button(
                 "Evaluate" if missing else "All evaluated",
                 icon=":material/straighten:",
@@ -75,6 +83,12 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
                 on_click=_start,
                 args=([run], protocol, chosen),
                 key="measure",
+            )
+        for name in long:
+            st.caption(
+                f"{name} is left out, since {sum(sizes):,} values of factors would take about "
+                f"{estimated_seconds(name, sizes) / 60:,.0f} minutes. "
+                f"`python -m dvae_core evaluate RUN --metrics {name}` computes it."
             )
 
 

@@ -58,7 +58,12 @@ class Evaluate(Command):
         return status
 
     def _evaluate(self) -> int:
-        from dvae_core.evaluation.catalog import metrics_named
+        from dvae_core.evaluation.catalog import (
+            SETS,
+            estimated_seconds,
+            metrics_named,
+            split_by_time,
+        )
         from dvae_core.evaluation.protocol import evaluate
         from dvae_core.jobs import job_progress
         from dvae_core.runs.run import Run
@@ -67,6 +72,14 @@ class Evaluate(Command):
         wanted = metrics_named(self.metrics)
         check_range("--workers", self.workers, 1)
         dataset = load_dataset(run.record.dataset, run.record.image_size)
+        if self.metrics in SETS:
+            wanted, long = split_by_time(wanted, dataset.factor_sizes)
+            for name in long:
+                minutes = estimated_seconds(name, dataset.factor_sizes) / 60
+                print(
+                    f"{name} is left out: {sum(dataset.factor_sizes):,} values of factors would "
+                    f"take about {minutes:,.0f} minutes; --metrics {name} computes it"
+                )
         with (
             run.reserved_for("evaluation"),
             interruptions() as interrupted,

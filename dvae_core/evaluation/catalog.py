@@ -1,5 +1,6 @@
 """Tables of all metrics, made from the specs in `metrics/`."""
 
+from collections.abc import Sequence
 from importlib import import_module
 
 from dvae_core.errors import ConfigError
@@ -25,6 +26,9 @@ FAST_METRICS = tuple(name for name in METRICS if METRIC_SPECS[name].seconds < FA
 
 PAPER_METRICS = tuple(name for name in METRICS if METRIC_SPECS[name].in_paper)
 
+SETS = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
+"""Named sets of metrics."""
+
 MEANINGS: dict[str, ScoreSpec] = {
     score.name: score
     for spec in sorted(
@@ -35,20 +39,38 @@ MEANINGS: dict[str, ScoreSpec] = {
 """Every score by name, in the order of tables: the paper's first, those without labels last."""
 
 
+LONG_SECONDS = 20 * 60
+"""A metric that takes longer is computed only if it is named."""
+
+
+def estimated_seconds(metric: str, factor_sizes: Sequence[int]) -> float:
+    """Approximate time of a metric at the default settings on two cores, for factors of these
+    numbers of values."""
+    spec = METRIC_SPECS[metric]
+    return spec.seconds_per_value * sum(factor_sizes) or spec.seconds
+
+
+def split_by_time(
+    metrics: Sequence[str], factor_sizes: Sequence[int]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The metrics that take at most 20 minutes each for these factors, and the others."""
+    long = {name for name in metrics if estimated_seconds(name, factor_sizes) > LONG_SECONDS}
+    return tuple(name for name in metrics if name not in long), tuple(long)
+
+
 def metrics_named(names: str) -> tuple[str, ...]:
     """Metrics from comma-separated names, or from a set: all, fast or paper.
 
     Raises:
         ConfigError: a metric is unknown.
     """
-    sets = {"all": METRICS, "fast": FAST_METRICS, "paper": PAPER_METRICS}
-    if names in sets:
-        return sets[names]
+    if names in SETS:
+        return SETS[names]
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in METRICS:
             raise ConfigError(
                 f"no metric is called {name[:40]!r}: there are {', '.join(METRICS)}, "
-                f"and the sets {', '.join(sets)}"
+                f"and the sets {', '.join(SETS)}"
             )
     return tuple(metric for metric in METRICS if metric in wanted)

@@ -63,6 +63,7 @@ class MetricSpec:
             weights are valid under both protocols.
         seconds: approximate time at the default settings on two cores. Metrics are computed in this
             order; those under ten seconds form the set `fast`.
+        seconds_per_value: the same for each value of a factor, if the time grows with them.
         source: author and year of the paper, or "".
         needs_factors: whether it compares latents with factors. The columns of its tables are then
             factors; factors with a single value are left out.
@@ -75,6 +76,7 @@ class MetricSpec:
     scores: tuple[ScoreSpec, ...]
     estimator: Callable[["EvaluationInputs"], str]
     seconds: float
+    seconds_per_value: float = 0.0
     source: str = ""
     needs_factors: bool = True
     in_paper: bool = False

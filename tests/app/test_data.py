@@ -37,7 +37,8 @@ def upload(app: AppTest, name: str, content: bytes) -> AppTest:
 
 
 def said(app: AppTest) -> str:
-    return " ".join(e.value for e in [*app.caption, *app.error, *app.info, *app.success])
+    texts = " ".join(e.value for e in [*app.caption, *app.error, *app.info, *app.success])
+    return texts.replace("\\", "")  # which keep Markdown from reading them
 
 
 def test_every_set_is_listed_with_its_state(open_app: OpenApp) -> None:
@@ -110,6 +111,36 @@ def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> 
     app.button(key="data-remove").click().run()
     assert not app.exception
     assert "mine" not in dataset_names()
+
+
+def test_a_damaged_picture_is_skipped_by_a_box(open_app: OpenApp) -> None:
+    app = upload_all(
+        open_app(PAGE), {"a.png": png(200), "b.png": png(210), "bad.png": png(220)[:40]}
+    )
+    assert not app.exception
+    assert "bad.png" in said(app)
+    assert "“Skip damaged”" in said(app)
+    app.text_input(key="import-name").set_value("mine")
+    app.button(key="import").click().run()
+    assert "bad.png" in app.error[0].value.replace("\\", "")
+    assert "mine" not in dataset_names()
+    app.checkbox(key="import-skip").check().run()
+    app.text_input(key="import-name").set_value("mine")
+    app.button(key="import").click().run()
+    assert not app.error
+    assert load_dataset("mine").num_images == 2
+    assert "Skipped" in said(app)
+
+
+def test_a_range_is_given_on_the_page(open_app: OpenApp) -> None:
+    images = np.random.default_rng(0).random((6, 32, 32)) * 2 - 1
+    app = upload(open_app(PAGE), "mine.npz", npz(images=images))
+    assert "“Give the values of black and white”" in app.error[0].value.replace("\\", "")
+    app.checkbox(key="import-has-range").check().run()
+    app.number_input(key="import-black").set_value(-1.0)
+    app.number_input(key="import-white").set_value(1.0).run()
+    assert not app.error
+    assert "-1 is black and 1 is white" in said(app)
 
 
 def test_an_import_replaces_an_earlier_one_of_its_name(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from dvae_core.evaluation.catalog import (
     METRIC_SPECS,
     METRICS,
     PAPER_METRICS,
+    estimated_seconds,
     metrics_named,
+    split_by_time,
 )
 from dvae_core.evaluation.metric_spec import ScoreSpec
 
@@ -58,3 +60,12 @@ def test_metrics_are_named_one_by_one_or_as_a_set() -> None:
     assert metrics_named("paper") == PAPER_METRICS
     with pytest.raises(ConfigError, match=r"'fid': there are .* and the sets all, fast, paper"):
         metrics_named("mig,fid")
+
+
+def test_exact_dci_of_many_values_is_long_and_everything_else_is_not() -> None:
+    dsprites, continuous = (3, 6, 40, 32, 32), (5_000,)
+    assert split_by_time(METRICS, dsprites) == (METRICS, ())
+    quick, long = split_by_time(METRICS, continuous)
+    assert long == ("dci",)
+    assert set(quick) == set(METRICS) - {"dci"}
+    assert estimated_seconds("dci", dsprites) == pytest.approx(METRIC_SPECS["dci"].seconds, rel=0.1)

@@ -2,7 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def show_import() -> None:
         except DataError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return
-        with errors_shown():
+        with errors_shown(), _controls_named():
             options = _choose_options(size)
             plan = plan_import(source, options)
             if plan.damaged:
@@ -69,7 +70,7 @@ def show_import() -> None:
             for factor, count in zip(plan.factor_names, plan.factor_sizes, strict=True):
                 st.caption(plain(f"{called(factor)}: {count} values"))
             for note in plan.notes:
-                st.caption(plain(note))
+                st.caption(plain(_with_controls(note)))
             with st.form("import-form", border=False):
                 name = st.text_input("Name", placeholder="mine", key="import-name", width=240)
                 if st.form_submit_button("Import", type="primary", key="import"):
@@ -82,6 +83,32 @@ def show_import() -> None:
                     st.session_state["imports"] = st.session_state.get("imports", 0) + 1
                     st.session_state["imported"] = name
                     st.rerun()
+
+
+_CONTROLS = {
+    "--skip-damaged": "“Skip damaged”",
+    "--range": "“Give the values of black and white”",
+    "--fit crop or pad": "“Images that are not square”",
+    "--images NAME": "“Array of images”",
+    "--bins": "“Bins for continuous factors”",
+    "--keep-one-hot": "“Keep one-hot columns apart”",
+}
+"""The control on this page for each flag that a note names."""
+
+
+@contextmanager
+def _controls_named() -> Iterator[None]:
+    """Errors name the controls of this page instead of flags."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(_with_controls(str(error))) from None
+
+
+def _with_controls(text: str) -> str:
+    for flag, control in _CONTROLS.items():
+        text = text.replace(flag, control)
+    return text
 
 
 def _choose_options(size: int) -> ImportOptions:
