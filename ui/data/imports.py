@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 MAX_FILES = 5_000
-WHOLE = (".npz", ".npy", ".h5", ".hdf5", ".mat", ".gz", ".zip")
+WHOLE = (".npz", ".npy", ".h5", ".hdf5", ".mat", ".gz", ".zip", ".tar", ".parquet")
 """Files that are a data set by themselves."""
 
 

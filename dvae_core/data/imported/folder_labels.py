@@ -13,6 +13,10 @@ from dvae_core.data.untrusted.limits import MAX_FACTORS, MAX_TEXT_CHARACTERS
 from dvae_core.errors import DataError, printable
 
 TABLE = "labels.csv"
+TABLES = (TABLE, "metadata.csv")
+"""Tables of factors; the second is that of HuggingFace's image folders."""
+
+_FILE_COLUMN = "file_name"  # names the pictures in metadata.csv, in any column
 CLASS = "class"
 """The factor that class folders give."""
 _MAX_BYTES = 256 * 2**20
@@ -23,15 +27,16 @@ def folder_labels(
 ) -> Labels | None:
     """The factors of pictures below a folder, or None.
 
-    `labels.csv` in the folder has a head, the path of a picture in its first column, and a factor
-    in each other one; rows of other pictures are ignored. Without it, the folder in which a picture
-    lies is its class, where all pictures lie one folder deep and in more than one folder.
+    `labels.csv` in the folder has a head, the path of a picture in its first column (or in the
+    column `file_name`), and a factor in each other one; rows of other pictures are ignored. So has
+    `metadata.csv`, as HuggingFace's image folders call it. Without a table, the folder in which a
+    picture lies is its class, where all pictures lie one folder deep and in more than one folder.
 
     Raises:
         DataError: the table is damaged, or lacks a picture.
     """
-    table = folder / TABLE
-    if table.is_file():
+    table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    if table is not None:
         names = [path.relative_to(folder).as_posix() for path in pictures]
         return _read_table(table, names, options)
     classes = [path.relative_to(folder).parts[:-1] for path in pictures]
@@ -41,7 +46,7 @@ def folder_labels(
 
 
 def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | None) -> Labels:
-    shown = TABLE
+    shown = path.name
     if path.stat().st_size > _MAX_BYTES:
         raise DataError(f"{shown} has more than {_MAX_BYTES // 2**20} MB: give a smaller table")
     try:
@@ -54,13 +59,16 @@ def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | No
             f"{shown} has {len(head)} columns: give the file name first and then 1 to "
             f"{MAX_FACTORS} factors, separated by commas"
         )
+    column = head.index(_FILE_COLUMN) if _FILE_COLUMN in head else 0
+    head = [*head[:column], *head[column + 1 :]]
     values: dict[str, list[str]] = {}
     for number, row in enumerate(rows, start=2):
-        if len(row) != len(head):
+        if len(row) != len(head) + 1:
             raise DataError(
-                f"{shown} has {len(row)} columns in line {number}, but {len(head)} in its head"
+                f"{shown} has {len(row)} columns in line {number}, but {len(head) + 1} in its head"
             )
-        values[row[0].strip().removeprefix("./").replace("\\", "/")] = row[1:]
+        name = row.pop(column).strip().removeprefix("./").replace("\\", "/")
+        values[name] = row
     missing = [name for name in pictures if name not in values]
     if missing:
         more = f" and {len(missing) - 1:,} more pictures" if len(missing) > 1 else ""
@@ -70,7 +78,7 @@ def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | No
         )
     columns = zip(*(values[name] for name in pictures), strict=True)
     values_of = [_values(column) for column in columns]
-    return labels_from(values_of, head[1:], len(pictures), options)
+    return labels_from(values_of, head, len(pictures), options)
 
 
 def _values(column: Sequence[str]) -> NDArray:

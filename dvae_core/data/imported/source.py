@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dvae_core.data.imported.folder_labels import TABLE, folder_labels
+from dvae_core.data.imported.folder_labels import TABLES, folder_labels
 from dvae_core.data.imported.labels import Labels, labels_from
 from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.imported.value_range import ValueRange, find_range
@@ -361,7 +361,7 @@ def _pictures_in(folder: Path, follow_links: bool) -> tuple[list[Path], int]:
         for name in sorted(files):
             path = Path(place, name)
             if name.startswith(".") or path.suffix.lower() not in PICTURE_SUFFIXES:
-                num_others += path != folder / TABLE
+                num_others += not (Path(place) == folder and name in TABLES)
             elif path.is_symlink() and not follow_links:
                 raise DataError(
                     f"{printable(path.relative_to(folder), 200)} is a link: give --follow-links "

@@ -1,75 +1,178 @@
-"""Pictures in a zip file, unpacked for an import."""
+"""Pictures in a zip, tar or parquet file, unpacked for an import."""
 
+import csv
 import stat
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from dvae_core.data.imported.folder_labels import TABLE
+from dvae_core.data.imported.folder_labels import CLASS, TABLE, TABLES
 from dvae_core.data.imported.source import PICTURE_SUFFIXES
-from dvae_core.data.untrusted.limits import MAX_IMAGES, exceeds_ratio
+from dvae_core.data.untrusted.limits import MAX_IMAGES, MAX_TEXT_CHARACTERS, exceeds_ratio
+from dvae_core.data.untrusted.reader import Reader
 from dvae_core.errors import DataError, printable
 
 _CHUNK_BYTES = 2**20
+_TAR_SUFFIXES = (".tar", ".tgz")
+_CLASS_SUFFIX = ".cls"  # of the class of a picture in a WebDataset
+_MAX_CLASS_BYTES = 4 * MAX_TEXT_CHARACTERS
 
 
 @contextmanager
 def unpacked(source: Path) -> Iterator[Path]:
-    """The folder of the pictures and `labels.csv` in a zip file, removed at the end; any other
-    source as it is.
+    """The folder of the pictures in a zip, tar or parquet file with the table of their factors,
+    removed at the end; any other source as it is.
+
+    In a WebDataset, `0001.cls` has the class of `0001.jpg`. In parquet, as HuggingFace stores data
+    sets, one column holds pictures and all columns of numbers and texts are factors.
 
     Raises:
-        DataError: the zip file is damaged, encrypted, or made to write elsewhere or to fill the
-            disk. Nothing is left of it.
+        DataError: the file is damaged, encrypted, or made to write elsewhere or to fill the disk.
+            Nothing is left of it.
     """
-    if source.suffix.lower() != ".zip":
+    suffix = source.suffix.lower()
+    is_tar = suffix in _TAR_SUFFIXES or source.name.lower().endswith(".tar.gz")
+    if suffix not in (".zip", ".parquet") and not is_tar:
         yield source
         return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, source.stem)
         folder.mkdir()
-        shown = printable(source, 200)
+        shown = printable(source.name, 200)
         try:
-            _extract(source, shown, folder)
+            if suffix == ".zip":
+                _extract_zip(source, shown, folder)
+            elif is_tar:
+                _extract_tar(source, shown, folder)
+            else:
+                _extract_parquet(source, folder)
         except OSError as error:
             raise DataError(f"{shown} cannot be unpacked: {error.strerror or error}") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise DataError(f"{shown} is not a complete zip file ({error})") from None
+        except tarfile.TarError as error:
+            raise DataError(f"{shown} is not a complete tar file ({error})") from None
         yield _top(folder)
 
 
-def _extract(source: Path, shown: str, folder: Path) -> None:
-    packed_bytes, total = source.stat().st_size, 0
+class _Budget:
+    """Counts unpacked bytes, since stated sizes may be wrong."""
+
+    def __init__(self, source: Path, shown: str) -> None:
+        self._packed, self._shown, self._total = source.stat().st_size, shown, 0
+
+    def copy(self, packed: IO[bytes], target: Path) -> None:
+        """Write a member to a file.
+
+        Raises:
+            DataError: all members together are larger than pictures can be.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "wb") as file:
+            while chunk := packed.read(_CHUNK_BYTES):
+                self._total += len(chunk)
+                if exceeds_ratio(self._total, self._packed):
+                    raise DataError(f"{self._shown} unpacks to more than any pictures")
+                file.write(chunk)
+
+
+def _extract_zip(source: Path, shown: str, folder: Path) -> None:
+    budget = _Budget(source, shown)
     with zipfile.ZipFile(source) as archive:
-        members = [member for member in archive.infolist() if _is_wanted(member)]
-        if len(members) > MAX_IMAGES:
-            raise DataError(f"{shown} has too many files: give at most {MAX_IMAGES:,}")
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and _is_wanted(PurePosixPath(member.filename))
+        ]
+        _check_count(len(members), shown)
         for member in members:
             target = folder / _safe_path(shown, member)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as packed, open(target, "wb") as file:
-                while chunk := packed.read(_CHUNK_BYTES):
-                    total += len(chunk)  # the stated sizes may be wrong
-                    if exceeds_ratio(total, packed_bytes):
-                        raise DataError(f"{shown} unpacks to more than any pictures")
-                    file.write(chunk)
+            with archive.open(member) as packed:
+                budget.copy(packed, target)
 
 
-def _is_wanted(member: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(member.filename)
-    if member.is_dir() or path.parts[:1] == ("__MACOSX",) or path.name.startswith("."):
+def _extract_tar(source: Path, shown: str, folder: Path) -> None:
+    budget, classes, count = _Budget(source, shown), dict[str, str](), 0
+    with tarfile.open(source, "r|*") as archive:  # in one pass, members as they come
+        for member in archive:
+            path = PurePosixPath(member.name)
+            is_class = path.suffix == _CLASS_SUFFIX
+            if member.isdir() or not (is_class or _is_wanted(path)):
+                continue
+            where = f"{shown} holds {printable(member.name)}"
+            if not member.isfile():
+                raise DataError(f"{where} as a link or a device, not as a file")
+            _check_stays_inside(path, member.name, where)
+            packed = archive.extractfile(member)
+            assert packed is not None
+            count += 1
+            _check_count(count, shown)
+            if is_class:
+                text = packed.read(_MAX_CLASS_BYTES).decode("utf-8", "replace")
+                classes[path.with_suffix("").as_posix()] = text.strip()
+            else:
+                budget.copy(packed, folder / path)
+    if classes:
+        _write_classes(folder, classes)
+
+
+def _write_classes(folder: Path, classes: dict[str, str]) -> None:
+    """The table of the classes of a WebDataset's pictures."""
+    pictures = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    with open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", CLASS])
+        for path in pictures:
+            found = classes.get(path.with_suffix("").as_posix())
+            if found is None:
+                raise DataError(f"{printable(path)} has no class, but other pictures have one")
+            rows.writerow([path.as_posix(), found])
+
+
+def _extract_parquet(source: Path, folder: Path) -> None:
+    count = 0
+    with (
+        Reader(top=source.parent) as reader,
+        open(folder / TABLE, "w", newline="", encoding="utf-8") as file,
+    ):
+        rows, head = csv.writer(file), None
+        for picture, labels in reader.parquet_rows(source):
+            if head is None:
+                head = ["file", *labels]
+                rows.writerow(head)
+            name = f"row-{count}.png"  # pictures are told by their content
+            (folder / name).write_bytes(picture)
+            rows.writerow([name, *labels.values()])
+            count += 1
+    if head == ["file"]:
+        (folder / TABLE).unlink()
+
+
+def _check_count(count: int, shown: str) -> None:
+    if count > MAX_IMAGES:
+        raise DataError(f"{shown} has too many files: give at most {MAX_IMAGES:,}")
+
+
+def _is_wanted(path: PurePosixPath) -> bool:
+    if path.parts[:1] == ("__MACOSX",) or path.name.startswith("."):
         return False
-    return path.suffix.lower() in PICTURE_SUFFIXES or path.name == TABLE
+    return path.suffix.lower() in PICTURE_SUFFIXES or path.name in TABLES
+
+
+def _check_stays_inside(path: PurePosixPath, name: str, where: str) -> None:
+    if path.is_absolute() or ".." in path.parts or any(sign in name for sign in "\\:"):
+        raise DataError(f"{where}, a path that leads out of the folder")
 
 
 def _safe_path(shown: str, member: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(member.filename)
     where = f"{shown} holds {printable(member.filename)}"
-    if path.is_absolute() or ".." in path.parts or any(sign in member.filename for sign in "\\:"):
-        raise DataError(f"{where}, a path that leads out of the folder")
+    _check_stays_inside(path, member.filename, where)
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
         raise DataError(f"{where} as a link or a device, not as a file")
     if member.flag_bits & 1:

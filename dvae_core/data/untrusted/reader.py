@@ -127,6 +127,20 @@ class Reader(SandboxProcess):
         _, data = self._ask_file(path, "pictures:read_picture", reads_all=True, **asdict(form))
         return _as_array(path, data, np.dtype(np.uint8), (*form.size, form.channels))
 
+    def parquet_rows(self, path: Path) -> Iterator[tuple[bytes, dict[str, str]]]:
+        """The picture, and the text of each other column, of every row of a parquet file.
+
+        Raises:
+            DataError: the file has no pictures, or is damaged.
+        """
+        self._ask_file(path, "parquet:open_parquet")
+        seconds = _PICTURE_SECONDS + _reading_seconds(path)
+        while True:
+            answer, data = self.ask_about(path, "parquet:next_row", seconds, continues=True)
+            if answer["labels"] is None:
+                return
+            yield data, {str(name): str(text) for name, text in answer["labels"].items()}
+
     def meshes(self, path: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names and `im` arrays, uint8 with five axes, of the car meshes in a .tar.gz."""
         self._ask_file(path, "meshes:open_meshes")

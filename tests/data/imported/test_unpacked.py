@@ -1,8 +1,12 @@
 import io
+import json
 import stat
+import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -88,3 +92,88 @@ def test_a_damaged_zip_is_one_line(tmp_path: Path, content: bytes) -> None:
 def test_a_zip_without_pictures_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no image files"):
         plan_import(packed(tmp_path, {"notes.txt": b"mine"}))
+
+
+def tar(folder: Path, files: dict[str, bytes], name: str = "mine.tar") -> Path:
+    path = folder / name
+    with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
+        for member, content in files.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["mine.tar", "mine.tar.gz"])
+def test_a_webdataset_has_the_classes_beside_its_pictures(tmp_path: Path, name: str) -> None:
+    files: dict[str, bytes] = {}
+    for i, kind in enumerate(("disc", "square", "disc")):
+        files |= {f"{i:04}.png": png(80 * i), f"{i:04}.cls": kind.encode(), f"{i:04}.json": b"{}"}
+    plan = plan_import(tar(tmp_path, files, name))
+    assert (plan.num_images, plan.factor_names, plan.factor_sizes) == (3, ("class",), (2,))
+
+
+def test_a_picture_without_a_class_beside_others_with_one_is_refused(tmp_path: Path) -> None:
+    source = tar(tmp_path, {"0.png": png(9), "0.cls": b"disc", "1.png": png(99)})
+    with pytest.raises(DataError, match=r"1\.png has no class"):
+        plan_import(source)
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/tmp/out.png"])
+def test_a_path_out_of_a_tar_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="leads out of the folder"):
+        plan_import(tar(tmp_path, {name: png(0)}))
+
+
+def test_a_link_in_a_tar_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("a.png")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(DataError, match="as a link or a device"):
+        plan_import(path)
+
+
+def test_a_truncated_tar_is_refused(tmp_path: Path) -> None:
+    path = tar(tmp_path, {f"{i}.png": png(i) for i in range(9)}, "mine.tar.gz")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"mine\.tar\.gz"):
+        plan_import(path)
+
+
+def test_the_metadata_of_an_image_folder_are_its_factors(tmp_path: Path) -> None:
+    table = b"shade,file_name\nlow,a/0.png\nhigh,a/1.png\n"
+    files = {"a/0.png": png(0), "a/1.png": png(99), "metadata.csv": table}
+    plan = plan_import(packed(tmp_path, files))
+    assert (plan.factor_names, plan.factor_sizes) == (("shade",), (2,))
+
+
+def parquet(path: Path, names: list[str] | None = None) -> Path:
+    pictures = [{"bytes": png(60 * i), "path": f"{i}.png"} for i in range(4)]
+    table = pa.table({"image": pictures, "label": [0, 1, 1, 0], "size": [0.5, 1.5, 2.5, 2.5]})
+    if names:
+        features = {"info": {"features": {"label": {"names": names}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
+    pq.write_table(table, path)
+    return path
+
+
+def test_parquet_gives_its_pictures_and_all_other_columns(tmp_path: Path) -> None:
+    source = parquet(tmp_path / "train.parquet", ["disc", "square"])
+    plan = plan_import(source)
+    assert plan.num_images == 4
+    assert dict(zip(plan.factor_names, plan.factor_sizes, strict=True)) == {"label": 2, "size": 3}
+    with unpacked(source) as folder:
+        table = (folder / "labels.csv").read_text().splitlines()
+    assert table[1] == "row-0.png,disc,0.5"
+
+
+def test_a_damaged_or_empty_parquet_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "train.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"train\.parquet cannot be read"):
+        plan_import(path)
+    pq.write_table(pa.table({"label": [1, 2]}), path)
+    with pytest.raises(DataError, match="no column of pictures, only label"):
+        plan_import(path)
