@@ -139,9 +139,7 @@ with errors_shown():
                 "Order latents by",
                 [None, *names],
                 [None, *names].index(order_by),
-                format_func=lambda name: (
-                    "mean KL" if name is None else f"information: {plain(name)}"
-                ),
+                format_func=lambda name: "mean KL" if name is None else f"information: {name}",
                 key=order_key,
                 on_change=when_changed(order_key, partial(setattr, exploration, "order_by")),
                 help="Mean KL: over images of the data set; each row shows the KL of the start "

@@ -15,7 +15,11 @@ from dvae_core.data.dataset import Dataset, factor_variation
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluation
-from dvae_core.figures.information import information_heatmap, latent_information_heatmap
+from dvae_core.figures.information import (
+    heatmap_width,
+    information_heatmap,
+    latent_information_heatmap,
+)
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run, State
 from ui.cached import (
@@ -24,7 +28,7 @@ from ui.cached import (
     st_load_model,
     st_reference_scores,
 )
-from ui.charts import CHART_CONFIG
+from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
@@ -38,6 +42,7 @@ from ui.widgets import when_changed, widget_key
 
 UNITS = {"share": "share of entropy", "nats": "nats"}
 STRIP_IMAGES = 12
+WIDE_CHART = 640  # pixels, from which on the chosen cell is below the heat map
 
 
 def show_cell(
@@ -68,7 +73,7 @@ def choose_cell(
     """The chosen latent and factor, by a click on the heat map or by keyboard; None without one."""
     fields: dict[str, tuple[Sequence[object], Callable[[Any], str]]] = {
         "latent": (order, lambda latent: f"latent {latent}"),
-        "factor": (names, plain),
+        "factor": (names, str),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for field, (options, describe) in fields.items():
@@ -113,7 +118,10 @@ def show_information(
     if score is not None and score.value is not None:
         title += f" MIG {score.value:.3f}"
     st.subheader(title, anchor=False, help=MEANINGS["mig"].meaning)
-    left, right = st.columns([3, 2], gap="medium")
+    bars = latent_bars(evaluation, protocol)
+    width = heatmap_width(len(names), len(bars))
+    is_wide = width > WIDE_CHART
+    left, right = (st.container() for _ in "ab") if is_wide else st.columns([3, 2], gap="medium")
     chart_key = f"{exploration.address}-information"
 
     def pick() -> None:
@@ -135,11 +143,16 @@ def show_information(
             names,
             order,
             unit=UNITS[unit],
-            bars=latent_bars(evaluation, protocol),
+            bars=bars,
             marked=None if cell is None else (cell[0], names.index(cell[1])),
         )
-        st.plotly_chart(
-            figure, key=chart_key, on_select=pick, selection_mode="points", config=CHART_CONFIG
+        show_wide_chart(
+            figure,
+            width,
+            key=chart_key,
+            on_select=pick,
+            selection_mode="points",
+            config=CHART_CONFIG,
         )
         st.caption(
             plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")

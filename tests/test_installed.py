@@ -184,6 +184,7 @@ def server(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> It
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [installed.program("dvae"), "app", "--port", str(port)]
+    command += ["--allow-host", "hub.example"]
     variables = environment(**UNSAFE, STREAMLIT_SERVER_HEADLESS="true", HOME=str(folder))
     with subprocess.Popen(command, cwd=folder, env=variables) as process:
         wait_for(port, process)
@@ -248,6 +249,7 @@ def test_the_app_answers_this_machine_only(server: int) -> None:
     ("host", "origin", "status"),
     [
         ("127.0.0.1", "http://127.0.0.1", 101),
+        ("hub.example", "http://hub.example", 101),
         ("attacker.example", "http://127.0.0.1", 403),
         ("127.0.0.1", "http://attacker.example", 403),
     ],

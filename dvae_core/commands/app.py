@@ -1,6 +1,7 @@
 """The command `app`."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tyro.conf import UseAppendAction
+
 from dvae_core.commands.command import Command, check_range
-from dvae_core.errors import ConfigError
+from dvae_core.errors import ConfigError, printable
 from dvae_core.system.processes import INTERRUPTED, interruptions
 from dvae_core.system.shipped import app_folder
 
@@ -25,11 +28,15 @@ class App(Command):
         port: port to serve on; default: 8501, or the next free port
         runs: folder of your own runs; default: DVAE_RUNS, or the folder "runs" in this folder
         data: folder of data sets; default: DVAE_DATA, or the folder "data" in this folder
+        base_path: path below which a reverse proxy serves the app, such as lab/dvae
+        allow_host: name in the address bar behind a reverse proxy; repeat it for several
     """
 
     port: int | None = None
     runs: Path | None = None
     data: Path | None = None
+    base_path: str | None = None
+    allow_host: UseAppendAction[tuple[str, ...]] = ()
 
     def run(self) -> int:
         """Serve the app until it ends; the exit status is 130 after Ctrl+C."""
@@ -39,6 +46,12 @@ class App(Command):
         for flag, folder in (("--runs", self.runs), ("--data", self.data)):
             if folder is not None and folder.exists() and not folder.is_dir():
                 raise ConfigError(f"{flag} is {folder}, which is a file: give a folder instead")
+        for host in self.allow_host:
+            if not re.fullmatch(r"(\*\.)?[\w.-]+", host):
+                raise ConfigError(
+                    f"--allow-host is {printable(host)!r}: give the name of a host, such as "
+                    "hub.example.org, without http:// and without a port"
+                )
         # -P: a file in the working directory must not shadow a library.
         command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_folder() / "app.py")]
         status = _serve([*command, *self._options()], self._environment())
@@ -49,6 +62,10 @@ class App(Command):
         """The settings of config.toml as flags; environment variables would override the file."""
         settings = tomllib.loads((app_folder() / ".streamlit" / "config.toml").read_text())
         yield from _flags(settings)
+        for host in self.allow_host:  # besides those of config.toml
+            yield f"--server.allowedHosts={host}"
+        if self.base_path is not None:
+            yield f"--server.baseUrlPath={self.base_path.strip('/')}"
         if self.port is not None:
             yield f"--server.port={self.port}"
 

@@ -72,15 +72,20 @@ class Sheet(Command):
 
 @dataclass(frozen=True)
 class Download(Command):
-    """Download the published files of a data set; an interrupted download is continued."""
+    """Download the published files of a data set; an interrupted download is continued.
+
+    Attributes:
+        trust_hash: MD5 or SHA-256 of a file to accept although it is not the published hash
+    """
 
     name: DatasetName
+    trust_hash: str | None = None
 
     def run(self) -> int:
         from dvae_core.data.originals.download import download
 
         with progress_bar("download", unit="B", unit_scale=True) as progress:
-            paths = [str(path) for path in download(self.name, progress)]
+            paths = [str(path) for path in download(self.name, progress, self.trust_hash)]
         print(f"{self.name} is downloaded: {', '.join(paths)}")
         self.print_json({"dataset": self.name, "files": paths})
         return 0

@@ -34,6 +34,7 @@ ORIGINAL_NAMES = (
     "mpi3d_toy",
     "mpi3d_realistic",
     "mpi3d_real",
+    "mpi3d_real_complex",
 )
 
 # Height and width in pixels that `load_dataset` supports.

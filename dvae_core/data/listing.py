@@ -8,7 +8,13 @@ from dvae_core.data import DATASET_NAMES, load_dataset
 from dvae_core.data.imported.dataset import read_imported_header
 from dvae_core.data.originals.cars3d import Cars3D
 from dvae_core.data.originals.dsprites import ColorDsprites, Dsprites
-from dvae_core.data.originals.mpi3d import Mpi3DReal, Mpi3DRealistic, Mpi3DToy
+from dvae_core.data.originals.mpi3d import (
+    Mpi3D,
+    Mpi3DReal,
+    Mpi3DRealComplex,
+    Mpi3DRealistic,
+    Mpi3DToy,
+)
 from dvae_core.data.originals.shapes3d import Shapes3D
 from dvae_core.data.originals.smallnorb import SmallNorb
 from dvae_core.data.procedural.digits import Digits
@@ -82,7 +88,7 @@ def _original(name: str) -> DatasetInfo:
     )
 
 
-Original = Dsprites | SmallNorb | Cars3D | Shapes3D | Mpi3DToy | Mpi3DRealistic | Mpi3DReal
+Original = Dsprites | SmallNorb | Cars3D | Shapes3D | Mpi3D
 
 ORIGINALS: dict[str, type[Original]] = {
     original.name: original
@@ -95,5 +101,6 @@ ORIGINALS: dict[str, type[Original]] = {
         Mpi3DToy,
         Mpi3DRealistic,
         Mpi3DReal,
+        Mpi3DRealComplex,
     )
 }

@@ -13,6 +13,7 @@ from dvae_core.figures.style import (
     COLOR_SCALE,
     MARK,
     PALETTE,
+    literal,
     run_box,
     styled,
 )
@@ -47,17 +48,17 @@ def angle_curves(
             go.Scatter(
                 x=degrees,
                 y=curve.y,
-                name=curve.name,
+                name=literal(curve.name),
                 mode="lines",
                 line={"color": curve.color, "width": 2.5, "dash": curve.dash},
-                hovertemplate="%{x:.0f}°: %{y:.3f}<extra>" + curve.name + "</extra>",
+                hovertemplate="%{x:.0f}°: %{y:.3f}<extra>%{fullData.name}</extra>",
             )
             for curve in curves
         ]
     )
     figure.add_vline(x=current, line={"color": MARK, "width": 1.5})
     figure.update_xaxes(title_text="angle", ticksuffix="°", dtick=15, range=[-1, 91])
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
+    figure.update_yaxes(title_text=literal(unit), rangemode="tozero")
     legend = {"orientation": "h", "y": -0.25, "x": 0, "entrywidth": 0}
     return styled(figure, height=360, top=30, showlegend=True, legend=legend)
 
@@ -135,7 +136,7 @@ def seed_boxes(values: Mapping[str, Sequence[tuple[float, str]]], label: str) ->
     for (group, runs), color in zip(values.items(), PALETTE, strict=False):
         scores, run_ids = [value for value, _ in runs], [run_id for _, run_id in runs]
         boxes.append(run_box("y", scores, run_ids, group, color, ".3f"))
-    title = {"text": label, "font": {"size": 14}}
+    title = {"text": literal(label), "font": {"size": 14}}
     return styled(go.Figure(boxes), height=260, top=36, title=title)
 
 
@@ -147,15 +148,15 @@ def distribution_bars(values: Floats, heights: Mapping[str, Floats], *, unit: st
             go.Bar(
                 x=values,
                 y=of_name,
-                name=name,
+                name=literal(name),
                 marker={"color": color, "opacity": 0.8},
-                hovertemplate="%{x:.2f}: %{y:.3f}<extra>" + name + "</extra>",
+                hovertemplate="%{x:.2f}: %{y:.3f}<extra>%{fullData.name}</extra>",
             )
             for (name, of_name), color in zip(heights.items(), palette, strict=False)
         ]
     )
     figure.update_xaxes(title_text="value")
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
+    figure.update_yaxes(title_text=literal(unit), rangemode="tozero")
     legend = {"orientation": "h", "y": 1.15, "x": 0}
     return styled(figure, height=280, top=30, bargap=0.1, legend=legend)
 

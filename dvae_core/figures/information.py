@@ -8,7 +8,19 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from dvae_core.figures.compare import frame_cells
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, styled
+from dvae_core.figures.style import (
+    ACCENT,
+    COLOR_SCALE,
+    LABEL_CHARACTERS,
+    literal,
+    shortened,
+    styled,
+)
+
+_BAR_SHARE = 0.18  # width of a column of bars, in widths of the heat map
+_COLUMN_PIXELS = 17  # width of an upright name of 12 pixels, and some room
+_CHARACTER_PIXELS = 7
+_SIDE_PIXELS = 190  # names of the latents on the left, colour bar on the right
 
 
 def information_heatmap(
@@ -35,19 +47,20 @@ def information_heatmap(
     """
     bars = bars or {}
     rows = [f"latent {latent}" for latent in order]
+    names = [literal(name) for name in factor_names]
     shown = information[list(order)]  # (N, F)
     scale = 1.0 if unit == "share of entropy" else float(max(information.max(), 1e-9))
     figure = make_subplots(
         cols=1 + len(bars),
         rows=1,
         shared_yaxes=True,
-        column_widths=[1.0] + [0.18] * len(bars),
+        column_widths=[1.0] + [_BAR_SHARE] * len(bars),
         horizontal_spacing=0.02,
     )
     figure.add_trace(
         go.Heatmap(
             z=shown,
-            x=list(factor_names),
+            x=names,
             y=rows,
             colorscale=COLOR_SCALE,
             zmin=0.0,
@@ -55,7 +68,11 @@ def information_heatmap(
             xgap=2,
             ygap=2,
             hoverinfo="skip",
-            colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12, "x": 1.02},
+            colorbar={
+                "title": {"text": literal(unit), "side": "right"},
+                "thickness": 12,
+                "x": 1.02,
+            },
         ),
         row=1,
         col=1,
@@ -63,7 +80,7 @@ def information_heatmap(
     cells = [(latent, factor) for latent in order for factor in range(len(factor_names))]
     figure.add_trace(
         go.Scatter(
-            x=[factor_names[factor] for _, factor in cells],
+            x=[names[factor] for _, factor in cells],
             y=[f"latent {latent}" for latent, _ in cells],
             customdata=cells,
             text=[f"{information[cell]:.2f}" for cell in cells],
@@ -90,22 +107,46 @@ def information_heatmap(
                 y=rows,
                 orientation="h",
                 marker={"color": ACCENT},
-                hovertemplate=f"%{{y}}<br>{name} %{{x:.3f}}<extra></extra>",
+                hovertemplate=f"%{{y}}<br>{literal(name)} %{{x:.3f}}<extra></extra>",
                 showlegend=False,
             ),
             row=1,
             col=column,
         )
-        title = name.replace(" ", "<br>")  # on two lines, since the columns are narrow
+        title = literal(name).replace(" ", "<br>")  # on two lines, since the columns are narrow
         figure.update_xaxes(title_text=title, nticks=3, rangemode="tozero", row=1, col=column)
     if marked is not None and marked[0] in order:
         frame_cells(figure, order, [marked])
     figure.update_yaxes(autorange="reversed", row=1, col=1)
+    # Plotly leaves out names where they are many, reads names such as "10" as numbers, and gives
+    # upright names the space of the cells.
+    labels = [literal(shortened(name)) for name in factor_names]
+    longest = max((len(name) for name in factor_names), default=0)
+    figure.update_xaxes(
+        type="category",
+        tickmode="array",
+        tickvals=names,  # an index would be taken for a factor that is called as a number
+        ticktext=labels,
+        autotickangles=[0, -90],
+        row=1,
+        col=1,
+    )
+    height = 120 + 38 * len(rows) + max(20, _CHARACTER_PIXELS * min(longest, LABEL_CHARACTERS))
     # The chart's buttons take the space above. With hoverdistance -1 a click anywhere in a cell
     # selects its marker.
-    return styled(
-        figure, height=140 + 38 * len(rows), top=40, hovermode="closest", hoverdistance=-1
-    )
+    return styled(figure, height=height, top=40, hovermode="closest", hoverdistance=-1)
+
+
+def heatmap_width(num_factors: int, num_bars: int = 0) -> int:
+    """The least width in pixels at which the upright names of an `information_heatmap` stand side
+    by side.
+
+    Args:
+        num_factors: F.
+        num_bars: columns of bars.
+    """
+    cells = _COLUMN_PIXELS * num_factors * (1 + _BAR_SHARE * num_bars + 0.02 * num_bars)
+    return round(_SIDE_PIXELS + cells)
 
 
 def latent_information_heatmap(information: NDArray[np.float64], order: Sequence[int]) -> go.Figure:

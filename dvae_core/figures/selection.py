@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dvae_core.figures.style import COLOR_SCALE, PALETTE, run_box, styled
+from dvae_core.figures.style import COLOR_SCALE, PALETTE, literal, run_box, styled
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,8 @@ def gap_scatter(
                 x=points.x,
                 y=points.y,
                 customdata=[(run_id,) for run_id in points.ids],
-                name=points.group,
+                text=[literal(run_id) for run_id in points.ids],
+                name=literal(points.group),
                 mode="markers",
                 marker={
                     "color": color,
@@ -72,7 +73,7 @@ def gap_scatter(
                 },
                 # Otherwise a click dims all others until the page is drawn again.
                 unselected={"marker": {"opacity": 0.8}},
-                hovertemplate="%{customdata[0]}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+                hovertemplate="%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
             )
         )
         figure.add_trace(
@@ -85,8 +86,8 @@ def gap_scatter(
                 showlegend=False,
             )
         )
-    figure.update_xaxes(title_text=x_label)
-    figure.update_yaxes(title_text=y_label)
+    figure.update_xaxes(title_text=literal(x_label))
+    figure.update_yaxes(title_text=literal(y_label))
     return styled(
         figure,
         height=460 if legend else 280,
@@ -134,7 +135,7 @@ def band_lines(
             go.Scatter(
                 x=line.x,
                 y=line.middle,
-                name=line.group,
+                name=literal(line.group),
                 mode="lines+markers" if len(line.x) <= 20 else "lines",
                 line={"color": color, "width": 2.5},
                 marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 8},
@@ -144,7 +145,7 @@ def band_lines(
                     "arrayminus": line.middle - line.low,
                     "visible": len(line.x) == 1,
                 },
-                hovertemplate="%{x:.4g}: %{y:.4g}<extra>" + line.group + "</extra>",
+                hovertemplate="%{x:.4g}: %{y:.4g}<extra>%{fullData.name}</extra>",
             )
         )
     for (name, (x, y)), dash in zip(
@@ -154,17 +155,17 @@ def band_lines(
             go.Scatter(
                 x=x,
                 y=y,
-                name=name,
+                name=literal(name),
                 mode="lines",
                 line={"color": "#8a8f8c", "width": 2, "dash": dash},
-                hovertemplate="%{x:.4g}: %{y:.4g}<extra>" + name + "</extra>",
+                hovertemplate="%{x:.4g}: %{y:.4g}<extra>%{fullData.name}</extra>",
             )
         )
-    figure.update_xaxes(title_text=x_label)
+    figure.update_xaxes(title_text=literal(x_label))
     if logarithmic:
         ticks = sorted({float(value) for line in lines for value in line.x})
         figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    figure.update_yaxes(title_text=y_label)
+    figure.update_yaxes(title_text=literal(y_label))
     return styled(figure, height=height, showlegend=True, legend=_LEGEND)
 
 
@@ -173,13 +174,13 @@ def parallel_coordinates(axes: Sequence[Axis], colors: Floats, color_label: str)
     dimensions = []
     for axis in axes:
         if all(isinstance(value, int | float) for value in axis.values):
-            dimensions.append({"label": axis.label, "values": list(axis.values)})
+            dimensions.append({"label": literal(axis.label), "values": list(axis.values)})
         else:
             # Text such as "none" first, then the numbers in ascending order.
             known = sorted(set(axis.values), key=lambda value: (not isinstance(value, str), value))
             dimensions.append(
                 {
-                    "label": axis.label,
+                    "label": literal(axis.label),
                     "values": [known.index(value) for value in axis.values],
                     "tickvals": list(range(len(known))),
                     "ticktext": [v if isinstance(v, str) else f"{v:g}" for v in known],
@@ -193,7 +194,10 @@ def parallel_coordinates(axes: Sequence[Axis], colors: Floats, color_label: str)
                 "color": colors,
                 "colorscale": COLOR_SCALE,
                 "showscale": True,
-                "colorbar": {"title": {"text": color_label, "side": "right"}, "thickness": 12},
+                "colorbar": {
+                    "title": {"text": literal(color_label), "side": "right"},
+                    "thickness": 12,
+                },
             },
             labelangle=-20,
             labelside="top",
@@ -215,7 +219,7 @@ def group_boxes(groups: Mapping[str, tuple[Floats, Sequence[str]]], label: str) 
             for index, (name, (values, ids)) in enumerate(groups.items())
         ]
     )
-    figure.update_xaxes(title_text=label)
+    figure.update_xaxes(title_text=literal(label))
     figure.update_yaxes(autorange="reversed", automargin=True)
     return styled(figure, height=110 + 70 * len(groups))
 

@@ -15,6 +15,7 @@ MARK = "#e4572e"
 # Apart from one another in each kind of colour blindness, and 3:1 from both grounds; see the test.
 PALETTE = ("#2d87a5", "#d2692d", "#9600ff", "#d2004b", "#a58787", "#695ab4", "#d24bff")
 ACCENT = PALETTE[0]
+LABEL_CHARACTERS = 30
 FAMILY_COLORS: dict[str, str] = dict(zip(FAMILIES, PALETTE, strict=False))
 
 _INK, _GROUND, _LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
@@ -39,6 +40,23 @@ TEMPLATE = go.layout.Template(
 """Pages override it with the theme that the reader has chosen."""
 
 
+_MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>$%{}"})
+
+
+def literal(text: str) -> str:
+    """Text that a figure shows as it stands.
+
+    Plotly reads tags such as <b>, formulas between $ and places such as %{x} in every text. Names
+    of runs, factors and groups come from users: pass each of them through this function.
+    """
+    return text.translate(_MARKUP)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long name, for an axis; its hover text has all."""
+    return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1] + "…"
+
+
 def styled(figure: go.Figure, *, height: int, top: int = 10, **layout: Any) -> go.Figure:
     """The figure in this look: `TEMPLATE`, margins of 10 pixels (`top` above), no dragging."""
     margin = {"l": 10, "r": 10, "t": top, "b": 10}
@@ -58,8 +76,8 @@ def run_box(
     point alone where there is one run, since a box shows a spread."""
     return go.Box(
         {axis: values, "orientation": "h" if axis == "x" else None},
-        text=list(run_ids),
-        name=name,
+        text=[literal(run_id) for run_id in run_ids],
+        name=literal(name),
         boxpoints="all",
         jitter=0.5,
         pointpos=0,

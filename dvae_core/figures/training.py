@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from dvae_core.figures.style import PALETTE, styled
+from dvae_core.figures.style import PALETTE, literal, styled
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def curve_figure(
         figure,
         height=280 + (20 * len(curves) if several else 0),
         top=36,
-        title={"text": label, "font": {"size": 14}},
+        title={"text": literal(label), "font": {"size": 14}},
         hovermode="x unified" if several else "closest",
         legend={"orientation": "h", "y": -0.4, "x": 0, "yanchor": "top"},
     )
@@ -140,7 +140,7 @@ def _line(
     return go.Scatter(
         x=steps,
         y=shown,
-        name=curve.name,
+        name=literal(curve.name),
         mode="lines",
         line={"color": color, "width": 1.2 if opacity < 1 else 2.2},
         opacity=opacity,

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import threading
 import zipfile
@@ -12,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 from dvae_core.data import dataset_names, load_dataset
 from dvae_core.data.imported.dataset import import_images, remove_imported
 from dvae_core.data.imported.options import ImportOptions
+from dvae_core.data.listing import dataset_info
+from dvae_core.data.originals.addresses import REMOTE_FILES, RemoteFile
 from dvae_core.errors import DataError
 from dvae_core.progress import Progress
 from tests.app.conftest import OpenApp
@@ -70,7 +73,7 @@ def test_a_download_runs_in_the_background_and_says_how_it_ended(
 ) -> None:
     may_go_on = threading.Event()
 
-    def slowly(name: str, progress: Progress) -> tuple[Path, ...]:
+    def slowly(name: str, progress: Progress, trust_hash: str | None) -> tuple[Path, ...]:
         progress(3_000_000, 12_000_000)
         may_go_on.wait(30)
         progress(4_000_000, 12_000_000)
@@ -88,12 +91,42 @@ def test_a_download_runs_in_the_background_and_says_how_it_ended(
     other.selectbox(key="data-name").set_value("shapes3d").run()
     assert len(other.get("progress")) == 1
     may_go_on.set()
-    for thread in threading.enumerate():
-        if thread.name == "download shapes3d":
-            thread.join(30)
+    await_download("shapes3d")
     app.run()
     assert "shapes3d cannot be had here" in said(app)
     assert app.button(key="data-download").label == "Resume the download"
+
+
+def await_download(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == f"download {name}":
+            thread.join(30)
+
+
+def test_a_file_with_another_hash_is_used_or_deleted_when_a_person_says_so(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    aside = folder / "3dshapes.h5.untrusted"
+    monkeypatch.setitem(REMOTE_FILES, "shapes3d", (RemoteFile("3dshapes.h5", (), "0" * 32),))
+    monkeypatch.setattr("ui.data.downloads._downloads", {})
+    app = open_app(PAGE)
+    app.selectbox(key="data-name").set_value("shapes3d").run()
+    for button in ("data-download", "data-download-again", "data-download", "data-download-trust"):
+        if not aside.exists():
+            aside.write_bytes(b"another file")
+        app.button(key=button).click().run()
+        await_download("shapes3d")
+        app.run()
+        assert not app.exception
+        if button == "data-download":
+            (warning,) = app.warning
+            assert hashlib.md5(b"another file").hexdigest() in warning.value
+        if button == "data-download-again":
+            assert not aside.exists()
+    assert (folder / "3dshapes.h5").read_bytes() == b"another file"
+    assert dataset_info("shapes3d").state == "ready"
 
 
 def test_ones_own_images_are_planned_imported_and_removed(open_app: OpenApp) -> None:

@@ -113,7 +113,7 @@ def start_server(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    _wait_until_healthy(f"http://127.0.0.1:{port}", server, log)
+    await_server(f"http://127.0.0.1:{port}", server, log)
     return server
 
 
@@ -127,7 +127,8 @@ def end_server(server: "subprocess.Popen[bytes]") -> None:
         server.wait()
 
 
-def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def await_server(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server answers; the test fails where it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:

@@ -95,6 +95,8 @@ def test_cardinalities_are_given_or_taken_from_the_data_set(
         (["dance"], "dance"),
         ([], "train"),
         (["download", "circles"], "nothing to download for 'circles'"),
+        (["download", "shapes3d", "--trust-hash", "no"], "32 hexadecimal digits of an MD5"),
+        (["app", "--allow-host", "https://hub.example/"], "without http://"),
         (["import", "nowhere", "--name", "mine"], "nowhere"),
         (["train", "--run-dir", "RUN", "--dataset", "shapes3d"], "download shapes3d"),
         (["stop", "nowhere"], "there is no such folder"),

@@ -39,6 +39,7 @@ def test_every_set_is_described(data_folder: Path) -> None:
         ("shapes3d", 480_000),
         ("mpi3d_toy", 1_036_800),
         ("mpi3d_real", 1_036_800),
+        ("mpi3d_real_complex", 460_800),
     ],
 )
 def test_sets_have_as_many_images_as_published(name: str, images: int, data_folder: Path) -> None:
@@ -87,7 +88,7 @@ def test_other_files_among_the_imported_are_left_out(data_folder: Path) -> None:
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
-    heavy = {"torch", "h5py", "scipy", "sklearn", "pooch", "PIL"}
+    heavy = {"torch", "h5py", "scipy", "sklearn", "PIL"}
     script = f"import sys, dvae_core.data; print(sorted({heavy} & sys.modules.keys()))"
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert output.stdout.decode().strip() == "[]"

@@ -2,13 +2,18 @@ import ast
 import subprocess
 import sys
 import tomllib
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dvae_core.figures.information import information_heatmap, latent_information_heatmap
-from dvae_core.figures.style import TEMPLATE
+from dvae_core.figures.information import (
+    heatmap_width,
+    information_heatmap,
+    latent_information_heatmap,
+)
+from dvae_core.figures.style import TEMPLATE, shortened
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +26,20 @@ def test_the_heat_map_shows_the_latents_in_the_order_asked_for() -> None:
     heatmap = figure.data[0]
     assert list(heatmap.y) == ["latent 1", "latent 0"]
     np.testing.assert_array_equal(np.array(heatmap.z), INFORMATION[[1, 0]])
+
+
+def test_every_factor_has_its_name_on_the_axis_however_many_there_are() -> None:
+    names = ("10", "<b>", *(f"attribute {number}" for number in range(37)), "long " * 12)
+    figure = information_heatmap(np.zeros((3, 40)), names, range(3), unit="nats")
+    axis = figure.layout.xaxis
+    assert (axis.type, axis.tickmode) == ("category", "array")
+    assert [unescape(text) for text in axis.ticktext] == [shortened(name) for name in names]
+    assert list(axis.tickvals) == list(figure.data[0].x)
+
+
+def test_many_factors_need_a_wider_heat_map() -> None:
+    assert heatmap_width(5, 2) < 400
+    assert heatmap_width(40) > 12 * 40
 
 
 def test_each_cell_has_a_marker_that_knows_latent_and_factor() -> None:

@@ -1,6 +1,8 @@
 """The colours of figures, as people with and without colour blindness see them on both themes."""
 
+import re
 import tomllib
+from html import unescape
 from itertools import combinations
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dvae_core.config import FAMILIES
-from dvae_core.figures.style import FAMILY_COLORS, PALETTE
+from dvae_core.figures.style import FAMILY_COLORS, PALETTE, literal, shortened
 
 THEME = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text())[
     "theme"
@@ -99,3 +101,15 @@ def test_texts_and_captions_stand_out_from_the_ground(theme: str, ground: str) -
 
 def test_each_family_has_a_colour_of_its_own() -> None:
     assert len(set(FAMILY_COLORS.values())) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("text", ["<b>x</b>", "$x$", "%{x}", "&lt;", "a & b", "plain words"])
+def test_a_text_is_shown_as_it_stands(text: str) -> None:
+    shown = literal(text)
+    assert unescape(shown) == text
+    assert not re.search(r"[<>$%{}]|&(?!#\d+;)", shown)
+
+
+def test_a_long_name_is_cut_on_an_axis() -> None:
+    assert shortened("x" * 30) == "x" * 30
+    assert shortened("x" * 31) == "x" * 29 + "…"

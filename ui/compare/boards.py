@@ -13,10 +13,10 @@ from dvae_core.errors import DataError
 from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.figures.compare import frame_cells
-from dvae_core.figures.information import information_heatmap
+from dvae_core.figures.information import heatmap_width, information_heatmap
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset
-from ui.charts import NO_TOOLBAR
+from ui.charts import NO_TOOLBAR, show_wide_chart
 from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
 from ui.errors import errors_shown, plain
 from ui.history import show_history
@@ -120,8 +120,9 @@ def show_information(comparison: Comparison) -> None:
             figure = information_heatmap(
                 shares, comparison.dataset.factor_names, order, unit="share of entropy"
             )
-            st.plotly_chart(
+            show_wide_chart(
                 frame_cells(figure, order, cells),
+                heatmap_width(len(comparison.dataset.factor_names)),
                 key=f"information-{SIDES[index]}",
                 config=NO_TOOLBAR,
             )

@@ -35,7 +35,7 @@ def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
             varying,
             # The last two: position and the like mostly, which a plane can show.
             index=len(varying) - 2 + place,
-            format_func=lambda factor: plain(dataset.factor_names[factor]),
+            format_func=lambda factor: dataset.factor_names[factor],
             key=f"compare-{dataset.name}-{place}",
             label_visibility="collapsed",
             width=220,

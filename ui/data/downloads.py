@@ -5,9 +5,9 @@ from threading import Thread
 
 import streamlit as st
 
-from dvae_core.data.originals.download import download
+from dvae_core.data.originals.download import UntrustedFileError, download
 from dvae_core.errors import CoreError
-from ui.errors import plain
+from ui.errors import errors_shown, plain
 
 REFRESH_SECONDS = 1.0
 
@@ -23,14 +23,17 @@ class _Download:
     done: int = 0
     total: int = 0
     error: str = ""
+    untrusted: UntrustedFileError | None = None
     is_running: bool = True
     is_stopped: bool = False
 
-    def run(self, name: str) -> None:
+    def run(self, name: str, trust_hash: str | None) -> None:
         try:
-            download(name, self._progress)
+            download(name, self._progress, trust_hash)
         except _Stopped:
             pass
+        except UntrustedFileError as error:
+            self.untrusted = error
         except (CoreError, OSError) as error:
             self.error = str(error)
         finally:
@@ -45,13 +48,18 @@ class _Download:
 _downloads: dict[str, _Download] = {}
 
 
-def start_download(name: str) -> None:
-    """Download a data set in the background, or go on with a download that was stopped."""
+def start_download(name: str, trust_hash: str | None = None) -> None:
+    """Download a data set in the background, or go on with a download that was stopped.
+
+    Args:
+        name: of the data set.
+        trust_hash: as in `download`.
+    """
     known = _downloads.get(name)
     if known is None or not known.is_running:
         _downloads[name] = _Download()
         run = _downloads[name].run
-        Thread(target=run, args=(name,), name=f"download {name}", daemon=True).start()
+        Thread(target=run, args=(name, trust_hash), name=f"download {name}", daemon=True).start()
 
 
 def show_download(name: str) -> None:
@@ -62,16 +70,49 @@ def show_download(name: str) -> None:
         return
     if known is not None and known.error:
         st.error(plain(known.error), icon=":material/error:")
-    st.button(
-        "Resume the download" if known is not None else "Download",
-        icon=":material/download:",
-        on_click=start_download,
-        args=(name,),
-        key="data-download",
-        help="It goes on when you close this page. On another machine, download with the command "
-        "below and copy the file.",
-    )
+    if known is not None and known.untrusted is not None:
+        _show_untrusted(name, known.untrusted)
+    else:
+        st.button(
+            "Resume the download" if known is not None else "Download",
+            icon=":material/download:",
+            on_click=start_download,
+            args=(name,),
+            key="data-download",
+            help="It goes on when you close this page. On another machine, download with the "
+            "command below and copy the file.",
+        )
     st.code(f"python -m dvae_core download {name}", language=None)
+
+
+def _show_untrusted(name: str, error: UntrustedFileError) -> None:
+    """Whether to use a file whose hash is not the published one."""
+    st.warning(plain(str(error)), icon=":material/warning:")
+    with st.popover("Use this file", icon=":material/verified:"):
+        st.write(
+            "The app cannot tell whether this is the published file. Use it if its publisher "
+            "gives this hash, or if you trust where it comes from."
+        )
+        st.code(f"MD5     {error.hashes.md5}\nSHA-256 {error.hashes.sha256}", language=None)
+        st.button(
+            "I trust this file",
+            on_click=start_download,
+            args=(name, error.hashes.md5),
+            key="data-download-trust",
+        )
+    st.button(
+        "Delete it and download again",
+        icon=":material/delete:",
+        on_click=_download_again,
+        args=(name, error),
+        key="data-download-again",
+    )
+
+
+def _download_again(name: str, error: UntrustedFileError) -> None:
+    with errors_shown():
+        error.path.unlink(missing_ok=True)
+        start_download(name)
 
 
 def _show_progress(name: str) -> None:

@@ -5,12 +5,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from dvae_core.figures.information import information_heatmap
+from dvae_core.figures.information import heatmap_width, information_heatmap
 from dvae_core.figures.traversal_sheet import traversal_sheet
 from dvae_core.runs.row_log import Row
 from dvae_core.runs.run import Run, State
 from dvae_core.runs.snapshot import Snapshot
-from ui.charts import CHART_CONFIG
+from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.images import montage, to_png
 from ui.widgets import when_changed, widget_key
 
@@ -59,7 +59,13 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
         if figure is None:
             st.caption("The data set has no factors, so there is no heat map.")
         else:
-            st.plotly_chart(figure, key="train-information", config=CHART_CONFIG)
+            num_factors = len(_read(str(run.path), step, modified_at).factor_names)
+            show_wide_chart(
+                figure,
+                heatmap_width(num_factors, num_bars=1),
+                key="train-information",
+                config=CHART_CONFIG,
+            )
             st.caption(
                 "Mutual information between latents and factors, 2,048 points, 20 bins. "
                 + (f"MIG {mig:.3f}." if mig is not None else "")

@@ -1,93 +1,72 @@
-"""Downloading published files: resumes partial downloads and checks the published hash."""
+"""Downloading published files: tries several addresses, resumes, and checks the hash."""
 
+import os
+import re
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dvae_core.data.folder import check_space, data_folder
-from dvae_core.errors import DataError
+from dvae_core.data.originals.addresses import REMOTE_FILES, RemoteFile
+from dvae_core.data.originals.hashes import (
+    Hashes,
+    check_hash,
+    hash_file,
+    record_trust,
+    recorded_trust,
+)
+from dvae_core.errors import DataError, printable
 from dvae_core.progress import Progress, no_progress
 from dvae_core.system.files import partial_file
 
 _CHUNK_BYTES = 2**20
 _TIMEOUT_SECONDS = 30.0
-_ATTEMPTS = 5
+_ATTEMPTS = 5  # at each address
 _PAUSE_SECONDS = 2.0  # between attempts
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file to download: its local name, its URL and its MD5 in hexadecimal."""
+class UntrustedFileError(DataError):
+    """A downloaded file has not the published hash, or no published hash is known.
 
-    name: str
-    url: str
-    md5: str
+    Attributes:
+        path: where the file is kept; the data set does not use it.
+        hashes: its hashes.
+    """
 
-
-_MPI3D = "https://storage.googleapis.com/disentanglement_dataset/Final_Dataset"
-
-# The address and the files of each data set. The hashes are those of the public library disent.
-_SOURCES: dict[str, tuple[str, dict[str, str]]] = {
-    "dsprites": (
-        "https://raw.githubusercontent.com/deepmind/dsprites-dataset/master",
-        {
-            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5": "b331c4447a651c44bf5e8ae09022e230",
-        },
-    ),
-    "smallnorb": (
-        "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small",
-        {
-            f"smallnorb-5x{part}.mat.gz": md5
-            for part, md5 in {
-                "46789x9x18x6x2x96x96-training-dat": "66054832f9accfe74a0f4c36a75bc0a2",
-                "46789x9x18x6x2x96x96-training-cat": "23c8b86101fbf0904a000b43d3ed2fd9",
-                "46789x9x18x6x2x96x96-training-info": "51dee1210a742582ff607dfd94e332e3",
-                "01235x9x18x6x2x96x96-testing-dat": "e4ad715691ed5a3a5f138751a4ceb071",
-                "01235x9x18x6x2x96x96-testing-cat": "5aa791cd7e6016cf957ce9bdb93b8603",
-                "01235x9x18x6x2x96x96-testing-info": "a9454f3864d7fd4bb3ea7fc3eb84924e",
-            }.items()
-        },
-    ),
-    "cars3d": (
-        "http://www.scottreed.info/files",
-        {"nips2015-analogy-data.tar.gz": "4e866a7919c1beedf53964e6f7a23686"},
-    ),
-    "shapes3d": (
-        "https://storage.googleapis.com/3d-shapes",
-        {"3dshapes.h5": "099a2078d58cec4daad0702c55d06868"},
-    ),
-    "mpi3d_toy": (_MPI3D, {"mpi3d_toy.npz": "55889cb7c7dfc655d6e0277beee88868"}),
-    "mpi3d_realistic": (_MPI3D, {"mpi3d_realistic.npz": "59a6225b88b635365f70c91b3e52f70f"}),
-    "mpi3d_real": (_MPI3D, {"mpi3d_real.npz": "0f33f609918fb5c97996692f91129802"}),
-}
-REMOTE_FILES = {
-    name: tuple(RemoteFile(file, f"{address}/{file}", md5) for file, md5 in files.items())
-    for name, (address, files) in _SOURCES.items()
-}
+    def __init__(self, message: str, path: Path, hashes: Hashes) -> None:
+        super().__init__(message)
+        self.path = path
+        self.hashes = hashes
 
 
-def download(name: str, progress: Progress = no_progress) -> tuple[Path, ...]:
+def download(
+    name: str, progress: Progress = no_progress, trust_hash: str | None = None
+) -> tuple[Path, ...]:
     """Download the files of a published data set into the data folder.
 
-    Existing files with the right hash are kept. An interrupted download is resumed from its `.part`
-    file by the next call.
+    Files that are there with an accepted hash are kept. The addresses of a file are tried in turn;
+    each resumes its own `.part` file. A complete file whose hash is not accepted is kept beside
+    the others as `<name>.untrusted`. Accepted are the published hash, `trust_hash`, and the hash
+    in `<name>.md5`, where a call with `trust_hash` has recorded it.
 
     Args:
         name: name of the data set; `color_dsprites` has the same file as `dsprites`.
         progress: called with bytes, from 0 for each file.
+        trust_hash: MD5 or SHA-256 of a file to accept, besides the published hash.
 
     Returns:
         Paths of the files.
 
     Raises:
-        DataError: the name is unknown, the network or the server fails, the hash is wrong, or the
+        UntrustedFileError: a file has another hash, or one whose published hash is unknown.
+        DataError: the name is unknown, `trust_hash` is not a hash, no address has the file, or the
             disk is full.
     """
     name = name.removeprefix("color_")
@@ -95,73 +74,150 @@ def download(name: str, progress: Progress = no_progress) -> tuple[Path, ...]:
         raise DataError(
             f"there is nothing to download for {name[:60]!r}: choose {', '.join(REMOTE_FILES)}"
         )
-    return tuple(_fetch(file, progress) for file in REMOTE_FILES[name])
+    trusted = set() if trust_hash is None else {check_hash(trust_hash)}
+    return tuple(_Fetch(file, trusted, progress).run() for file in REMOTE_FILES[name])
 
 
-def _fetch(file: RemoteFile, progress: Progress) -> Path:
-    import pooch
+class _Fetch:
+    """One file: what is there already, then its addresses in turn."""
 
-    pooch.get_logger().setLevel("WARNING")  # otherwise it logs each download
-    registry = pooch.create(
-        path=data_folder(),
-        base_url="",
-        registry={file.name: f"md5:{file.md5}"},
-        urls={file.name: file.url},
-    )
-    try:
-        return Path(registry.fetch(file.name, downloader=_ResumingDownloader(file, progress)))
-    except OSError as error:
-        raise DataError(f"{file.name} cannot be written: {error.strerror or error}") from None
-    except ValueError:  # the hash is wrong; pooch has deleted the file
-        raise DataError(
-            f"{file.name} from {file.url} does not have the published hash {file.md5} and was "
-            f"deleted: try again later, or get the file elsewhere and put it into {data_folder()}"
-        ) from None
-
-
-class _ResumingDownloader:
-    """Downloads to `<name>.part` and passes the complete file to pooch, which checks the hash."""
-
-    def __init__(self, file: RemoteFile, progress: Progress) -> None:
+    def __init__(self, file: RemoteFile, trusted: set[str], progress: Progress) -> None:
         self._file = file
         self._progress = progress
+        self._path = data_folder() / file.name
+        self._aside = data_folder() / f"{file.name}.untrusted"
+        self._published = {file.md5} if file.md5 else set()
+        self._accepted = self._published | trusted | recorded_trust(self._path)
 
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        part = Path(pooch.path) / f"{self._file.name}.part"
-        with partial_file(Path(output_file), resume=True, part=part) as file:
-            for attempt in range(_ATTEMPTS):
-                if attempt:
-                    time.sleep(_PAUSE_SECONDS)
-                try:
-                    self._continue(url, file, part.parent)
-                    return
-                except _Interrupted as interruption:
-                    reason = str(interruption)
-                    if interruption.is_hopeless or (attempt == 0 and interruption.is_unreachable):
-                        break
-            kept = f"; run the command again to resume after {file.tell():,} bytes"
-            raise DataError(
-                f"{self._file.name} cannot be downloaded from {url}: {reason}"
-                + (kept if file.tell() else "")
-            )
+    def run(self) -> Path:
+        try:
+            return self._take_existing() or self._take_remote()
+        except OSError as error:
+            reason = error.strerror or error
+            raise DataError(f"{self._file.name} cannot be written: {reason}") from None
 
-    def _continue(self, url: str, file: BinaryIO, folder: Path) -> None:
-        with _request(url, file) as response:
-            if response is None:
+    def _take_existing(self) -> Path | None:
+        """The file, or the one that an earlier call has put aside."""
+        if self._path.is_file():
+            hashes = hash_file(self._path)
+            if hashes.match(self._accepted):
+                return self._take(self._path, hashes)
+            if self._file.md5 is None:
+                return self._path  # someone has put it there, and nothing contradicts it
+        if self._aside.is_file():
+            hashes = hash_file(self._aside)
+            if hashes.match(self._accepted):
+                return self._take(self._aside, hashes)
+            raise self._untrusted(hashes, "an earlier download")
+        return None
+
+    def _take_remote(self) -> Path:
+        reasons: list[str] = []
+        error: UntrustedFileError | None = None
+        for url in self._file.urls:
+            try:
+                hashes = self._download(url)
+            except _Interrupted as interruption:
+                reasons.append(f"{url}: {interruption}")
+                continue
+            if hashes.match(self._accepted):
+                return self._take(self._aside, hashes)
+            error = self._untrusted(hashes, f"the file from {url}")
+            if not self._published:
+                break  # no other address could be compared with anything either
+        if error is not None:
+            raise error
+        kept = sum(
+            part.stat().st_size for part in map(self._part, self._file.urls) if part.exists()
+        )
+        resumed = f", which resumes after {kept:,} bytes," if kept else ""
+        raise DataError(
+            f"{self._file.name} cannot be downloaded: {'; '.join(reasons)}: try again{resumed} or "
+            f"download it by hand and put it into {data_folder()}/"
+        )
+
+    def _download(self, url: str) -> Hashes:
+        """Download from one address to `_aside`, where a file stays until its hash is accepted."""
+        part = self._part(url)
+        resumes = part.is_file()
+        _transfer(url, part, self._aside, self._progress)
+        hashes = hash_file(self._aside)
+        if resumes and not hashes.match(self._accepted):
+            # The server may have replaced the file since the part was begun.
+            _transfer(url, part, self._aside, self._progress)
+            hashes = hash_file(self._aside)
+        return hashes
+
+    def _part(self, url: str) -> Path:
+        """The partial download from one address; another address may have another file."""
+        return data_folder() / f"{self._file.name}.{zlib.crc32(url.encode()):08x}.part"
+
+    def _take(self, source: Path, hashes: Hashes) -> Path:
+        """Move a file with an accepted hash to its place, and delete what was left of others."""
+        os.replace(source, self._path)
+        if not hashes.match(self._published):
+            record_trust(self._path, hashes)
+        for left in (self._aside, *map(self._part, self._file.urls)):
+            left.unlink(missing_ok=True)
+        return self._path
+
+    def _untrusted(self, hashes: Hashes, source: str) -> UntrustedFileError:
+        expected = (
+            f"but the published MD5 is {self._file.md5}"
+            if self._published
+            else f"but no published hash of {self._file.name} is known"
+        )
+        return UntrustedFileError(
+            f"{source} has the {hashes}, {expected}: it is kept as {self._aside}; accept it with "
+            f"--trust-hash {hashes.md5} if you trust it, or delete it and download again",
+            self._aside,
+            hashes,
+        )
+
+
+def _transfer(url: str, part: Path, path: Path, progress: Progress) -> None:
+    """Complete `part` from `url` and rename it to `path`; raises `_Interrupted` when this fails.
+
+    A broken connection is taken up again, and what has arrived stays in `part`.
+    """
+    with partial_file(path, resume=True, part=part) as file:
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSE_SECONDS)
+            try:
+                _continue(url, file, part.parent, progress)
                 return
-            if file.tell() and response.status != HTTPStatus.PARTIAL_CONTENT:
+            except _Interrupted as interruption:
+                failed = interruption
+                if failed.is_hopeless or (attempt == 0 and failed.is_unreachable):
+                    break
+        raise failed
+
+
+def _continue(url: str, file: BinaryIO, folder: Path, progress: Progress) -> None:
+    with _request(url, file) as response:
+        if response is None:
+            return
+        is_rest = response.status == HTTPStatus.PARTIAL_CONTENT
+        missing = response.length
+        chunk = _read(response)
+        if not is_rest:
+            if page := _describe_page(chunk):
+                message = f"the server sent {page} in place of the file"
+                raise _Interrupted(message, is_hopeless=True)
+            if file.tell():
                 _empty(file)  # the server sends the whole file
-            missing = response.length
-            if missing is not None:
-                check_space(folder, missing)
-            total = file.tell() + (missing or 0)
-            self._progress(file.tell(), total)
-            while chunk := _read(response):
-                file.write(chunk)
-                self._progress(file.tell(), max(total, file.tell()))
-            file.flush()
-            if file.tell() < total:
-                raise _Interrupted(f"the connection ended after {file.tell():,} of {total:,} bytes")
+        if missing is not None:
+            check_space(folder, missing)
+        total = file.tell() + (missing or 0)
+        progress(file.tell(), total)
+        while chunk:
+            file.write(chunk)
+            progress(file.tell(), max(total, file.tell()))
+            chunk = _read(response)
+        file.flush()
+        if file.tell() < total:
+            raise _Interrupted(f"the connection ended after {file.tell():,} of {total:,} bytes")
 
 
 @contextmanager
@@ -175,10 +231,12 @@ def _request(url: str, file: BinaryIO) -> Iterator[HTTPResponse | None]:
             urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS
         )
     except urllib.error.HTTPError as error:
-        error.close()
+        with error:
+            page = _describe_page(_beginning(error))
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             is_hopeless = error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-            message = f"the server answered {error.code} {error.reason}"
+            message = f"the server answered {error.code} {printable(error.reason)}"
+            message += f", with {page}" if page else ""
             raise _Interrupted(message, is_hopeless=is_hopeless) from None
         if error.headers["Content-Range"] == f"bytes */{file.tell()}":
             yield None
@@ -198,6 +256,30 @@ def _read(response: HTTPResponse) -> bytes:
         return response.read(_CHUNK_BYTES)
     except (OSError, HTTPException) as error:
         raise _Interrupted(f"the connection broke ({error or type(error).__name__})") from None
+
+
+def _beginning(error: urllib.error.HTTPError) -> bytes:
+    try:
+        return error.read(_CHUNK_BYTES)
+    except (OSError, HTTPException):
+        return b""
+
+
+_PAGES = {
+    rb"<!doctype html|<html": ("an HTML page", rb"<title[^>]*>([^<]+)<"),
+    rb"<\?xml|<error": ("an XML document", rb"<code>([^<]+)<"),
+}
+
+
+def _describe_page(head: bytes) -> str | None:
+    """What a body is that begins like a page or message of a server, with its title or code; None
+    for data: no published file is text."""
+    for start, (kind, words) in _PAGES.items():
+        if re.match(rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?(" + start + rb")", head, re.I | re.S):
+            found = re.search(words, head, re.I)
+            title = " ".join(found[1].decode(errors="replace").split()) if found else ""
+            return f"{kind} ({printable(title)})" if title else kind
+    return None
 
 
 def _empty(file: BinaryIO) -> None:

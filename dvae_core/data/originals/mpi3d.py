@@ -1,4 +1,4 @@
-"""MPI3D: a robot arm with an object, in three renderings (Gondal et al. 2019).
+"""MPI3D: a robot arm with an object, in four data sets (Gondal et al. 2019).
 
 Source: github.com/rr-learning/disentanglement_dataset.
 """
@@ -93,3 +93,14 @@ class Mpi3DReal(Mpi3D):
 
     name = "mpi3d_real"
     files = PublishedFiles("mpi3d_real", (("mpi3d_real.npz",),))
+
+
+class Mpi3DRealComplex(Mpi3D):
+    """The photographs of everyday objects: a cup, a tennis ball, a croissant and a beer cup."""
+
+    name = "mpi3d_real_complex"
+    factor_sizes = FIRST_RELEASE_SIZES
+    files = PublishedFiles(
+        "mpi3d_real_complex",
+        (("real3d_complicated_shapes_ordered.npz", "mpi3d_real_complex.npz"),),
+    )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dvae_core.data import load_dataset
-from dvae_core.data.originals.mpi3d import Mpi3D, Mpi3DRealistic, Mpi3DToy
+from dvae_core.data.originals.mpi3d import Mpi3D, Mpi3DRealComplex, Mpi3DRealistic, Mpi3DToy
 from dvae_core.errors import DataError
 
 SIZES = (3, 3, 2, 2, 2, 3, 2)
@@ -17,6 +17,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (432, 64, 64, 3), np.uint8)
 @pytest.fixture(autouse=True)
 def _small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mpi3D, "factor_sizes", SIZES)
+    monkeypatch.setattr(Mpi3DRealComplex, "factor_sizes", FIRST_SIZES)
     for rendering in (Mpi3DToy, Mpi3DRealistic):
         monkeypatch.setattr(rendering, "first_release_sizes", FIRST_SIZES)
 
@@ -35,6 +36,12 @@ def test_images_are_read_where_they_lie_in_the_file(name: str, data_folder: Path
     np.savez(data_folder / f"{name}.npz", images=IMAGES)
     check_images(name, SIZES)
     assert not (data_folder / "cache").exists()
+
+
+@pytest.mark.parametrize("file", ["real3d_complicated_shapes_ordered", "mpi3d_real_complex"])
+def test_everyday_objects_have_four_colours_and_shapes(file: str, data_folder: Path) -> None:
+    np.savez(data_folder / f"{file}.npz", images=IMAGES[:192])
+    check_images("mpi3d_real_complex", FIRST_SIZES)
 
 
 def test_a_file_packed_again_is_unpacked_once(data_folder: Path) -> None:
