@@ -13,6 +13,11 @@ MAX_FILE_BYTES = 256 * 2**20
 SECONDS = 20  # CPU time for 160 small trials of both files
 MEMORY_BYTES = 3 * 2**30
 _MAX_TEXT = 400
+# Files that people have instead of ONNX files, by their suffix.
+_CHECKPOINTS = {
+    **dict.fromkeys((".pt", ".pth", ".ckpt"), "PyTorch checkpoint"),
+    ".safetensors": "safetensors file",
+}
 _OPERATION = "dvae_core.onnx.trial:try_files"
 
 
@@ -21,13 +26,15 @@ class CheckedFile:
     """A file that passed the check.
 
     Attributes:
-        content: the checked bytes.
+        content: the bytes of the file.
+        runnable: the checked bytes: the file without the nodes that no output needs.
         sha256: hash of `content`.
         opset: version of its operators.
         one_at_a_time: whether its batch size is fixed at 1.
     """
 
     content: bytes
+    runnable: bytes
     sha256: str
     opset: int
     one_at_a_time: bool
@@ -89,21 +96,27 @@ def check_model(
     }
     try:
         with SandboxProcess(MEMORY_BYTES) as child:
-            answer, _ = child.ask(_OPERATION, request, SECONDS)
+            answer, data = child.ask(_OPERATION, request, SECONDS)
     except Refused as refusal:
         raise ModelError(printable(refusal, _MAX_TEXT)) from None
     except SandboxError as error:
         names = " and ".join(printable(path.name) for path in paths.values())
         raise ModelError(f"{names} cannot be read: {printable(error, _MAX_TEXT)}") from None
     report = answer["report"]
-    files = {}
+    files, runnable = {}, {}
+    for part, size in answer["runnable"].items():
+        runnable[part], data = data[:size], data[size:]
     for part, path in paths.items():
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 != answer["sha256"][part]:
             raise ModelError(f"{part}: {printable(path.name)} changed while it was read: try again")
         files[part] = CheckedFile(
-            content, sha256, report["opsets"][part], report["one_at_a_time"][part]
+            content=content,
+            runnable=runnable.get(part, content),
+            sha256=sha256,
+            opset=report["opsets"][part],
+            one_at_a_time=report["one_at_a_time"][part],
         )
     return CheckedModel(
         num_latents=report["num_latents"],
@@ -119,5 +132,12 @@ def _check_is_model_file(part: str, path: Path) -> None:
     shown = printable(path, 200)
     if not path.is_file():  # a device or a pipe may never end
         raise ModelError(f"{part}: {shown} does not exist or is not a regular file")
+    if kind := _CHECKPOINTS.get(path.suffix.lower()):
+        example = "images" if part == "encoder" else "codes"
+        raise ModelError(
+            f"{part}: {printable(path.name)} is a {kind}, but must be an ONNX file: "
+            f"export the network first, as in torch.onnx.export(model.{part}, ({example},), "
+            f'"{part}.onnx", dynamo=True, external_data=False) (docs/models.md has recipes)'
+        )
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ModelError(f"{part}: {shown} is larger than {MAX_FILE_BYTES // 2**20} MB")

@@ -2,11 +2,13 @@
 
 A graph may consist of plain operators, in one file. It must have no control flow, no randomness,
 and no shape that depends on input values. A batch of a given size then always takes the same work,
-so one trial holds for all images.
+so one trial holds for all images. Nodes that no output needs, such as the sampling of a code, are
+left out before; only what remains is checked and run.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
@@ -31,21 +33,23 @@ class TensorPort:
 
 @dataclass(frozen=True)
 class Graph:
-    """The inputs and outputs of a graph.
+    """A checked graph.
 
     Attributes:
+        content: the file as it may be run: without the nodes that no output needs.
         opset: version of its operators.
         input: its only input besides weights.
         outputs: all outputs.
     """
 
+    content: bytes
     opset: int
     input: TensorPort
     outputs: tuple[TensorPort, ...]
 
 
 def read_graph(content: bytes) -> Graph:
-    """Check that the graph of an ONNX file is safe to run; returns its inputs and outputs.
+    """Check that the graph of an ONNX file is safe to run.
 
     Raises:
         ModelError: the file is not an ONNX file, or holds something that is not allowed. The
@@ -64,6 +68,7 @@ def read_graph(content: bytes) -> Graph:
     graph = model.graph
     if graph.sparse_initializer:
         raise ModelError("it has sparse weights: export dense ones")
+    content = _without_dead_nodes(model, content)
     _check_nodes(graph.node)
     for tensor in [*graph.initializer, *_tensors_of(graph.node)]:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
@@ -74,10 +79,13 @@ def read_graph(content: bytes) -> Graph:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
-        names = ", ".join(value.name[:40] for value in inputs[:5]) or "none"
+        if not inputs:
+            raise ModelError("its outputs do not depend on an input: export the trained network")
+        names = ", ".join(value.name[:40] for value in inputs[:5])
         raise ModelError(f"it has {len(inputs)} inputs ({names}): export it with one input")
     _follow_values(graph.node, weights, inputs[0].name)
-    return Graph(opset, _port(inputs[0]), tuple(_port(value) for value in graph.output))
+    outputs = tuple(_port(value) for value in graph.output)
+    return Graph(content, opset, _port(inputs[0]), outputs)
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -91,6 +99,39 @@ def _opset(model: onnx.ModelProto) -> int:
             f"export with opset_version=18"
         )
     return opsets[0]
+
+
+def _without_dead_nodes(model: onnx.ModelProto, content: bytes) -> bytes:
+    """Remove nodes, weights and inputs that no output needs from `model`; returns its content."""
+    graph = model.graph
+    makers: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        for name in node.output:
+            makers.setdefault(name, []).append(node)
+    needed: set[str] = set()
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name and name not in needed:
+            needed.add(name)
+            waiting += [read for node in makers.get(name, ()) for read in node.input]
+    removed = [
+        _keep(graph.node, lambda node: not needed.isdisjoint(node.output)),
+        _keep(graph.initializer, lambda tensor: tensor.name in needed),
+        _keep(graph.input, lambda value: value.name in needed),
+    ]
+    if not any(removed):
+        return content
+    del graph.value_info[:]  # may describe what is removed; onnxruntime infers the shapes
+    return model.SerializeToString()
+
+
+def _keep(items: Any, is_needed: Callable[[Any], bool]) -> bool:
+    """Remove all other entries of a protobuf list; returns whether there were any."""
+    dead = [place for place, item in enumerate(items) if not is_needed(item)]
+    for place in reversed(dead):
+        del items[place]
+    return bool(dead)
 
 
 def _check_nodes(nodes: Iterable[NodeProto]) -> None:
@@ -184,10 +225,11 @@ PLAIN = frozenset((
     "Min", "Mish", "Mod", "Mul", "Neg", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow",
     "QuantizeLinear", "RMSNormalization", "Range", "Reciprocal", "ReduceL1", "ReduceL2",
     "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Selu", "Shape",
-    "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus", "Softsign",
-    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh",
-    "ThresholdedRelu", "Tile", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where", "Xor",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements",
+    "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus",
+    "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh",
+    "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where",
+    "Xor",
 ))
 # fmt: on
 
@@ -208,4 +250,5 @@ SHAPE_INPUTS: dict[str, range] = {
     "Resize": range(1, 4),
     "Slice": range(1, 5),
     "Tile": range(1, 3),
+    "TopK": range(1, 2),
 }

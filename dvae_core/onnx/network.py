@@ -24,7 +24,7 @@ class _OnnxNetwork(nn.Module):
         super().__init__()
         self.register_buffer("sha256", torch.tensor(list(bytes.fromhex(file.sha256))))
         self._part = part
-        self._session = Session(file.content, file.one_at_a_time)
+        self._session = Session(file.runnable, file.one_at_a_time)
 
     def _run(self, batch: Floats) -> list[Floats]:
         try:

@@ -1,5 +1,6 @@
 """Running a checked ONNX file."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,22 @@ class Session:
         return outputs
 
 
+# Where in the source of onnxruntime a check failed: a path with a line, and the function. The
+# function ends at its closing bracket.
+_PLACE = re.compile(r"\S+\.(?:cc|cpp|cu|h|hpp):\d+ (?:[^()]*\([^()]*\)(?: const)? )?")
+
+
 def _reason(error: Exception) -> str:
-    # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : what is wrong"
-    text = str(error).rpartition("[ONNXRuntimeError]")[2].split(" : ", 3)[-1]
-    return " ".join(text.split())[:160] or type(error).__name__
+    """The cause in an error of onnxruntime, without codes, paths and names of functions."""
+    # "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Reshape node.
+    # Name:'' Status Message: /a/path/reshape_helper.h:84 onnxruntime::f(int) what is wrong"
+    text = " ".join(str(error).rpartition("[ONNXRuntimeError]")[2].split(" : ", 3)[-1].split())
+    running, _, message = text.rpartition("Status Message: ")
+    operator = re.search(r"while running (\w+) node", running)
+    cause = _PLACE.sub("", message).strip().rstrip(".")
+    if operator:
+        cause = f"{operator[1]}: {cause}"
+    return cause[:300] or type(error).__name__
 
 
 # Pixels are kept this far from 0 and 1, where their logits would be infinite.

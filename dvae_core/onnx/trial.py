@@ -7,7 +7,7 @@ pydantic. Every failure is a `ModelError` whose message starts with "encoder" or
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,11 @@ class TrialRequest:
 
 @dataclass
 class Report:
-    """The attributes of `CheckedModel`, and of the `CheckedFile` of each part."""
+    """The attributes of `CheckedModel`, and of the `CheckedFile` of each part.
+
+    Attributes:
+        runnable: content of the files from which nodes were removed.
+    """
 
     num_latents: int = 0
     num_categories: int | None = None
@@ -55,10 +59,12 @@ class Report:
     opsets: dict[str, int] = field(default_factory=dict)
     one_at_a_time: dict[str, bool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    runnable: dict[str, bytes] = field(default_factory=dict)
 
 
 def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
-    """A `Report` and the SHA-256 of each file.
+    """A `Report` and the SHA-256 of each file; as raw bytes, the runnable contents, whose sizes
+    the answer has by part.
 
     Args:
         files: paths of `decoder` and, if there is one, `encoder`.
@@ -67,7 +73,11 @@ def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
     contents = {part: Path(path).read_bytes() for part, path in files.items()}
     report = try_model(contents.get("encoder"), contents["decoder"], TrialRequest(**asked))
     hashes = {part: hashlib.sha256(content).hexdigest() for part, content in contents.items()}
-    return {"report": asdict(report), "sha256": hashes}, b""
+    contents = report.runnable
+    sizes = {part: len(content) for part, content in contents.items()}
+    described = asdict(replace(report, runnable={}))
+    answer = {"report": described, "sha256": hashes, "runnable": sizes}
+    return answer, b"".join(contents.values())
 
 
 def try_model(encoder: bytes | None, decoder: bytes, request: TrialRequest) -> Report:
@@ -213,7 +223,9 @@ def _try_batches(
         raise ModelError(
             f"its batch is fixed at {fixed}: export it with a dynamic batch, or a batch of 1"
         )
-    session = Session(content)
+    session = Session(graph.content)
+    if graph.content != content:
+        report.runnable[part] = graph.content
     single = [session.run_once(batch[i : i + 1]) for i in range(len(batch))]
     one_by_one = [np.concatenate(outputs) for outputs in zip(*single, strict=True)]
     if any(len(output) != len(batch) for output in one_by_one):

@@ -6,6 +6,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from dvae_core.errors import ModelError
+from dvae_core.onnx.session import Session
 from dvae_core.onnx.trial import Report, TrialRequest, try_model
 from tests.onnx import graphs
 
@@ -36,6 +37,28 @@ def test_a_pair_that_fits_is_described() -> None:
 def test_categories_are_counted_from_the_logits() -> None:
     asked = {"has_categories": True}
     assert tried(graphs.encoder((3 * 5,)), graphs.decoder(3), **asked).num_categories == 5
+
+
+def test_a_sparse_code_is_taken() -> None:
+    """The decoder keeps the two largest values of a code: TopK, then ScatterElements."""
+    decoder = graphs.decoder(3, last="", scale=0.05)
+    arrays = {"two": np.array([2]), "nothing": np.zeros((1, 3), np.float32)}
+    for name, array in arrays.items():
+        decoder.graph.initializer.append(numpy_helper.from_array(array, name))
+    nodes = [
+        helper.make_node("Shape", ["codes"], ["size"]),
+        helper.make_node("Expand", ["nothing", "size"], ["zeros"]),
+        helper.make_node("TopK", ["codes", "two"], ["largest", "places"]),
+        helper.make_node("ScatterElements", ["zeros", "places", "largest"], ["sparse"], axis=1),
+    ]
+    graphs.insert(decoder, nodes, "sparse")
+    report = tried(None, decoder, decoder_output="logits")
+    assert report.one_at_a_time == {"decoder": False}
+    session = Session(decoder.SerializeToString())
+    codes = np.array([[3.0, -1.0, 2.0]], np.float32)
+    (images,) = session.run_once(codes)
+    weight = numpy_helper.to_array(decoder.graph.initializer[0])
+    np.testing.assert_allclose(images.ravel(), [3, 0, 2] @ weight, rtol=1e-5)
 
 
 def test_a_batch_fixed_at_one_is_taken_one_by_one() -> None:
