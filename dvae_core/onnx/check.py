@@ -18,6 +18,7 @@ _CHECKPOINTS = {
     **dict.fromkeys((".pt", ".pth", ".ckpt"), "PyTorch checkpoint"),
     ".safetensors": "safetensors file",
 }
+READING_FIELDS = set(OnnxLayout.model_fields) - {"fix"}  # the fields of a `Reading`
 _OPERATION = "dvae_core.onnx.trial:try_files"
 
 
@@ -46,8 +47,9 @@ class CheckedModel:
 
     Attributes:
         num_latents: N.
-        num_categories: K; None for Gaussian latents and for a model without encoder.
+        num_categories: K; None for Gaussian latents, and where no file shows it.
         image_shape: (C, H, W).
+        layout: how to read the tensors, complete.
         encoder: None for a model without encoder.
         decoder: codes to images.
         notes: remarks for the user, one sentence each.
@@ -56,6 +58,7 @@ class CheckedModel:
     num_latents: int
     num_categories: int | None
     image_shape: tuple[int, int, int]
+    layout: OnnxLayout
     encoder: CheckedFile | None
     decoder: CheckedFile
     notes: tuple[str, ...]
@@ -75,7 +78,7 @@ def check_model(
         encoder: images (B, C, H, W) to the parameters of the latents, or None.
         decoder: codes (B, N) to images (B, C, H, W).
         latents: expected latent family.
-        layout: how to read the tensors.
+        layout: how to read the tensors, as far as it is known.
         num_categories: K, if it is known.
         code_bounds: smallest and largest category value.
 
@@ -91,7 +94,8 @@ def check_model(
             "has_categories": FAMILIES[latents].has_categories,
             "num_categories": num_categories,
             "code_bounds": code_bounds,
-            **layout.model_dump(include=set(OnnxLayout.model_fields)),
+            "fixed": layout.fixed,
+            "reading": layout.model_dump(include=READING_FIELDS),
         },
     }
     try:
@@ -122,6 +126,7 @@ def check_model(
         num_latents=report["num_latents"],
         num_categories=report["num_categories"],
         image_shape=tuple(report["image_shape"]),
+        layout=OnnxLayout(**report["reading"], fix=layout.fix),
         encoder=files.get("encoder"),
         decoder=files["decoder"],
         notes=tuple(printable(note, _MAX_TEXT) for note in report["notes"]),

@@ -6,7 +6,7 @@ so one trial holds for all images. Nodes that no output needs, such as the sampl
 left out before; only what remains is checked and run.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,18 +38,30 @@ class Graph:
     Attributes:
         content: the file as it may be run: without the nodes that no output needs.
         opset: version of its operators.
-        input: its only input besides weights.
-        outputs: all outputs.
+        input: its only input besides weights and fixed inputs.
+        fixed: names of the fixed inputs that an output needs.
+        outputs: the chosen outputs, in the order chosen.
     """
 
     content: bytes
     opset: int
     input: TensorPort
+    fixed: frozenset[str]
     outputs: tuple[TensorPort, ...]
 
 
-def read_graph(content: bytes) -> Graph:
+def read_graph(
+    content: bytes,
+    fixed: Collection[str] = (),
+    choose: Callable[[list[str]], Sequence[int]] | None = None,
+) -> Graph:
     """Check that the graph of an ONNX file is safe to run.
+
+    Args:
+        content: of the file.
+        fixed: names of inputs that get the same value in every run.
+        choose: places of the outputs to keep, in the order to return them, of the names of all; by
+            default, all are kept.
 
     Raises:
         ModelError: the file is not an ONNX file, or holds something that is not allowed. The
@@ -68,7 +80,20 @@ def read_graph(content: bytes) -> Graph:
     graph = model.graph
     if graph.sparse_initializer:
         raise ModelError("it has sparse weights: export dense ones")
-    content = _without_dead_nodes(model, content)
+    reordered = False
+    if choose is not None:
+        outputs = list(graph.output)
+        places = list(choose([value.name for value in outputs]))
+        if not places or len(set(places)) < len(places) or max(places) >= len(outputs):
+            raise ModelError(
+                f"it has {len(outputs)} outputs, but the places {places} are to be read: give "
+                f"different places, counted from 0"
+            )
+        reordered = places != list(range(len(outputs)))
+        del graph.output[:]
+        graph.output.extend(outputs[place] for place in places)
+    if _remove_dead_nodes(graph) or reordered:
+        content = model.SerializeToString()
     _check_nodes(graph.node)
     for tensor in [*graph.initializer, *_tensors_of(graph.node)]:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
@@ -77,15 +102,21 @@ def read_graph(content: bytes) -> Graph:
                 f"external_data=False"
             )
     weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    given = [value for value in graph.input if value.name not in weights]
+    found_fixed = frozenset(value.name for value in given).intersection(fixed)
+    inputs = [value for value in given if value.name not in found_fixed]
     if len(inputs) != 1:
         if not inputs:
             raise ModelError("its outputs do not depend on an input: export the trained network")
         names = ", ".join(value.name[:40] for value in inputs[:5])
-        raise ModelError(f"it has {len(inputs)} inputs ({names}): export it with one input")
-    _follow_values(graph.node, weights, inputs[0].name)
-    outputs = tuple(_port(value) for value in graph.output)
-    return Graph(content, opset, _port(inputs[0]), outputs)
+        raise ModelError(
+            f"it has {len(inputs)} inputs ({names}), but may have one besides fixed "
+            f"ones: fix the others, as in --fix {inputs[-1].name[:40]}=3"
+        )
+    # The value of a fixed input is the same in every run, as that of a weight is.
+    _follow_values(graph.node, weights | found_fixed, inputs[0].name)
+    ports = tuple(_port(value) for value in graph.output)
+    return Graph(content, opset, _port(inputs[0]), found_fixed, ports)
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -101,9 +132,8 @@ def _opset(model: onnx.ModelProto) -> int:
     return opsets[0]
 
 
-def _without_dead_nodes(model: onnx.ModelProto, content: bytes) -> bytes:
-    """Remove nodes, weights and inputs that no output needs from `model`; returns its content."""
-    graph = model.graph
+def _remove_dead_nodes(graph: onnx.GraphProto) -> bool:
+    """Remove nodes, weights and inputs that no output needs; returns whether there were any."""
     makers: dict[str, list[NodeProto]] = {}
     for node in graph.node:
         for name in node.output:
@@ -120,10 +150,9 @@ def _without_dead_nodes(model: onnx.ModelProto, content: bytes) -> bytes:
         _keep(graph.initializer, lambda tensor: tensor.name in needed),
         _keep(graph.input, lambda value: value.name in needed),
     ]
-    if not any(removed):
-        return content
-    del graph.value_info[:]  # may describe what is removed; onnxruntime infers the shapes
-    return model.SerializeToString()
+    if any(removed):
+        del graph.value_info[:]  # may describe what is removed; onnxruntime infers the shapes
+    return any(removed)
 
 
 def _keep(items: Any, is_needed: Callable[[Any], bool]) -> bool:

@@ -55,6 +55,30 @@ def test_the_layout_is_asked_for(open_app: OpenApp, own_folders: Path) -> None:
     assert imported.interleaved
 
 
+def test_a_label_is_fixed_in_a_field(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.text_input(key="model-fixed").set_value("label").run()
+    assert "must be NAME=VALUE" in app.error[0].value.replace("\\", "")
+    app.text_input(key="model-fixed").set_value("label=3").run()
+    app.selectbox(key="model-variance").set_value("log_std").run()
+    decoder = graphs.labelled(graphs.decoder(), onnx.TensorProto.INT64, ["batch"])
+    app = upload(app, encoder=graphs.encoder(), decoder=decoder)
+    assert not app.error
+    assert "is fixed to 3" in said(app).replace("\\", "")
+    imported = Run(own_folders / "runs" / "mine").record.imported
+    assert imported is not None
+    assert (imported.fix, imported.variance_as) == (("label=3",), "log_std")
+
+
+def test_a_checkpoint_is_refused_with_the_way_on(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.file_uploader(key="model-decoder-0").set_value(("model.pt", b"PK", "")).run()
+    app.text_input(key="model-name").set_value("mine")
+    app.button(key="model-import").click().run()
+    (error,) = app.error
+    assert "model.pt is a PyTorch checkpoint" in error.value.replace("\\", "")
+
+
 def test_the_description_of_an_export_fills_the_form(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run]
 ) -> None:
