@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvae_core.config import FAMILIES, FamilyName
+from dvae_core.config import FAMILIES, FamilyName, ImageSize
 from dvae_core.data import load_dataset
 from dvae_core.errors import ModelError, printable
 from dvae_core.models.latents import CategoricalLatents, GaussianPosterior, Posterior
@@ -145,7 +145,7 @@ def import_model(
     )
     record = RunRecord(
         dataset=dataset,
-        image_size=checked.image_shape[1],
+        image_size=_image_size(checked),
         image_shape=checked.image_shape,
         **_latent_settings(latents, checked, num_categories, values),
         imported=imported,
@@ -187,8 +187,13 @@ def _description(path: Path, file: CheckedFile | None) -> OnnxFile:
     )
 
 
+def _image_size(checked: CheckedModel) -> ImageSize:
+    _, height, width = checked.image_shape
+    return height if height == width else (height, width)
+
+
 def _sample_images(name: str, checked: CheckedModel) -> Tensor:
-    dataset = load_dataset(name, checked.image_shape[1])
+    dataset = load_dataset(name, _image_size(checked))
     if dataset.image_shape != checked.image_shape:
         kinds = {1: "grey", 3: "RGB"}
         raise ModelError(

@@ -10,7 +10,7 @@ from dvae_core.onnx.description import OnnxLayout
 from dvae_core.system.sandbox import Refused, SandboxError, SandboxProcess
 
 MAX_FILE_BYTES = 256 * 2**20
-SECONDS = 20  # CPU time for 160 small trials of both files
+SECONDS = 60  # CPU time for about 200 images and codes of both files
 MEMORY_BYTES = 3 * 2**30
 _MAX_TEXT = 400
 # Files that people have instead of ONNX files, by their suffix.

@@ -27,9 +27,9 @@ from dvae_core.onnx.reading import (
 from dvae_core.onnx.session import BATCH, FixedInputs, Floats, Session
 from dvae_core.system.sandbox import Answer
 
-MAX_LATENTS = 64
+MAX_LATENTS = 512
 CATEGORIES = range(2, 513)
-SIDES = range(32, 129)
+SIDES = range(32, 257)
 LOG_VARIANCES = (-100.0, 20.0)
 # How far the output of a decoder without sigmoid may exceed the image range, as a share of the
 # distance from black to white; it is then clipped.
@@ -278,10 +278,10 @@ def _try_decoder(
             f"(batch, H, W, C) with C 1 or 3"
         )
     _, num_channels, height, width = images.shape
-    if height != width or height not in SIDES:
+    if height not in SIDES or width not in SIDES:
         raise ModelError(
-            f"it returns images of {height}x{width}, but they must be square with {SIDES[0]} to "
-            f"{SIDES[-1]} pixels a side"
+            f"it returns images of {height}x{width}, but they must have {SIDES[0]} to {SIDES[-1]} "
+            f"pixels a side"
         )
     report.image_shape = (num_channels, height, width)
     _check_image_range(images, report)

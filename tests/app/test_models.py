@@ -183,6 +183,26 @@ def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
     assert not open_app("pages/method.py").exception
 
 
+def test_a_model_of_many_latents_is_explored(
+    open_app: OpenApp, own_folders: Path, tmp_path: Path
+) -> None:
+    shape = (1, 48, 32)
+    models = {"encoder": graphs.encoder((100, 100), shape), "decoder": graphs.decoder(100, shape)}
+    for part, model in models.items():
+        (tmp_path / f"{part}.onnx").write_bytes(model.SerializeToString())
+    import_model(
+        own_folders / "runs" / "mine",
+        tmp_path / "decoder.onnx",
+        tmp_path / "encoder.onnx",
+        latents="gaussian",
+        dataset="circles",
+    )
+    app = open_app(run="runs/mine", tool="downloads")
+    assert not app.exception
+    assert not app.error
+    assert "circles 48x32" in " ".join(caption.value for caption in app.caption).replace("\\", "")
+
+
 def test_an_imported_model_is_compared_with_one_of_ours(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run], tmp_path: Path
 ) -> None:

@@ -17,13 +17,15 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from dvae_core.__main__ import main
+from dvae_core.config import RunConfig
+from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError, ModelError
 from dvae_core.exchange.onnx_export import export_model
 from dvae_core.exchange.onnx_import import _variance_remarks, import_model
 from dvae_core.models.latents import GaussianPosterior
 from dvae_core.onnx.check import check_model
 from dvae_core.onnx.description import OnnxLayout
-from dvae_core.runs.run import Run
+from dvae_core.runs.run import Run, RunRecord
 from tests.onnx import graphs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
@@ -285,6 +287,36 @@ def test_a_fixed_input_is_a_name_and_numbers(text: str) -> None:
         OnnxLayout(fix=(text,))
 
 
+@pytest.mark.parametrize(
+    ("num_latents", "shape"), [(128, (1, 32, 32)), (512, (1, 48, 32)), (3, (1, 256, 200))]
+)
+def test_many_latents_and_large_images_are_taken(
+    tmp_path: Path, num_latents: int, shape: tuple[int, int, int]
+) -> None:
+    encoder = graphs.encoder((num_latents, num_latents), shape, scale=1e-3)
+    decoder = graphs.decoder(num_latents, shape, scale=1e-2)
+    model, _ = imported(tmp_path, encoder, decoder)
+    record = Run(tmp_path / "mine").record
+    assert (record.num_latents, record.image_shape) == (num_latents, shape)
+    images = load_dataset("circles", record.image_size).sample_images(
+        2, torch.Generator().manual_seed(0)
+    )
+    assert images.shape[1:] == shape
+    codes = model.encode(images).mean_code()
+    np.testing.assert_allclose(codes, flat(images) @ weight(encoder, "weight0"), atol=1e-4)
+    assert model.decode_images(codes).shape[1:] == shape
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [({"num_latents": 65}, "num_latents is 65"), ({"image_size": [64, 32]}, "image_size is")],
+)
+def test_a_model_trained_here_keeps_its_limits(change: dict[str, Any], complaint: str) -> None:
+    settings = RunConfig().model_dump() | {"image_shape": (1, 64, 64)}
+    with pytest.raises(ConfigError, match=complaint):
+        RunRecord.model_validate(settings | change)
+
+
 def test_a_record_of_an_older_import_is_read_as_before(tmp_path: Path) -> None:
     """It lacks the new fields: outputs in their order, log variances, whatever the names say."""
     encoder = constant_encoder("log_std", -3.0)
@@ -366,6 +398,8 @@ CASES: dict[str, Case] = {
     "a label, not fixed": (graphs.encoder, lambda: label(graphs.decoder()), {}),
     "outputs of unclear names": (lambda: graphs.encoder((3, 3, 3)), graphs.decoder, {}),
     "image logits": (graphs.encoder, logits_decoder, {}),
+    "more than 512 latents": (lambda: None, lambda: graphs.decoder(513), {}),
+    "images of 28x28": (lambda: None, lambda: graphs.decoder(3, (1, 28, 28)), {}),
     "control flow": (lambda: None, lambda: with_node(graphs.branch()), {}),
     "random numbers": (lambda: None, lambda: with_node(NOISE), {}),
     "weights in other files": (lambda: None, external, {}),

@@ -84,10 +84,9 @@ def test_a_batch_that_only_looks_free_is_taken_one_by_one() -> None:
     ("decoder", "complaint"),
     [
         (graphs.decoder(batch=64), "batch is fixed at 64"),
-        (graphs.decoder(65), "65 latents, but must have 1 to 64"),
-        (graphs.decoder(shape=(1, 28, 28)), "28x28, but they must be square with 32 to 128"),
-        (graphs.decoder(shape=(1, 32, 64)), "32x64"),
-        (graphs.decoder(shape=(1, 160, 160)), "160x160"),
+        (graphs.decoder(513), "513 latents, but must have 1 to 512"),
+        (graphs.decoder(shape=(1, 28, 28)), "28x28, but they must have 32 to 256 pixels a side"),
+        (graphs.decoder(shape=(1, 32, 257)), "32x257"),
         (graphs.decoder(shape=(32, 32, 2)), r"\(batch, 32, 32, 2\), but must return images"),
         (graphs.decoder(shape=(1024,)), r"\(batch, 1024\), but must return images"),
         (graphs.decoder(last="", scale=10.0), "image means 0 to 1.*logits"),
