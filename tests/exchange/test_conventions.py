@@ -17,9 +17,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from dvae_core.__main__ import main
+from dvae_core.analysis.latent_profile import latent_profile
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError, ModelError
+from dvae_core.evaluation.protocol import evaluate
+from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.onnx_export import export_model
 from dvae_core.exchange.onnx_import import _variance_remarks, import_model
 from dvae_core.models.latents import GaussianPosterior
@@ -305,6 +308,18 @@ def test_many_latents_and_large_images_are_taken(
     codes = model.encode(images).mean_code()
     np.testing.assert_allclose(codes, flat(images) @ weight(encoder, "weight0"), atol=1e-4)
     assert model.decode_images(codes).shape[1:] == shape
+
+
+def test_a_model_of_images_that_are_not_square_is_measured(tmp_path: Path) -> None:
+    shape = (1, 48, 32)
+    imported(tmp_path, graphs.encoder((3, 3), shape), graphs.decoder(3, shape))
+    run = Run(tmp_path / "mine")
+    dataset = load_dataset("circles", run.record.image_size)
+    settings = EvaluationSettings(points=256, test_points=128)
+    evaluation = evaluate(run, dataset, "native", ("mig", "kl", "reconstruction"), settings)
+    missing = {score.name for score in evaluation.scores if score.value is None}
+    assert missing == {"sampled_kl"}  # the noise of its training is not known
+    assert latent_profile(run.load_model(), dataset).kl.shape == (3,)
 
 
 @pytest.mark.parametrize(
