@@ -27,6 +27,8 @@ ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "di
 FamilyName = Literal["categorical", "gaussian"]
 Sampling = Literal["soft", "straight_through"]
 CATEGORY_RANGE = (2, 512)  # of the number of categories K
+ImageSize = int | tuple[int, int]
+"""Height and width in pixels; one number if they are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

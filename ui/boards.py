@@ -1,9 +1,10 @@
 """A latent board for a model, a start and a code: shared by every page that slides latents."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 import torch
 from torch import Tensor
@@ -14,6 +15,12 @@ from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 from ui.cached import COMPUTING
 from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
+
+FRAME_BYTES = 64 * 2**20
+"""Of all frames of a board. 64 latents of 64 categories need 48 MB at 64x64 in colour."""
+OPEN_ROWS = 16
+"""Of a board with more than twice as many."""
+_LEAST_VALUES = 16  # of a continuous latent, if thinning them makes room for more latents
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class BoardView:
         code: (N,), where the handles stand.
         posterior: of the start image; None where it began without an image.
         chosen: the latent to show first in the readout, or None.
-        shown: active latents to show at first, the others fold away; None shows all.
+        shown: active latents to show at first, the others fold away; None shows all, or
+            `OPEN_ROWS` of many.
     """
 
     model: VAE
@@ -62,18 +70,56 @@ def show_board(
 ) -> None:
     """Decode all frames of the current code and show the board; arguments as in `latent_board`.
     Call it inside a fragment."""
+    values = values_on_board(view)
+    latents = sorted(values)
     with COMPUTING:
-        frames = [to_pixels(row) for row in traverse_all(view.model, view.code, view.values)]
+        rows = [values[latent] for latent in latents]
+        traversals = traverse_all(view.model, view.code, rows, latents)
+        frames = [to_pixels(row) for row in traversals]
         image = to_pixels(decode_codes(view.model, view.code))
+    shown = view.shown
+    if shown is None and len(values) > 2 * OPEN_ROWS:
+        shown = OPEN_ROWS
     latent_board(
-        _rows(view),
-        encode_frames(frames, image, _fingerprint(view)),
+        _rows(view, values),
+        encode_frames(frames, image, _fingerprint(view, values)),
         key=key,
         on_release=on_release,
+        code=view.code.tolist(),
         label=label,
         side=side,
-        shown=view.shown,
+        shown=shown,
     )
+    if left_out := len(view.order) - len(values):
+        st.caption(
+            f"The board shows the first {len(values)} of {len(view.order)} latents in this order. "
+            f"The images of the other {left_out} would take more than "
+            f"{FRAME_BYTES // 2**20} MB."
+        )
+
+
+def values_on_board(view: BoardView) -> dict[int, Tensor]:
+    """Values (P_j,) of each latent that has room on the board, in the order of the board.
+
+    Values of continuous latents are thinned to make room. Then the first latents of the order are
+    kept, and the chosen one.
+    """
+    channels, height, width = view.model.image_shape
+    room = FRAME_BYTES // (channels * height * width)  # frames
+    values = view.values
+    if view.model.latents.num_categories is None:
+        each = max(_LEAST_VALUES, room // len(values))
+        values = [spaced(row, each) for row in values]
+    first = [] if view.chosen is None else [view.chosen]
+    kept: set[int] = set()
+    for latent in [*first, *view.order]:
+        if latent in kept:
+            continue
+        room -= len(values[latent])
+        if room < 0 and kept:
+            break
+        kept.add(latent)
+    return {latent: values[latent] for latent in view.order if latent in kept}
 
 
 def show_legend(profile: LatentProfile) -> None:
@@ -94,36 +140,41 @@ def spaced(values: Tensor, count: int) -> Tensor:
     return values[torch.linspace(0, len(values) - 1, min(count, len(values))).round().long()]
 
 
-def _fingerprint(view: BoardView) -> str:
+def _fingerprint(view: BoardView, values: Mapping[int, Tensor]) -> str:
     # The frames follow from model, code and values. Hashing these is quicker than hashing frames;
     # of the model the first tensor of the decoder will do.
     digest = hashlib.sha256(view.code.numpy().tobytes())
-    for values in view.profile.values:
-        digest.update(values.tobytes())
+    for latent in sorted(values):
+        digest.update(latent.to_bytes(4, "little"))
+        digest.update(values[latent].numpy().tobytes())
     first = next(iter(view.model.decoder.state_dict().values()))
     digest.update(first.numpy().tobytes())
     return digest.hexdigest()
 
 
-def _rows(view: BoardView) -> list[BoardRow]:
+def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
     profile = view.profile
+    # Of all latents, N times (P_j,); those without a row are not used.
+    points = [values.get(latent, row) for latent, row in enumerate(view.values)]
     densities = None
     if view.posterior is not None:
-        densities = view.posterior.density(view.values)  # N times (1, P_j)
+        densities = view.posterior.density(points)  # N times (1, P_j)
     rows = []
-    for latent in view.order:
+    for latent, places in values.items():
+        # Thinned values are among those that the profile has heights at.
+        at = np.searchsorted(profile.values[latent], places.numpy())
         carries, information = profile.carries(latent)
         rows.append(
             BoardRow(
                 latent=latent,
-                values=profile.values[latent].tolist(),
+                values=places.tolist(),
                 start=view.start_code[latent].item(),
                 value=view.code[latent].item(),
                 kl_nats=view.kl_of(latent),
                 kl_of="the data, on average" if view.posterior is None else "the start image",
                 chosen=latent == view.chosen,
                 posterior=() if densities is None else densities[latent][0].tolist(),
-                aggregate=profile.aggregate[latent].tolist(),
+                aggregate=profile.aggregate[latent][at].tolist(),
                 continuous=view.model.latents.num_categories is None,
                 carries=carries,
                 information=information,

@@ -15,6 +15,7 @@ import torch
 
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
+from dvae_core.config import ImageSize
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.imported.dataset import imported_at
@@ -60,15 +61,15 @@ class _Images(NamedTuple):
     """Names the images of a data set, also after an import of the same name has replaced them."""
 
     dataset: str
-    size: int
+    size: ImageSize
     imported_at: int
 
 
-def _images(dataset: str, size: int) -> _Images:
+def _images(dataset: str, size: ImageSize) -> _Images:
     return _Images(dataset, size, imported_at(dataset))
 
 
-def st_load_dataset(name: str, image_size: int) -> Dataset:
+def st_load_dataset(name: str, image_size: ImageSize) -> Dataset:
     return _load_dataset(_images(name, image_size))
 
 
@@ -128,7 +129,7 @@ def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
 
 
 def st_reference_scores(
-    dataset_name: str, image_size: int, protocol: ProtocolName
+    dataset_name: str, image_size: ImageSize, protocol: ProtocolName
 ) -> Mapping[str, ReferenceScore]:
     return _reference_scores(_images(dataset_name, image_size), protocol)
 

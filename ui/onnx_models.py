@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from dvae_core.data import dataset_states
 from dvae_core.exchange.model_description import ModelDescription, parse_description
 from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import CategoryValues, import_model, read_category_values
-from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout
+from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout, VarianceAs
 from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
 from dvae_core.system.shipped import app_folder
@@ -27,13 +27,23 @@ from ui.widgets import whole_number
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-INPUTS: dict[ImageRange, str] = {"image": "0 to 1", "signed": "−1 to 1"}
+INPUTS: dict[ImageRange, str] = {"image": "0 to 1", "signed": "−1 to 1", "bytes": "0 to 255"}
 OUTPUTS: dict[DecoderOutput, str] = {
     "image": "0 to 1 (sigmoid)",
     "signed": "−1 to 1 (tanh)",
+    "bytes": "0 to 255",
     "logits": "logits",
 }
-
+VARIANCES: dict[VarianceAs | None, str] = {
+    None: "as its name says, or else log variance",
+    "log_variance": "log variance",
+    "log_std": "log standard deviation",
+    "variance": "variance",
+    "std": "standard deviation",
+}
+LAYOUT = set(OnnxLayout.model_fields)
+# A checkpoint is refused in words, which a browser would not let a user choose otherwise.
+SUFFIXES = ["onnx", "pt", "pth", "ckpt", "safetensors"]
 
 _Option = TypeVar("_Option", bound=str)
 
@@ -45,14 +55,14 @@ def show_import() -> None:
     with left:
         encoder = st.file_uploader(
             "Encoder (.onnx): images to the posterior",
-            type="onnx",
+            type=SUFFIXES,
             key=f"model-encoder-{generation}",
             help="Without an encoder, the model can be traversed from samples of the prior but "
             "not evaluated.",
         )
     with middle:
         decoder = st.file_uploader(
-            "Decoder (.onnx): codes to images", type="onnx", key=f"model-decoder-{generation}"
+            "Decoder (.onnx): codes to images", type=SUFFIXES, key=f"model-decoder-{generation}"
         )
     with right:
         described, version = _choose_description(generation)
@@ -167,18 +177,31 @@ def _choose_layout(latents: FamilyName, default: OnnxLayout, version: str) -> On
     decoder_output = _choose(
         "Decoder output", OUTPUTS, default.decoder_output, key=f"model-output{version}"
     )
-    interleaved = False
+    changes: dict[str, Any] = {"encoder_input": encoder_input, "decoder_output": decoder_output}
     if not FAMILIES[latents].has_categories:
-        interleaved = st.checkbox(
+        changes["variance_as"] = st.selectbox(
+            "Encoder returns the mean and",
+            list(VARIANCES),
+            list(VARIANCES).index(default.variance_as),
+            format_func=VARIANCES.__getitem__,
+            key=f"model-variance{version}",
+        )
+        changes["interleaved"] = st.checkbox(
             "Encoder output interleaves mean and log-variance",
             default.interleaved,
             key=f"model-interleaved{version}",
             help="For an encoder with one output: mean, log variance, mean, log variance, … "
             "instead of all means first. disentangling-vae does this.",
         )
-    return OnnxLayout(
-        interleaved=interleaved, encoder_input=encoder_input, decoder_output=decoder_output
+    fixed = st.text_input(
+        "Fixed inputs",
+        " ".join(default.fix),
+        placeholder="label=3",
+        key=f"model-fixed{version}",
+        help="For a conditional model: values of its other inputs, as NAME=VALUE or, for a "
+        "one-hot label, NAME=0,0,1. Separate several inputs by spaces.",
     )
+    return OnnxLayout(**default.model_dump(include=LAYOUT) | changes | {"fix": fixed.split()})
 
 
 def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | None"]:

@@ -125,7 +125,7 @@ def show_summary(run: Run) -> None:
         size += f" · {describe_category_counts(record.category_counts)}"
     st.caption(
         f"{record.latents} latents, {size} · {record.dataset} "
-        f"{record.image_size}x{record.image_size} · {plain(record.origin)}"
+        f"{'x'.join(map(str, record.image_shape[1:]))} · {plain(record.origin)}"
     )
 
 

@@ -99,14 +99,17 @@ def latent_profile(
         codes = model.latents.sample_prior(num_images, generator)
         posteriors, kl = [model.prior()], torch.zeros(codes.shape[1])
     else:
+        # One batch at a time, since the images of an imported model may be large.
+        batches: Iterable[Tensor]
         if dataset is None:
-            images = decode_codes(model, model.latents.sample_prior(num_images, generator))
+            drawn = model.latents.sample_prior(num_images, generator)
+            batches = (decode_codes(model, codes) for codes in drawn.split(_BATCH))
         elif dataset.factor_sizes:
             factors = dataset.sample_factors(num_images, generator)
-            images = torch.cat([dataset.images(part, generator) for part in factors.split(_BATCH)])
+            batches = (dataset.images(part, generator) for part in factors.split(_BATCH))
         else:
-            images = dataset.sample_images(num_images, generator)
-        posteriors = [model.encode(batch) for batch in images.split(_BATCH)]
+            batches = dataset.sample_images(num_images, generator).split(_BATCH)
+        posteriors = [model.encode(batch) for batch in batches]
         codes = torch.cat([posterior.mean_code() for posterior in posteriors])
         kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
     rows = traversal_rows(model, span, codes)

@@ -36,12 +36,15 @@ def traverse_latent(model: VAE, code: Tensor, latent: int, values: Tensor) -> Te
     return decode_codes(model, codes)
 
 
-def traverse_all(model: VAE, code: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
+def traverse_all(
+    model: VAE, code: Tensor, rows: Sequence[Tensor], latents: Sequence[int] | None = None
+) -> list[Tensor]:
     """Traversals of all latents, N times (P_j, C, H, W): each changes one latent of `code` (N,) to
-    the values of its row, N times (P_j,)."""
+    the values of its row, N times (P_j,). With `latents`, rows and traversals of these alone."""
+    latents = range(len(code)) if latents is None else latents
     counts = [len(row) for row in rows]
     codes = code.repeat(sum(counts), 1)
-    for latent, (part, row) in enumerate(zip(codes.split(counts), rows, strict=True)):
+    for latent, part, row in zip(latents, codes.split(counts), rows, strict=True):
         part[:, latent] = row
     return list(decode_codes(model, codes).split(counts))
 

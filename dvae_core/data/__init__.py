@@ -11,6 +11,7 @@ from dvae_core.progress import Progress, no_progress
 if TYPE_CHECKING:  # torch is slow to import
     import torch
 
+    from dvae_core.config import ImageSize
     from dvae_core.data.dataset import Dataset
     from dvae_core.data.listing import DatasetInfo
 
@@ -37,8 +38,8 @@ ORIGINAL_NAMES = (
     "mpi3d_real_complex",
 )
 
-# Height and width in pixels that `load_dataset` supports.
-IMAGE_SIZES = range(32, 129)
+# Heights and widths in pixels that `load_dataset` supports.
+IMAGE_SIZES = range(32, 257)
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def dataset_states() -> list[DatasetInfo]:
 
 def load_dataset(
     name: str,
-    image_size: int = 64,
+    image_size: ImageSize = 64,
     device: torch.device | str = "cpu",
     progress: Progress = no_progress,
 ) -> Dataset:
@@ -65,8 +66,9 @@ def load_dataset(
 
     Args:
         name: one of `dataset_names()`.
-        image_size: height and width of the images in pixels, 32 or 64; other sizes from 32 to 128,
-            which imported models may have, are scaled from 64.
+        image_size: height and width of the images in pixels, 32 or 64; other sizes from 32 to 256,
+            which imported models may have, are scaled from 64. If height and width differ, the
+            images are stretched.
         device: device of factors and images.
         progress: called with the number of unpacked images when a published file is first used.
 
@@ -74,14 +76,17 @@ def load_dataset(
         DataError: the name is unknown, the file is missing or invalid, or the data set does not
             support the image size.
     """
-    if image_size not in IMAGE_SIZES:
-        raise DataError(
-            f"image_size is {image_size}: give a number from {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]}"
-        )
-    if image_size not in (32, 64):
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    for side in (height, width):
+        if side not in IMAGE_SIZES:
+            raise DataError(
+                f"image_size is {side}: give a number from {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]}"
+            )
+    image_size = height
+    if height != width or image_size not in (32, 64):
         from dvae_core.data.dataset import ScaledDataset
 
-        return ScaledDataset(load_dataset(name, 64, device, progress), image_size)
+        return ScaledDataset(load_dataset(name, 64, device, progress), (height, width))
     if name in _PROCEDURAL:
         procedural = resolve_name(f"dvae_core.data.procedural.{_PROCEDURAL[name]}")
         drawn: Dataset = procedural(image_size, device)

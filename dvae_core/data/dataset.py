@@ -170,14 +170,14 @@ class Dataset(ABC):
 
 
 class ScaledDataset(Dataset):
-    """A data set with its images scaled to `image_size` pixels by antialiased bilinear sampling."""
+    """A data set with its images scaled to (H, W) pixels by antialiased bilinear sampling."""
 
-    def __init__(self, original: Dataset, image_size: int) -> None:
+    def __init__(self, original: Dataset, size: tuple[int, int]) -> None:
         self._original = original
         self.name = original.name
         self.factor_names = original.factor_names
         self.factor_sizes = original.factor_sizes
-        self.image_shape = (original.image_shape[0], image_size, image_size)
+        self.image_shape = (original.image_shape[0], *size)
         self.device = original.device
         self.is_noisy = original.is_noisy
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, ValidationError
 
 from dvae_core.config import FamilyName, explain
-from dvae_core.errors import ModelError, printable
+from dvae_core.errors import ConfigError, ModelError, printable
 from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE
 from dvae_core.onnx.description import OnnxLayout
@@ -63,5 +63,6 @@ def parse_description(name: str, content: bytes) -> ModelDescription:
         raise ModelError(f"{shown} has more than {MAX_BYTES // 2**20} MB: give a smaller file")
     try:
         return ModelDescription.model_validate_json(content)
-    except ValidationError as error:
-        raise ModelError(f"{shown} is not the model.json of an export: {explain(error)}") from None
+    except (ValidationError, ConfigError) as error:
+        reason = explain(error) if isinstance(error, ValidationError) else error
+        raise ModelError(f"{shown} is not the model.json of an export: {reason}") from None

@@ -1,5 +1,6 @@
 """Exporting the model of a run as ONNX files."""
 
+import shlex
 from pathlib import Path
 
 from dvae_core.errors import ModelError
@@ -63,50 +64,81 @@ def exported_files(run: Run) -> dict[str, bytes]:
     return files | {name: text.encode() for name, text in texts.items()}
 
 
-def _readme(description: ModelDescription) -> str:
-    n, (c, h, w) = description.num_latents, description.image_shape
-    takes = {"image": "in 0 to 1", "signed": "in -1 to 1"}[description.encoder_input]
-    gives = {
-        "image": "images in 0 to 1",
-        "signed": "images in -1 to 1",
-        "logits": "image logits (their sigmoid is the image)",
-    }[description.decoder_output]
-    says = (
-        "category logits (model.json lists the category values)"
-        if description.category_values
-        else "the means and log variances of the posterior"
-    )
-    flags = {
-        "encoder": "encoder.onnx" if description.has_encoder else None,
-        "decoder": "decoder.onnx",
-        "latents": description.latents,
-        "dataset": description.dataset,
-        "encoder-input": description.encoder_input,
-        "decoder-output": description.decoder_output,
-        "category-values": "model.json" if description.category_values else None,
-    }
-    encoder = f"- `encoder.onnx`: images (batch, {c}, {h}, {w}) {takes}, to {says}\n"
-    if not description.has_encoder:
-        encoder = ""
-    command = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
-    if description.interleaved:
-        command += " --interleaved"
-    return f"""# {description.run}
-
-A variational autoencoder with {n} {description.latents} latents, trained on
-{description.dataset}. All arrays are float32; the batch size is free.
-
-{encoder}- `decoder.onnx`: codes (batch, {n}) to {gives}, (batch, {c}, {h}, {w})
-- `model.json`: the same description for programs
-
+_EXAMPLE = """
 In Python, with onnxruntime and numpy:
 
     import numpy, onnxruntime
     decoder = onnxruntime.InferenceSession("decoder.onnx")
     codes = numpy.zeros((1, {n}), numpy.float32)
     (images,) = decoder.run(None, {{decoder.get_inputs()[0].name: codes}})
+"""
 
+
+def _readme(description: ModelDescription) -> str:
+    n, (c, h, w) = description.num_latents, description.image_shape
+    takes = {"image": "in 0 to 1", "signed": "in -1 to 1", "bytes": "in 0 to 255"}
+    gives = {
+        "image": "images in 0 to 1",
+        "signed": "images in -1 to 1",
+        "bytes": "images in 0 to 255",
+        "logits": "image logits (their sigmoid is the image)",
+    }[description.decoder_output]
+    if description.category_values:
+        kinds = description.categories_as or "logits"
+        says = f"category {kinds} (model.json lists the category values)"
+    else:
+        kind = (description.variance_as or "log_variance").replace("_", " ")
+        says = f"the means and {kind}s of the posterior"
+    reads_codes = description.codes_as in (None, "values")
+    codes = f"codes (batch, {n})" if reads_codes else f"one-hot rows of {n} latents"
+    flags = {
+        "encoder": "encoder.onnx" if description.has_encoder else None,
+        "decoder": "decoder.onnx",
+        "latents": description.latents,
+        "dataset": description.dataset,
+        "category-values": "model.json" if description.category_values else None,
+        **_layout_flags(description),
+    }
+    encoder = (
+        f"- `encoder.onnx`: images {_shape(description.encoder_channels, c, h, w)} "
+        f"{takes[description.encoder_input]}, to {says}\n"
+    )
+    if not description.has_encoder:
+        encoder = ""
+    command = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
+    for text in description.fix:
+        command += f" --fix {shlex.quote(text)}"
+    if description.interleaved:
+        command += " --interleaved"
+    example = ""
+    if reads_codes and not description.fix:
+        example = _EXAMPLE.format(n=n)
+    return f"""# {description.run}
+
+A variational autoencoder with {n} {description.latents} latents, trained on
+{description.dataset}. All arrays are float32; the batch size is free.
+
+{encoder}- `decoder.onnx`: {codes} to {gives}, {_shape(description.decoder_channels, c, h, w)}
+- `model.json`: the same description for programs
+{example}
 To import the model into dVAE Explorer again, run in this folder:
 
     python -m dvae_core import-model --name {description.run}-again {command}
 """
+
+
+def _layout_flags(layout: OnnxLayout) -> dict[str, str]:
+    """The flags of import-model that state the layout, besides `interleaved` and `fix`."""
+    defaults = OnnxLayout()
+    flags = {}
+    for name in OnnxLayout.model_fields:
+        value = getattr(layout, name)
+        if isinstance(value, str) and value != getattr(defaults, name):
+            flags[name.replace("_", "-")] = value
+    if layout.encoder_outputs:
+        flags["encoder-outputs"] = " ".join(map(str, layout.encoder_outputs))
+    return flags
+
+
+def _shape(channels: str | None, c: int, h: int, w: int) -> str:
+    return f"(batch, {h}, {w}, {c})" if channels == "last" else f"(batch, {c}, {h}, {w})"

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvae_core.config import FAMILIES, FamilyName
+from dvae_core.config import FAMILIES, FamilyName, ImageSize
 from dvae_core.data import load_dataset
 from dvae_core.errors import ModelError, printable
-from dvae_core.models.latents import CategoricalLatents
+from dvae_core.models.latents import CategoricalLatents, GaussianPosterior, Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.onnx.check import CheckedFile, CheckedModel, check_model
 from dvae_core.onnx.description import ImportedModel, OnnxFile, OnnxLayout
@@ -74,7 +74,7 @@ def _is_value(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
-_SAMPLE = 64  # images of the data set that an import tries
+_SAMPLE = 256  # images of the data set that an import tries
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def import_model(
         latents: latent family. The prior is standard normal for Gaussian latents and uniform for
             categorical ones.
         dataset: data set of the training; its images are scaled to the size of the model.
-        layout: how to read the tensors; the default is `OnnxLayout()`.
+        layout: how to read the tensors, as far as it is known; the default is `OnnxLayout()`.
         num_categories: K; required for a categorical decoder without encoder.
         category_values: ascending value of each category, one row per latent or one for all;
             the default is linspace(-1, 1, K).
@@ -138,14 +138,14 @@ def import_model(
     checked = check_model(encoder, decoder, latents, layout, num_categories, bounds)
     values = one_row_a_latent(category_values, checked.num_latents)
     imported = ImportedModel(
-        **layout.model_dump(),
+        **checked.layout.model_dump(),
         encoder=_description(encoder, checked.encoder) if encoder is not None else None,
         decoder=_description(decoder, checked.decoder),
         category_values=values,
     )
     record = RunRecord(
         dataset=dataset,
-        image_size=checked.image_shape[1],
+        image_size=_image_size(checked),
         image_shape=checked.image_shape,
         **_latent_settings(latents, checked, num_categories, values),
         imported=imported,
@@ -187,8 +187,13 @@ def _description(path: Path, file: CheckedFile | None) -> OnnxFile:
     )
 
 
+def _image_size(checked: CheckedModel) -> ImageSize:
+    _, height, width = checked.image_shape
+    return height if height == width else (height, width)
+
+
 def _sample_images(name: str, checked: CheckedModel) -> Tensor:
-    dataset = load_dataset(name, checked.image_shape[1])
+    dataset = load_dataset(name, _image_size(checked))
     if dataset.image_shape != checked.image_shape:
         kinds = {1: "grey", 3: "RGB"}
         raise ModelError(
@@ -204,11 +209,40 @@ def _remarks(model: VAE, images: Tensor) -> Iterator[str]:
     if model.encoder is None:
         yield "without an encoder, the model can be traversed from its prior, but not evaluated"
         return
-    decoded = model.decode_images(model.encode(images).mean_code())
+    posterior = model.encode(images)
+    decoded = model.decode_images(posterior.mean_code())
+    yield from _variance_remarks(posterior)
     error = (decoded - images).square().mean()
     if error > 0.9 * (images.mean(0) - images).square().mean():
         yield (
             "the model reconstructs images of this data set hardly better than their mean image: "
             "check the ranges of its images and the order of the encoder outputs, unless it was "
             "trained on other images"
+        )
+
+
+def _variance_remarks(posterior: Posterior) -> Iterator[str]:
+    """Whether log standard deviations would fit the means better than log variances.
+
+    The KL of a latent is least, for a given ratio of mean to deviation, where the second moment of
+    its codes over images is 1. Trained latents are therefore near 1 under the right reading.
+    """
+    if not isinstance(posterior, GaussianPosterior):
+        return
+    squares = posterior.mean.square().mean(0)  # (N,)
+    informative = posterior.log_variance.mean(0) < -0.2
+    if not informative.any():
+        return
+    off = [
+        abs(
+            float((squares + (power * posterior.log_variance).exp().mean(0))[informative].median())
+            - 1
+        )
+        for power in (1, 2)
+    ]
+    if off[0] > 0.1 and off[1] < off[0] / 3:
+        yield (
+            "the second moments of the codes are nearer to 1, as in a trained model, if the "
+            "encoder returns log standard deviations: if it does, import again with variance_as "
+            "log_std"
         )

@@ -2,11 +2,13 @@
 
 A graph may consist of plain operators, in one file. It must have no control flow, no randomness,
 and no shape that depends on input values. A batch of a given size then always takes the same work,
-so one trial holds for all images.
+so one trial holds for all images. Nodes that no output needs, such as the sampling of a code, are
+left out before; only what remains is checked and run.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
@@ -31,21 +33,35 @@ class TensorPort:
 
 @dataclass(frozen=True)
 class Graph:
-    """The inputs and outputs of a graph.
+    """A checked graph.
 
     Attributes:
+        content: the file as it may be run: without the nodes that no output needs.
         opset: version of its operators.
-        input: its only input besides weights.
-        outputs: all outputs.
+        input: its only input besides weights and fixed inputs.
+        fixed: names of the fixed inputs that an output needs.
+        outputs: the chosen outputs, in the order chosen.
     """
 
+    content: bytes
     opset: int
     input: TensorPort
+    fixed: frozenset[str]
     outputs: tuple[TensorPort, ...]
 
 
-def read_graph(content: bytes) -> Graph:
-    """Check that the graph of an ONNX file is safe to run; returns its inputs and outputs.
+def read_graph(
+    content: bytes,
+    fixed: Collection[str] = (),
+    choose: Callable[[list[str]], Sequence[int]] | None = None,
+) -> Graph:
+    """Check that the graph of an ONNX file is safe to run.
+
+    Args:
+        content: of the file.
+        fixed: names of inputs that get the same value in every run.
+        choose: places of the outputs to keep, in the order to return them, of the names of all; by
+            default, all are kept.
 
     Raises:
         ModelError: the file is not an ONNX file, or holds something that is not allowed. The
@@ -64,6 +80,20 @@ def read_graph(content: bytes) -> Graph:
     graph = model.graph
     if graph.sparse_initializer:
         raise ModelError("it has sparse weights: export dense ones")
+    reordered = False
+    if choose is not None:
+        outputs = list(graph.output)
+        places = list(choose([value.name for value in outputs]))
+        if not places or len(set(places)) < len(places) or max(places) >= len(outputs):
+            raise ModelError(
+                f"it has {len(outputs)} outputs, but the places {places} are to be read: give "
+                f"different places, counted from 0"
+            )
+        reordered = places != list(range(len(outputs)))
+        del graph.output[:]
+        graph.output.extend(outputs[place] for place in places)
+    if _remove_dead_nodes(graph) or reordered:
+        content = model.SerializeToString()
     _check_nodes(graph.node)
     for tensor in [*graph.initializer, *_tensors_of(graph.node)]:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
@@ -72,12 +102,21 @@ def read_graph(content: bytes) -> Graph:
                 f"external_data=False"
             )
     weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    given = [value for value in graph.input if value.name not in weights]
+    found_fixed = frozenset(value.name for value in given).intersection(fixed)
+    inputs = [value for value in given if value.name not in found_fixed]
     if len(inputs) != 1:
-        names = ", ".join(value.name[:40] for value in inputs[:5]) or "none"
-        raise ModelError(f"it has {len(inputs)} inputs ({names}): export it with one input")
-    _follow_values(graph.node, weights, inputs[0].name)
-    return Graph(opset, _port(inputs[0]), tuple(_port(value) for value in graph.output))
+        if not inputs:
+            raise ModelError("its outputs do not depend on an input: export the trained network")
+        names = ", ".join(value.name[:40] for value in inputs[:5])
+        raise ModelError(
+            f"it has {len(inputs)} inputs ({names}), but may have one besides fixed "
+            f"ones: fix the others, as in --fix {inputs[-1].name[:40]}=3"
+        )
+    # The value of a fixed input is the same in every run, as that of a weight is.
+    _follow_values(graph.node, weights | found_fixed, inputs[0].name)
+    ports = tuple(_port(value) for value in graph.output)
+    return Graph(content, opset, _port(inputs[0]), found_fixed, ports)
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -91,6 +130,37 @@ def _opset(model: onnx.ModelProto) -> int:
             f"export with opset_version=18"
         )
     return opsets[0]
+
+
+def _remove_dead_nodes(graph: onnx.GraphProto) -> bool:
+    """Remove nodes, weights and inputs that no output needs; returns whether there were any."""
+    makers: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        for name in node.output:
+            makers.setdefault(name, []).append(node)
+    needed: set[str] = set()
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name and name not in needed:
+            needed.add(name)
+            waiting += [read for node in makers.get(name, ()) for read in node.input]
+    removed = [
+        _keep(graph.node, lambda node: not needed.isdisjoint(node.output)),
+        _keep(graph.initializer, lambda tensor: tensor.name in needed),
+        _keep(graph.input, lambda value: value.name in needed),
+    ]
+    if any(removed):
+        del graph.value_info[:]  # may describe what is removed; onnxruntime infers the shapes
+    return any(removed)
+
+
+def _keep(items: Any, is_needed: Callable[[Any], bool]) -> bool:
+    """Remove all other entries of a protobuf list; returns whether there were any."""
+    dead = [place for place, item in enumerate(items) if not is_needed(item)]
+    for place in reversed(dead):
+        del items[place]
+    return bool(dead)
 
 
 def _check_nodes(nodes: Iterable[NodeProto]) -> None:
@@ -184,10 +254,11 @@ PLAIN = frozenset((
     "Min", "Mish", "Mod", "Mul", "Neg", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow",
     "QuantizeLinear", "RMSNormalization", "Range", "Reciprocal", "ReduceL1", "ReduceL2",
     "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Selu", "Shape",
-    "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus", "Softsign",
-    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh",
-    "ThresholdedRelu", "Tile", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where", "Xor",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements",
+    "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus",
+    "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh",
+    "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where",
+    "Xor",
 ))
 # fmt: on
 
@@ -208,4 +279,5 @@ SHAPE_INPUTS: dict[str, range] = {
     "Resize": range(1, 4),
     "Slice": range(1, 5),
     "Tile": range(1, 3),
+    "TopK": range(1, 2),
 }

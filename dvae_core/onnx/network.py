@@ -10,9 +10,16 @@ from dvae_core.config import ModelConfig
 from dvae_core.errors import ModelError
 from dvae_core.models.latents import CategoricalLatents, Latents, build_latents
 from dvae_core.models.vae import VAE
-from dvae_core.onnx.check import CheckedFile, CheckedModel, check_model
-from dvae_core.onnx.description import ImportedModel
-from dvae_core.onnx.session import Floats, Session, encoder_input, image_logits, latent_parameters
+from dvae_core.onnx.check import READING_FIELDS, CheckedFile, CheckedModel, check_model
+from dvae_core.onnx.description import ImportedModel, OnnxLayout
+from dvae_core.onnx.reading import (
+    Reading,
+    decoder_input,
+    encoder_input,
+    image_logits,
+    latent_parameters,
+)
+from dvae_core.onnx.session import Floats, Session
 
 Part = Literal["encoder", "decoder"]
 
@@ -20,11 +27,12 @@ Part = Literal["encoder", "decoder"]
 class _OnnxNetwork(nn.Module):
     """Its only buffer is the SHA-256 of the file, which distinguishes two networks."""
 
-    def __init__(self, part: Part, file: CheckedFile) -> None:
+    def __init__(self, part: Part, file: CheckedFile, layout: OnnxLayout) -> None:
         super().__init__()
         self.register_buffer("sha256", torch.tensor(list(bytes.fromhex(file.sha256))))
         self._part = part
-        self._session = Session(file.content, file.one_at_a_time)
+        self._reading = Reading(**layout.model_dump(include=READING_FIELDS))
+        self._session = Session(file.runnable, file.one_at_a_time, layout.fixed)
 
     def _run(self, batch: Floats) -> list[Floats]:
         try:
@@ -36,27 +44,30 @@ class _OnnxNetwork(nn.Module):
 class OnnxEncoder(_OnnxNetwork):
     """Images (B, C, H, W) in [0, 1] to the parameters of the latents (B, head_size)."""
 
-    def __init__(self, file: CheckedFile, takes: str, interleaved: bool) -> None:
-        super().__init__("encoder", file)
-        self._takes = takes
-        self._interleaved = interleaved
+    def __init__(self, file: CheckedFile, layout: OnnxLayout, has_categories: bool) -> None:
+        super().__init__("encoder", file, layout)
+        self._has_categories = has_categories
 
     def forward(self, images: Tensor) -> Tensor:
-        outputs = self._run(encoder_input(_as_array(images), self._takes))
-        parameters = latent_parameters(outputs, self._interleaved)
+        outputs = self._run(encoder_input(_as_array(images), self._reading))
+        parameters = latent_parameters(outputs, self._reading, self._has_categories)
         return torch.from_numpy(parameters).to(images.device)
 
 
 class OnnxDecoder(_OnnxNetwork):
     """Codes (B, N) to image logits (B, C, H, W)."""
 
-    def __init__(self, file: CheckedFile, gives: str) -> None:
-        super().__init__("decoder", file)
-        self._gives = gives
+    def __init__(self, file: CheckedFile, layout: OnnxLayout, latents: Latents) -> None:
+        super().__init__("decoder", file, layout)
+        self._counts = latents.category_counts
+        self._values = None
+        if isinstance(latents, CategoricalLatents):
+            self._values = _as_array(latents.values)
 
     def forward(self, codes: Tensor) -> Tensor:
-        (output,) = self._run(_as_array(codes))
-        return torch.from_numpy(image_logits(output, self._gives)).to(codes.device)
+        batch = decoder_input(_as_array(codes), self._reading, self._values, self._counts)
+        (output,) = self._run(batch)
+        return torch.from_numpy(image_logits(output, self._reading)).to(codes.device)
 
 
 def _as_array(batch: Tensor) -> Floats:
@@ -98,11 +109,12 @@ def open_model(
 
 def build_imported(checked: CheckedModel, config: ModelConfig, imported: ImportedModel) -> VAE:
     """The VAE of checked files in eval mode; arguments as in `open_model`."""
+    latents = _latents(config, imported)
     encoder = None
     if checked.encoder is not None:
-        encoder = OnnxEncoder(checked.encoder, imported.encoder_input, imported.interleaved)
-    decoder = OnnxDecoder(checked.decoder, imported.decoder_output)
-    return VAE(checked.image_shape, encoder, _latents(config, imported), decoder).eval()
+        encoder = OnnxEncoder(checked.encoder, imported, latents.num_categories is not None)
+    decoder = OnnxDecoder(checked.decoder, imported, latents)
+    return VAE(checked.image_shape, encoder, latents, decoder).eval()
 
 
 def _latents(config: ModelConfig, imported: ImportedModel) -> Latents:

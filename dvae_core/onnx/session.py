@@ -1,5 +1,7 @@
 """Running a checked ONNX file."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,17 @@ BATCH = 32
 _THREADS = 2
 
 Floats = NDArray[np.float32]
+FixedInputs = Mapping[str, Sequence[float]]
+"""Numbers of each input that is neither images nor codes, such as a label, by its name."""
+
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
 
 
 class Session:
@@ -22,12 +35,15 @@ class Session:
     Args:
         content: content of a file that `read_graph` has checked.
         one_at_a_time: whether its batch size is fixed at 1.
+        fixed: numbers of all inputs but one.
 
     Raises:
-        ModelError: onnxruntime cannot load the file.
+        ModelError: onnxruntime cannot load the file, or the numbers do not fit an input.
     """
 
-    def __init__(self, content: bytes, one_at_a_time: bool = False) -> None:
+    def __init__(
+        self, content: bytes, one_at_a_time: bool = False, fixed: FixedInputs | None = None
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
@@ -42,7 +58,16 @@ class Session:
             )
         except Exception as error:  # onnxruntime raises many kinds
             raise ModelError(f"onnxruntime cannot load it ({_reason(error)})") from None
-        self._input = self._session.get_inputs()[0].name
+        fixed = fixed or {}
+        inputs = self._session.get_inputs()
+        (batch_input,) = (port for port in inputs if port.name not in fixed)
+        self._input = batch_input.name
+        # Each with whether it has a row for each image or code of a batch.
+        self._fixed = {
+            port.name: _fixed_input(port, fixed[port.name], batch_input.shape[:1])
+            for port in inputs
+            if port.name in fixed
+        }
         self._one_at_a_time = one_at_a_time
 
     def run(self, batch: Floats) -> list[Floats]:
@@ -60,7 +85,11 @@ class Session:
     def run_once(self, batch: Floats) -> list[Floats]:
         """All outputs for a batch, run in one call; see `run`."""
         try:
-            outputs: list[Any] = self._session.run(None, {self._input: batch})
+            others = {
+                name: value.repeat(len(batch), axis=0) if per_row else value
+                for name, (value, per_row) in self._fixed.items()
+            }
+            outputs: list[Any] = self._session.run(None, {self._input: batch, **others})
         except Exception as error:
             raise ModelError(f"it fails on a batch of {len(batch)} ({_reason(error)})") from None
         for output in outputs:
@@ -69,42 +98,50 @@ class Session:
         return outputs
 
 
+def _fixed_input(
+    port: Any, numbers: Sequence[float], batch_axis: list[int | str]
+) -> tuple[NDArray[Any], bool]:
+    """The value of an input, and whether to repeat it for each row of a batch."""
+    name = port.name[:40]
+    if port.type not in _TYPES:
+        raise ModelError(
+            f"its input {name!r} has type {port.type}, which cannot be fixed: export it with "
+            f"numbers or truth values"
+        )
+    shape: list[int | str] = port.shape
+    # A free first axis is that of the batch, and so is one that is fixed at the same size.
+    per_row = bool(shape) and (not isinstance(shape[0], int) or shape[:1] == batch_axis)
+    axes = [axis if isinstance(axis, int) else -1 for axis in (shape[1:] if per_row else shape)]
+    value: NDArray[Any] = np.asarray(numbers, _TYPES[port.type])
+    if value.dtype.kind in "ib" and not np.array_equal(value, numbers):
+        raise ModelError(
+            f"its input {name!r} has type {port.type}, which does not hold {numbers[0]:g}: fix it "
+            f"to another value"
+        )
+    try:
+        value = value.reshape(axes)
+    except ValueError:
+        count = abs(int(np.prod(axes)))
+        raise ModelError(
+            f"its input {name!r} has {count} numbers, but is fixed to {len(numbers)}: give "
+            f"{count}, separated by commas, such as 0,0,1 for a one-hot label"
+        ) from None
+    return (value[np.newaxis] if per_row else value), per_row
+
+
+# Where in the source of onnxruntime a check failed: a path with a line, and the function. The
+# function ends at its closing bracket.
+_PLACE = re.compile(r"\S+\.(?:cc|cpp|cu|h|hpp):\d+ (?:[^()]*\([^()]*\)(?: const)? )?")
+
+
 def _reason(error: Exception) -> str:
-    # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : what is wrong"
-    text = str(error).rpartition("[ONNXRuntimeError]")[2].split(" : ", 3)[-1]
-    return " ".join(text.split())[:160] or type(error).__name__
-
-
-# Pixels are kept this far from 0 and 1, where their logits would be infinite.
-CLOSEST = 1e-6
-
-
-def encoder_input(images: Floats, kind: str) -> Floats:
-    """Images (B, C, H, W) in [0, 1], converted to the encoder input `image` or `signed`."""
-    return 2.0 * images - 1.0 if kind == "signed" else images
-
-
-def latent_parameters(outputs: list[Floats], interleaved: bool) -> Floats:
-    """Parameters of the latents (B, head size), in the order of `Latents.posterior`.
-
-    Args:
-        outputs: means and log variances, (B, N) each; or both in one array, (B, 2 N); or logits,
-            (B, N, K) or (B, N * K).
-        interleaved: whether the single array interleaves means and log variances.
-    """
-    if len(outputs) == 2:
-        return np.concatenate(outputs, axis=1)
-    flat = outputs[0].reshape(len(outputs[0]), -1)
-    if interleaved:
-        pairs = flat.reshape(len(flat), -1, 2)  # (B, 2 N) -> (B, N, 2)
-        return np.concatenate([pairs[..., 0], pairs[..., 1]], axis=1)
-    return flat
-
-
-def image_logits(output: Floats, kind: str) -> Floats:
-    """Image logits (B, C, H, W) of a decoder output of kind `image`, `signed` or `logits`."""
-    if kind == "logits":
-        return output
-    image: NDArray[np.float32] = (output + 1.0) / 2.0 if kind == "signed" else output
-    clear = np.clip(image, CLOSEST, 1.0 - CLOSEST)
-    return np.log(clear / (1.0 - clear))
+    """The cause in an error of onnxruntime, without codes, paths and names of functions."""
+    # "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Reshape node.
+    # Name:'' Status Message: /a/path/reshape_helper.h:84 onnxruntime::f(int) what is wrong"
+    text = " ".join(str(error).rpartition("[ONNXRuntimeError]")[2].split(" : ", 3)[-1].split())
+    running, _, message = text.rpartition("Status Message: ")
+    operator = re.search(r"while running (\w+) node", running)
+    cause = _PLACE.sub("", message).strip().rstrip(".")
+    if operator:
+        cause = f"{operator[1]}: {cause}"
+    return cause[:300] or type(error).__name__

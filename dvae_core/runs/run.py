@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -23,11 +23,20 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from dvae_core.config import OBJECTIVES, ObjectiveConfig, RunConfig, TrainingConfig, explain
+from dvae_core.config import (
+    OBJECTIVES,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    RunConfig,
+    TrainingConfig,
+    explain,
+)
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
@@ -63,6 +72,9 @@ class State(StrEnum):
     DAMAGED = "damaged"  # a file is missing or invalid
 
 
+Side = Annotated[int, Field(ge=32, le=256)]  # pixels
+
+
 class RunRecord(RunConfig):
     """config.json: the config of a run, and what is needed to build its model without the data set.
 
@@ -70,13 +82,23 @@ class RunRecord(RunConfig):
     their default values, which mean nothing.
     """
 
-    # Imported models may have other image sizes; the images of the data set are scaled to them.
-    image_size: int = Field(64, ge=32, le=128)  # type: ignore[assignment]
+    # Imported models may be larger; the images of the data set are scaled to their size.
+    image_size: Side | tuple[Side, Side] = 64  # type: ignore[assignment]
+    num_latents: int = Field(10, ge=1, le=512)
     format_version: Literal[1] = 1
     image_shape: tuple[int, int, int] = Field(description="(C, H, W)")
     imported: ImportedModel | None = Field(None, description="None for a model trained here")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     torch_version: str = torch.__version__
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limits_are_those_of_its_kind(cls, settings: Any) -> Any:
+        """The fields allow what imported models may have; a model trained here may have less."""
+        if isinstance(settings, dict) and settings.get("imported") is None:
+            for part, name in ((DataConfig, "image_size"), (ModelConfig, "num_latents")):
+                part.model_validate({name: settings[name]} if name in settings else {})
+        return settings
 
     @property
     def has_encoder(self) -> bool:

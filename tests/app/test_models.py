@@ -55,6 +55,30 @@ def test_the_layout_is_asked_for(open_app: OpenApp, own_folders: Path) -> None:
     assert imported.interleaved
 
 
+def test_a_label_is_fixed_in_a_field(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.text_input(key="model-fixed").set_value("label").run()
+    assert "must be NAME=VALUE" in app.error[0].value.replace("\\", "")
+    app.text_input(key="model-fixed").set_value("label=3").run()
+    app.selectbox(key="model-variance").set_value("log_std").run()
+    decoder = graphs.labelled(graphs.decoder(), onnx.TensorProto.INT64, ["batch"])
+    app = upload(app, encoder=graphs.encoder(), decoder=decoder)
+    assert not app.error
+    assert "is fixed to 3" in said(app).replace("\\", "")
+    imported = Run(own_folders / "runs" / "mine").record.imported
+    assert imported is not None
+    assert (imported.fix, imported.variance_as) == (("label=3",), "log_std")
+
+
+def test_a_checkpoint_is_refused_with_the_way_on(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.file_uploader(key="model-decoder-0").set_value(("model.pt", b"PK", "")).run()
+    app.text_input(key="model-name").set_value("mine")
+    app.button(key="model-import").click().run()
+    (error,) = app.error
+    assert "model.pt is a PyTorch checkpoint" in error.value.replace("\\", "")
+
+
 def test_the_description_of_an_export_fills_the_form(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run]
 ) -> None:
@@ -157,6 +181,26 @@ def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
     assert not compare.exception
     assert "runs/alone" not in compare.sidebar.selectbox[0].options
     assert not open_app("pages/method.py").exception
+
+
+def test_a_model_of_many_latents_is_explored(
+    open_app: OpenApp, own_folders: Path, tmp_path: Path
+) -> None:
+    shape = (1, 48, 32)
+    models = {"encoder": graphs.encoder((100, 100), shape), "decoder": graphs.decoder(100, shape)}
+    for part, model in models.items():
+        (tmp_path / f"{part}.onnx").write_bytes(model.SerializeToString())
+    import_model(
+        own_folders / "runs" / "mine",
+        tmp_path / "decoder.onnx",
+        tmp_path / "encoder.onnx",
+        latents="gaussian",
+        dataset="circles",
+    )
+    app = open_app(run="runs/mine", tool="downloads")
+    assert not app.exception
+    assert not app.error
+    assert "circles 48x32" in " ".join(caption.value for caption in app.caption).replace("\\", "")
 
 
 def test_an_imported_model_is_compared_with_one_of_ours(

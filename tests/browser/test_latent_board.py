@@ -411,6 +411,23 @@ def test_every_frame_is_shown_pixel_for_pixel(board: Board, channels: int) -> No
         board.press(latent, "Escape")
 
 
+def test_a_latent_without_a_row_keeps_its_value(board: Board) -> None:
+    """The rows are of latents 2 and 0 of three; the frames come by ascending latent."""
+    images = noise()[:2]
+    rows = [
+        BoardRow(latent=latent, values=VALUES, start=0.0, value=0.0, kl_nats=1.0)
+        for latent in (2, 0)
+    ]
+    frames = encode_frames(images, images[0][0] ^ 255, "some")
+    exchange = {"session": "one", "answered": 0}
+    board.give(board_data(rows, frames, exchange, "latents", [0.0, 0.7, 0.0]))
+    board.press(2, "End")
+    expected = np.broadcast_to(images, (*images.shape[:-1], 3))
+    np.testing.assert_array_equal(board.image()[..., :3], expected[1, -1])
+    board.let_go(2)
+    assert board.sent[0]["code"] == [0.0, 0.7, VALUES[-1]]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -33,10 +33,13 @@ def test_a_set_whose_factors_do_not_vary_has_no_cardinalities(sizes: tuple[int, 
         known_cardinalities(Made("made", sizes))
 
 
-@pytest.mark.parametrize(("name", "size"), [("circles", 96), ("circles", 128), ("digits", 40)])
-def test_other_sizes_are_the_same_set_scaled(name: str, size: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "size"), [("circles", 96), ("circles", (256, 48)), ("digits", 40)]
+)
+def test_other_sizes_are_the_same_set_scaled(name: str, size: int | tuple[int, int]) -> None:
     original, scaled = load_dataset(name, 64), load_dataset(name, size)
-    assert scaled.image_shape == (1, size, size)
+    shape = (1, size, size) if isinstance(size, int) else (1, *size)
+    assert scaled.image_shape == shape
     assert (scaled.name, scaled.factor_names) == (name, original.factor_names)
     assert len(scaled) == len(original)
     indices = torch.tensor([0, 5, len(original) - 1])
@@ -47,7 +50,7 @@ def test_other_sizes_are_the_same_set_scaled(name: str, size: int) -> None:
         return dataset.images(factors, torch.Generator().manual_seed(3))
 
     made = images(scaled)
-    assert made.shape == (3, 1, size, size)
+    assert made.shape == (3, *shape)
     assert made.min() >= 0
     assert made.max() <= 1 + 1e-6
     pooled = nn.functional.adaptive_avg_pool2d(made, 8)
@@ -67,9 +70,9 @@ def test_draws_are_those_of_the_original() -> None:
         scaled.images(torch.tensor([[0, 32]]))
 
 
-@pytest.mark.parametrize("size", [31, 129])
-def test_sizes_beyond_are_refused(size: int) -> None:
-    with pytest.raises(DataError, match="32 to 128"):
+@pytest.mark.parametrize("size", [31, 257, (64, 300)])
+def test_sizes_beyond_are_refused(size: int | tuple[int, int]) -> None:
+    with pytest.raises(DataError, match="32 to 256"):
         load_dataset("circles", size)
 
 

@@ -241,7 +241,7 @@ def test_a_table_of_all_combinations_is_a_grid_unless_one_has_several_images() -
 
 def test_a_scaled_table_gives_the_same_points() -> None:
     original = Table(CROWDED)
-    scaled = ScaledDataset(original, original.image_shape[1] // 2)
+    scaled = ScaledDataset(original, (original.image_shape[1] // 2, 48))
     assert (scaled.num_images, scaled.is_grid) == (original.num_images, original.is_grid)
     numbers = torch.arange(len(CROWDED))
     factors, images = scaled.points_at(numbers)

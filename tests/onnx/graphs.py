@@ -65,6 +65,43 @@ def model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 
 
+def rename_outputs(model: onnx.ModelProto, *names: str) -> onnx.ModelProto:
+    """Give the outputs other names, in their order."""
+    for output, name in zip(model.graph.output, names, strict=True):
+        for node in model.graph.node:
+            for place, made in enumerate(node.output):
+                if made == output.name:
+                    node.output[place] = name
+        output.name = name
+    return model
+
+
+def append(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> onnx.ModelProto:
+    """Work on the only output: the first node reads "last", and the last one makes the output."""
+    (output,) = model.graph.output
+    for node in model.graph.node:
+        for place, made in enumerate(node.output):
+            if made == output.name:
+                node.output[place] = "last"
+    model.graph.node.extend(nodes)
+    output.name = nodes[-1].output[0]
+    output.type.tensor_type.ClearField("shape")
+    return model
+
+
+def labelled(model: onnx.ModelProto, kind: int, shape: Sequence[Axis]) -> onnx.ModelProto:
+    """Add an input "label" of this type and shape, whose mean is added to the first input."""
+    model.graph.input.append(helper.make_tensor_value_info("label", kind, shape))
+    name = model.graph.input[0].name
+    nodes = [
+        helper.make_node("Cast", ["label"], ["label_float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["label_float"], ["label_mean"], keepdims=0),
+        helper.make_node("Add", [name, "label_mean"], ["with_label"]),
+    ]
+    insert(model, nodes, "with_label")
+    return model
+
+
 def insert(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], output: str) -> None:
     """Put nodes before all others, which then read `output` where they read the input."""
     name = model.graph.input[0].name

@@ -122,6 +122,26 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         check_model(None, tmp_path / name, "gaussian", OnnxLayout())
 
 
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "last.ckpt", "Model.SAFETENSORS"])
+def test_a_checkpoint_is_refused_with_the_way_on(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    way_on = r"must be an ONNX file: export the network first, as in torch\.onnx\.export\("
+    with pytest.raises(ModelError, match=f"decoder: {name} is a .*{way_on}"):
+        check_model(None, tmp_path / name, "gaussian", OnnxLayout())
+
+
+def test_what_runs_is_the_file_without_unneeded_nodes(tmp_path: Path) -> None:
+    encoder = graphs.encoder()
+    encoder.graph.node.append(helper.make_node("RandomNormalLike", ["out0"], ["noise"]))
+    paths = saved(tmp_path, encoder=encoder, decoder=graphs.decoder())
+    found = checked(paths)
+    assert found.encoder is not None
+    assert found.encoder.content == paths["encoder"].read_bytes()
+    assert found.encoder.runnable == read_graph(found.encoder.content).content
+    assert found.encoder.runnable != found.encoder.content
+    assert found.decoder.runnable == found.decoder.content
+
+
 def test_a_file_of_too_many_bytes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

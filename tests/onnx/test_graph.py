@@ -74,6 +74,11 @@ def spoilt_by_an_external_constant(model: onnx.ModelProto) -> None:
     graphs.insert(model, [node, helper.make_node("Add", ["codes", "secret"], ["sum"])], "sum")
 
 
+def spoilt_by_a_second_input(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("label", TensorProto.FLOAT, [1, 3]))
+    graphs.insert(model, [helper.make_node("Add", ["codes", "label"], ["sum"])], "sum")
+
+
 def spoilt_by_disorder(model: onnx.ModelProto) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
@@ -92,8 +97,8 @@ def spoilt_by_disorder(model: onnx.ModelProto) -> None:
         (spoilt_by_an_external_constant, "are in another file"),
         (spoilt_by_disorder, "order"),
         (lambda m: m.graph.sparse_initializer.add(), "sparse"),
-        (lambda m: m.graph.input.add(name="more"), "2 inputs"),
-        (lambda m: m.graph.input.pop(), "0 inputs"),
+        (spoilt_by_a_second_input, r"2 inputs \(codes, label\)"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "weight"), "do not depend on an input"),
         (
             lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE),
             "type double",
@@ -127,9 +132,31 @@ def test_random_numbers_are_refused() -> None:
         read(with_node(helper.make_node("RandomNormalLike", ["codes"], ["noise"])))
 
 
+def test_nodes_that_no_output_needs_are_left_out() -> None:
+    """An encoder often samples the code too, and one exports only its parameters."""
+    model = graphs.encoder((3, 3))
+    noise = helper.make_node("RandomNormalLike", ["out0"], ["noise"])
+    model.graph.node.extend([noise, helper.make_node("Add", ["out0", "noise"], ["sample"])])
+    constant(model, "unused", np.zeros(9, np.float32))
+    model.graph.input.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+    graph = read(model)
+    assert [port.name for port in graph.outputs] == ["out0", "out1"]
+    kept = onnx.load_model_from_string(graph.content).graph
+    assert [node.op_type for node in kept.node] == ["Flatten", "MatMul", "MatMul"]
+    assert {tensor.name for tensor in kept.initializer} == {"weight0", "weight1"}
+    assert [value.name for value in kept.input] == ["images"]
+
+
+def test_a_file_without_such_nodes_is_run_as_it_is() -> None:
+    content = graphs.decoder().SerializeToString()
+    assert read_graph(content).content == content
+
+
 @pytest.mark.parametrize(
     "nodes",
     [
+        [helper.make_node("Cast", ["codes"], ["counts"], to=TensorProto.INT64),
+         helper.make_node("TopK", ["codes", "counts"], ["out", "places"])],
         [helper.make_node("Cast", ["codes"], ["shape_of_codes"], to=TensorProto.INT64),
          helper.make_node("ConstantOfShape", ["shape_of_codes"], ["out"])],
         [helper.make_node("ReduceMax", ["codes"], ["most"], keepdims=0),

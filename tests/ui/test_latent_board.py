@@ -149,7 +149,7 @@ def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], found: str) ->
 
 
 def test_rows_of_other_latents_than_the_frames_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"latents \[0, 2\], expected each of 0 to 2"):
+    with pytest.raises(ValueError, match=r"latents \[0, 2\], expected 3 of 0 to 1"):
         board_data(rows()[:2], frames(), EXCHANGE, "latents")
 
 
@@ -266,3 +266,21 @@ def test_a_refused_release_counts_as_answered_but_is_not_told(
 def test_the_board_does_without_torch() -> None:
     program = "import sys, ui.latent_board; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_board_without_all_latents_keeps_the_others_where_they_are() -> None:
+    """Latents 0 and 2 of three have rows; the frames are theirs by ascending latent."""
+    by_latent = {row.latent: row for row in rows()}
+    some = [by_latent[2], by_latent[0]]
+    images = [np.zeros((5, 4, 4, 1), np.uint8)] * 2
+    packed = encode_frames(images, np.zeros((4, 4, 1), np.uint8), "some")
+    code = [some[1].value, 0.7, some[0].value]
+    data = board_data(some, packed, EXCHANGE, "latents", code)
+    assert data["code"] == code
+    assert [(row["latent"], row["frames"]) for row in data["rows"]] == [(2, 1), (0, 0)]
+    target = float(some[0].values[0])
+    payload = {"latent": 2, "code": [code[0], None, target]}
+    event = event_of(payload, 1, some, code)
+    assert event is not None
+    assert event.code == (code[0], 0.7, target)
+    assert event_of({"latent": 1, "code": code}, 1, some, code) is None

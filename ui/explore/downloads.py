@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from dvae_core.analysis.reconstruction import reconstruct
 from dvae_core.analysis.traversal import film_strip, to_pixels, traverse_all, traverse_latent
 from dvae_core.figures.traversal_sheet import traversal_sheet
-from ui.boards import BoardView, spaced
+from ui.boards import BoardView, spaced, values_on_board
 from ui.images import to_gif, to_png
 from ui.start_picker import ResolvedStart
 
@@ -60,8 +60,9 @@ def _download(label: str, kind: str, name: str, content: Callable[[], bytes]) ->
 
 
 def _sheet(view: BoardView, resolved: ResolvedStart) -> NDArray[np.uint8]:
-    values = [spaced(row, SHEET_IMAGES) for row in view.values]
-    frames = [to_pixels(row) for row in traverse_all(view.model, view.code, values)]
+    latents = list(values_on_board(view))
+    values = [spaced(view.values[latent], SHEET_IMAGES) for latent in latents]
+    traversals = traverse_all(view.model, view.code, values, latents)
     heads = []
     if resolved.image is not None:
         back = reconstruct(view.model, resolved.image, view.code)
@@ -69,16 +70,17 @@ def _sheet(view: BoardView, resolved: ResolvedStart) -> NDArray[np.uint8]:
             ("original", to_pixels(resolved.image)),
             ("decoded", to_pixels(back.image)),
         ]
-    labels = [f"latent {latent}   {view.kl_of(latent):.2f} nats" for latent in view.order]
+    labels = [f"latent {latent}   {view.kl_of(latent):.2f} nats" for latent in latents]
     scale = max(1, 64 // view.model.image_shape[2])
-    return traversal_sheet([frames[latent] for latent in view.order], labels, heads, scale)
+    return traversal_sheet([to_pixels(row) for row in traversals], labels, heads, scale)
 
 
 def _all_moving(view: BoardView) -> NDArray[np.uint8]:
-    """All active rows side by side, uint8 (frames, H, W, C). A latent of few values stays longer at
-    each."""
-    active = [latent for latent in view.order if view.profile.active[latent]] or [view.order[0]]
-    rows = [to_pixels(traverse_latent(view.model, view.code, i, view.values[i])) for i in active]
+    """All active rows of the board side by side, uint8 (frames, H, W, C). A latent of few values
+    stays longer at each."""
+    values = values_on_board(view)
+    active = [latent for latent in values if view.profile.active[latent]] or [view.order[0]]
+    rows = [to_pixels(traverse_latent(view.model, view.code, i, values[i])) for i in active]
     count = min(GIF_FRAMES, max(len(row) for row in rows))
     moving = [row[np.linspace(0, len(row) - 1, count).round().astype(int)] for row in rows]
     return _enlarged(np.concatenate(moving, axis=2))

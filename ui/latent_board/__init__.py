@@ -1,9 +1,10 @@
 """The latent board: slide a latent and the image follows, without asking the server.
 
-One row a latent. Its track shows where the posterior q(z_i | x) of the start image lies, before the
-aggregate posterior of the data; under it runs a film strip of the traversal. The browser holds the
-rendered frames of every row, so a drag, a key or a play button moves the large image at the rate
-of the display. Only a release talks to the server, which answers with frames for the new code.
+One row a latent; a model of many may leave some without. Its track shows where the posterior
+q(z_i | x) of the start image lies, before the aggregate posterior of the data; under it runs a film
+strip of the traversal. The browser holds the rendered frames of every row, so a drag, a key or a
+play button moves the large image at the rate of the display. Only a release talks to the server,
+which answers with frames for the new code.
 
     frames = encode_frames(images, image, state_id)
     latent_board(rows, frames, key="explore", on_release=release)
@@ -158,6 +159,7 @@ def latent_board(
     *,
     key: str,
     on_release: Callable[[BoardEvent], None],
+    code: Sequence[float] | None = None,
     label: str = "latents",
     side: str = "",
     shown: int | None = None,
@@ -169,11 +171,12 @@ def latent_board(
     is dropped if the release asked for something newer.
 
     Args:
-        rows: one for each of the N latents, in the order to show.
-        frames: of the code that `rows` holds.
+        rows: of the latents to show, in their order.
+        frames: of the code that `rows` holds, by ascending latent.
         key: names this board; use another one for another model.
         on_release: called before the script (or fragment) runs, when a person let go of a handle
             somewhere else. Releases that no board could have sent are ignored.
+        code: the values of all N latents; None if each has a row.
         label: name of this board for screen readers, told apart where a page has two.
         side: which of two boards this is, such as "left": part of the name of each slider, and of
             the `data-testid` of an element around the board.
@@ -181,7 +184,7 @@ def latent_board(
             folds away with the inactive ones, unless the chosen row is among it.
 
     Raises:
-        ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
+        ValueError: `rows` are not latents of `code`, or do not fit each other or `frames`.
     """
     exchange = st.session_state.setdefault(
         f"{key}-exchange", {"session": uuid4().hex, "answered": 0}
@@ -193,7 +196,7 @@ def latent_board(
         if type(sequence) is not int:
             return
         exchange["answered"] = sequence  # also when refused: the board then shows `rows` again
-        event = _event(payload, sequence, rows)
+        event = _event(payload, sequence, rows, code)
         if event is not None:
             on_release(event)
 
@@ -201,7 +204,7 @@ def latent_board(
         key=key,
         # In a list: a dict would be searched for tables, by pandas, whose import the first board
         # would wait for.
-        data=[{**board_data(rows, frames, exchange, label), "side": side, "shown": shown}],
+        data=[{**board_data(rows, frames, exchange, label, code), "side": side, "shown": shown}],
         # A trigger and not a state: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
         on_release_change=receive,
@@ -209,7 +212,11 @@ def latent_board(
 
 
 def board_data(
-    rows: Sequence[BoardRow], frames: BoardFrames, exchange: dict[str, Any], label: str
+    rows: Sequence[BoardRow],
+    frames: BoardFrames,
+    exchange: dict[str, Any],
+    label: str,
+    code: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """What the browser is given, fit for JSON.
 
@@ -218,24 +225,35 @@ def board_data(
     tells the browser when one starts to count again.
 
     Raises:
-        ValueError: `rows` are not the latents 0 to N - 1, or do not fit each other or `frames`.
+        ValueError: `rows` are not latents of `code`, or do not fit each other or `frames`.
     """
-    _check(rows, frames)
+    code = _code_of(rows) if code is None else code
+    _check(rows, frames, code)
+    place = {latent: i for i, latent in enumerate(sorted(row.latent for row in rows))}
     return {
         **exchange,
         "label": label,
         "state_id": frames.state_id,
         "shape": frames.shape,
         "frames": frames.packed,
-        "rows": [_row_data(row) for row in rows],
+        "code": [float(value) for value in code],
+        "rows": [{**_row_data(row), "frames": place[row.latent]} for row in rows],
     }
 
 
-def _check(rows: Sequence[BoardRow], frames: BoardFrames) -> None:
-    num_latents, num_values = frames.shape[:2]
-    latents = sorted(row.latent for row in rows)
-    if latents != list(range(num_latents)):
-        raise ValueError(f"rows are of latents {latents}, expected each of 0 to {num_latents - 1}")
+def _code_of(rows: Sequence[BoardRow]) -> list[float]:
+    """The values of all latents where each has a row."""
+    return [row.value for row in sorted(rows, key=lambda row: row.latent)]
+
+
+def _check(rows: Sequence[BoardRow], frames: BoardFrames, code: Sequence[float]) -> None:
+    num_rows, num_values = frames.shape[:2]
+    latents = {row.latent for row in rows}
+    if not len(latents) == len(rows) == num_rows or not latents <= set(range(len(code))):
+        raise ValueError(
+            f"rows are of latents {sorted(row.latent for row in rows)}, expected {num_rows} of 0 "
+            f"to {len(code) - 1}"
+        )
     for row in rows:
         if not 1 <= len(row.values) <= num_values:
             raise ValueError(
@@ -285,18 +303,26 @@ def _heights(heights: Numbers, flat: float = 1.0) -> list[float]:
     return (array / (top or 1.0)).round(3).tolist()
 
 
-def _event(payload: dict[str, Any], sequence: int, rows: Sequence[BoardRow]) -> BoardEvent | None:
+def _event(
+    payload: dict[str, Any],
+    sequence: int,
+    rows: Sequence[BoardRow],
+    shown_code: Sequence[float] | None = None,
+) -> BoardEvent | None:
     """The release in `payload`, or None when no board showing `rows` could have sent it."""
+    shown_code = _code_of(rows) if shown_code is None else shown_code
     latent, code = payload.get("latent"), payload.get("code")
-    if type(latent) is not int or not 0 <= latent < len(rows):
+    if type(latent) is not int or latent not in {row.latent for row in rows}:
         return None
-    if type(code) is not list or len(code) != len(rows):
+    if type(code) is not list or len(code) != len(shown_code):
         return None
+    released = list(shown_code)  # a latent without a row stays where it is
     for row in rows:
         value = code[row.latent]
         lowest = min(row.values[0], row.start, row.value)
         highest = max(row.values[-1], row.start, row.value)
         if type(value) not in (int, float) or not lowest <= value <= highest:
             return None
-    values = tuple(float(value) for value in code)
+        released[row.latent] = value
+    values = tuple(float(value) for value in released)
     return BoardEvent(latent=latent, value=values[latent], code=values, sequence=sequence)

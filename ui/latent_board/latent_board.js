@@ -162,8 +162,7 @@ class Board {
     if (this.playing && starts(data.rows) !== starts(this.data.rows)) this.stop();
     this.data = data;
     this.frames = frames;
-    this.committed = [];
-    for (const row of data.rows) this.committed[row.latent] = row.value;
+    this.committed = [...data.code]; // latents without a row too
     const played = this.playing && this.code[this.playing.row.latent];
     this.code = [...this.committed];
     if (this.playing) this.code[this.playing.row.latent] = played;
@@ -289,7 +288,7 @@ class Board {
     const exact = this.data.rows.every((facts) => facts.value === code[facts.latent]);
     const picture = exact
       ? this.frames.image()
-      : this.frames.frame(row.latent, nearest(row.facts.values, code[row.latent]));
+      : this.frames.frame(row.facts.frames, nearest(row.facts.values, code[row.latent]));
     const { image } = this;
     if (image.width !== picture.width) image.width = picture.width;
     if (image.height !== picture.height) image.height = picture.height;
@@ -529,7 +528,7 @@ class Row {
     context.imageSmoothingQuality = "high";
     for (const left of this.thumbnails()) {
       context.drawImage(
-        frames.canvas(this.latent, this.at(left + width / 2)),
+        frames.canvas(this.facts.frames, this.at(left + width / 2)),
         Math.round(left * scale),
         0,
         Math.round(width * scale),
@@ -652,33 +651,33 @@ class Frames {
     for (let index = 0; index < text.length; index++) packed[index] = text.charCodeAt(index);
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-    const [latents, values, channels, height, width] = shape;
+    const [rows, values, channels, height, width] = shape;
     const size = channels * height * width; // of a frame
-    for (let latent = 0; latent < latents; latent++) {
-      const end = (latent + 1) * values * size;
-      for (let index = (latent * values + 1) * size; index < end; index++) {
+    for (let row = 0; row < rows; row++) {
+      const end = (row + 1) * values * size;
+      for (let index = (row * values + 1) * size; index < end; index++) {
         bytes[index] += bytes[index - size];
       }
     }
     return new Frames(bytes, shape, stateId);
   }
 
-  constructor(bytes, [latents, values, channels, height, width], stateId) {
-    Object.assign(this, { bytes, latents, values, channels, height, width, stateId });
+  constructor(bytes, [rows, values, channels, height, width], stateId) {
+    Object.assign(this, { bytes, rows, values, channels, height, width, stateId });
     this.picture = new ImageData(width, height);
     this.scratch = element("canvas", { width, height });
   }
 
-  frame(latent, index) {
-    return this.pixels(latent * this.values + index);
+  frame(row, index) {
+    return this.pixels(row * this.values + index);
   }
 
   image() {
-    return this.pixels(this.latents * this.values);
+    return this.pixels(this.rows * this.values);
   }
 
-  canvas(latent, index) {
-    this.scratch.getContext("2d").putImageData(this.frame(latent, index), 0, 0);
+  canvas(row, index) {
+    this.scratch.getContext("2d").putImageData(this.frame(row, index), 0, 0);
     return this.scratch;
   }
 
