@@ -249,12 +249,16 @@ def _choose_from_prior(exploration: Exploration, key: str) -> None:
     )
 
 
-def _options_of(dataset: Dataset | None) -> ImportOptions:
-    """How the images of an imported data set were read, so that an upload is read alike."""
+def _reading_of(
+    dataset: Dataset | None,
+) -> tuple[ImportOptions, dict[bool, tuple[float, float]] | None]:
+    """How the pictures of an imported data set were read, so that an upload is read alike."""
     if dataset is None or not imported_at(dataset.name):
-        return ImportOptions()
+        return ImportOptions(), None
     about = read_imported_header(dataset.name).about
-    return ImportOptions(fit=about.fit, background=about.background, value_range=about.value_range)
+    options = ImportOptions(fit=about.fit, background=about.background)
+    ranges = {kind == "wide": ends for kind, ends in about.ranges.items()}
+    return options, ranges or None
 
 
 def _choose_upload(exploration: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
@@ -268,7 +272,8 @@ def _choose_upload(exploration: Exploration, model: VAE, dataset: Dataset | None
     st.session_state[f"{key}-file-read"] = file.file_id
     st.session_state[f"{key}-note"] = ""
     with errors_shown():
-        image, note = read_image(file.getvalue(), model.image_shape, _options_of(dataset))
+        options, ranges = _reading_of(dataset)
+        image, note = read_image(file.getvalue(), model.image_shape, options, ranges)
         exploration.begin(Start("upload", upload=keep_upload(to_pixels(image))))
         st.session_state[f"{key}-note"] = note
         st.rerun()

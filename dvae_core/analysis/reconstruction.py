@@ -1,6 +1,7 @@
 """Encode and reconstruct a single image."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def reconstruct(model: VAE, image: Tensor, code: Tensor) -> Reconstruction:
 
 
 def read_image(
-    data: bytes, image_shape: tuple[int, int, int], options: ImportOptions | None = None
+    data: bytes,
+    image_shape: tuple[int, int, int],
+    options: ImportOptions | None = None,
+    ranges: Mapping[bool, tuple[float, float]] | None = None,
 ) -> tuple[Tensor, str]:
     """Read a picture as an import of this picture alone would, in the form of a model's images.
 
@@ -54,6 +58,8 @@ def read_image(
         data: content of a PNG, JPEG, BMP, TIFF, WebP or GIF file.
         image_shape: (C, H, W) of the model.
         options: fit, background and range, such as those of the data set of the model.
+        ranges: black and white of pictures of more than 8 bits (True) and of others, as those of
+            a data set; by default those of this picture.
 
     Returns:
         float32 (C, H, W) in [0, 1], and a note on what was changed, or "".
@@ -65,6 +71,6 @@ def read_image(
     with tempfile.TemporaryDirectory() as folder, Reader(top=Path(folder)) as reader:
         path = Path(folder, "the picture")
         path.write_bytes(data)
-        pixels, changes = read_one(reader, path, (height, width), channels, options)
+        pixels, changes = read_one(reader, path, (height, width), channels, options, ranges)
     image = torch.from_numpy(pixels.astype(np.float32) / 255).movedim(-1, 0).contiguous()
     return image, "; ".join(changes)

@@ -22,7 +22,7 @@ def reason_if_chance(inputs: EvaluationInputs) -> str:
     Raises:
         EvaluationError: no factor varies, or as in `measure_information`.
     """
-    if inputs.dataset.is_grid or inputs.dataset.num_images > FEW_IMAGES:
+    if inputs.dataset.is_grid or len(inputs.factors) > FEW_IMAGES:
         return ""
     num_bins, _ = inputs.counting
     factors, shuffle = inputs.factors, np.random.default_rng(0)

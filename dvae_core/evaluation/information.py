@@ -20,7 +20,7 @@ PAPER_BINS = 20
 MIN_POINTS_PER_CELL = 5
 """Points per cell on average below which Miller-Madow leaves much of the bias."""
 
-CORRECTED = f"Miller-Madow, below {MIN_POINTS_PER_CELL} points per cell adjusted for chance"
+CORRECTED = f"Miller-Madow, adjusted for chance below {MIN_POINTS_PER_CELL} points per cell"
 """The correction "miller_madow" in words."""
 
 _NUM_SHUFFLES = 10

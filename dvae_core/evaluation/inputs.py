@@ -195,10 +195,14 @@ class EvaluationInputs:
     def factor_indices(self) -> list[int]:
         """Indices of the factors with more than one value."""
         check_has_factors(self.dataset)
-        varying = np.ptp(self.train.factors, axis=0) > 0
+        counts = np.array([len(np.unique(column)) for column in self.train.factors.T])
+        # A factor that numbers the images of a sample says nothing that another image could show.
+        most = np.inf if self.dataset.is_grid else len(self.train.factors) - 1
+        varying = (counts > 1) & (counts <= most)
         if not varying.any():
             raise EvaluationError(
-                f"every factor of {self.dataset.name} has a single value in these points: draw more"
+                f"every factor of {self.dataset.name} has a single value in these points, or "
+                f"another one in each: use more images, or fewer values"
             )
         return [int(index) for index in np.flatnonzero(varying)]
 
@@ -231,7 +235,10 @@ class EvaluationInputs:
             for index, name in enumerate(self.dataset.factor_names)
             if index not in self.factor_indices
         ]
-        return f"left out, having a single value: {', '.join(left_out)}" if left_out else ""
+        if not left_out:
+            return ""
+        reason = "" if self.dataset.is_grid else " or another value in each image"
+        return f"left out, having a single value{reason}: {', '.join(left_out)}"
 
     @property
     def images_in_words(self) -> str:

@@ -51,8 +51,8 @@ def compare_criteria(
 ) -> list[CriterionResult]:
     """The gap and the other criteria against a score, in every group.
 
-    All criteria choose among the same runs: those that have the score and every criterion that any
-    run of the group has.
+    All criteria choose among the same runs: those that have the score and every criterion that most
+    runs of the group have. The score itself is no criterion.
 
     Args:
         study: the runs.
@@ -69,15 +69,19 @@ def compare_criteria(
         raise EvaluationError(f"{score} has no better direction: choose another score")
     found = []
     for group, runs in gap_groups(study, by, gap).items():
-        others = [name for name in OTHER_CRITERIA if _any_has(runs, name, study.protocol)]
+        others = [
+            name
+            for name in OTHER_CRITERIA
+            if name != score and _most_have(runs, name, study.protocol)
+        ]
         found += _compared(
             group, runs, [gap, *others], score, study.protocol, seed=seed, resamples=resamples
         )
     return found
 
 
-def _any_has(runs: Sequence[StudyRun], name: str, protocol: ProtocolName) -> bool:
-    return any(run.score(name, protocol) is not None for run in runs)
+def _most_have(runs: Sequence[StudyRun], name: str, protocol: ProtocolName) -> bool:
+    return sum(run.score(name, protocol) is not None for run in runs) > len(runs) / 2
 
 
 def _compared(

@@ -170,8 +170,10 @@ def test_a_range_is_given_on_the_page(open_app: OpenApp) -> None:
     app = upload(open_app(PAGE), "mine.npz", npz(images=images))
     assert "“Give the values of black and white”" in app.error[0].value.replace("\\", "")
     app.checkbox(key="import-has-range").check().run()
-    app.number_input(key="import-black").set_value(-1.0)
-    app.number_input(key="import-white").set_value(1.0).run()
+    app.text_input(key="import-Black").set_value("-1").run()
+    app.text_input(key="import-White").set_value("one").run()
+    assert "White is “one”: enter a number" in app.error[0].value.replace("\\", "")
+    app.text_input(key="import-White").set_value("1").run()
     assert not app.error
     assert "-1 is black and 1 is white" in said(app)
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from dvae_core.errors import DataError
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.images import show_grid
+from ui.widgets import whole_number
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -111,6 +113,21 @@ def _with_controls(text: str) -> str:
     return text
 
 
+def _number(label: str, text: str) -> float:
+    """The number in a text field.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise DataError(f"{label} is “{text[:40]}”: enter a number")
+    return number
+
+
 def _choose_options(size: int) -> ImportOptions:
     """How images are read, where the defaults do not fit."""
     with show_expander("How to read them", "import-options", ":material/tune:"):
@@ -136,20 +153,22 @@ def _choose_options(size: int) -> ImportOptions:
         value_range = None
         if has_range:
             with st.container(horizontal=True):
-                black = st.number_input("Black", value=0.0, key="import-black", width=160)
-                white = st.number_input("White", value=255.0, key="import-white", width=160)
-            value_range = (black, white)
+                ends = [
+                    _number(name, st.text_input(name, default, key=f"import-{name}", width=160))
+                    for name, default in (("Black", "0"), ("White", "255"))
+                ]
+            value_range = (ends[0], ends[1])
         with st.container(horizontal=True):
             images = st.text_input("Array of images", key="import-images", width=200)
             factors = st.text_input("Array of factors", key="import-factors", width=200)
-            bins = st.number_input(
+            bins = whole_number(
                 "Bins for continuous factors",
-                0,
+                2,
                 MAX_BINS,
-                0,
                 key="import-bins",
-                width=200,
-                help="0 keeps every value. A factor with many values for few images is continuous.",
+                placeholder="none",
+                help="Without bins, every value is kept. A factor with many values for few images "
+                "is continuous.",
             )
         keep_one_hot = st.checkbox("Keep one-hot columns apart", key="import-one-hot")
     background = int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
@@ -160,7 +179,7 @@ def _choose_options(size: int) -> ImportOptions:
         value_range=value_range,
         images=images.strip(),
         factors=factors.strip(),
-        bins=int(bins),
+        bins=bins or 0,
         keep_one_hot=keep_one_hot,
     )
 
@@ -170,7 +189,7 @@ def _saved(files: "Sequence[UploadedFile]", folder: Path) -> Path:
     path. The source of the import: the folder, or the one file that is a whole data set."""
     for file in files:
         name = Path(file.name.replace("\\", "/")).name
-        path = folder / re.sub(r'[\x00-\x1f<>:"|?*]', "_", name)[-120:].lstrip(".")
+        path = folder / re.sub(r'[\x00-\x1f<>:"|?*]', "_", name)[-60:].lstrip(".")
         if path.exists():
             raise DataError(f"two of the files are called {path.name}: rename one of them")
         path.write_bytes(file.getbuffer())

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class ImportedFrom(BaseModel):
     Attributes:
         fit: how images became square.
         background: red, green and blue under transparency and padding.
-        value_range: values of black and white that were asked for; None if they were judged.
+        ranges: black and white of pictures of more than 8 bits ("wide") and of others ("narrow");
+            {} for arrays.
         remarks: what the import changed, one sentence each.
         skipped: names of damaged pictures that were left out.
     """
@@ -59,7 +61,7 @@ class ImportedFrom(BaseModel):
 
     fit: Fit = "squash"
     background: tuple[int, int, int] = WHITE
-    value_range: tuple[float, float] | None = None
+    ranges: dict[Literal["wide", "narrow"], tuple[float, float]] = {}
     remarks: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -339,7 +341,9 @@ def _write(path: Path, images: ImageSource, options: ImportOptions, progress: Pr
     about = ImportedFrom(
         fit=options.fit,
         background=options.background,
-        value_range=options.value_range,
+        ranges={
+            "wide" if is_wide else "narrow": ends for is_wide, ends in (images.ranges or {}).items()
+        },
         remarks=(*images.remarks, *(labels.remarks if labels else ())),
         skipped=tuple(found.name for found in images.damaged),
     )

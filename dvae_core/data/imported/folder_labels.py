@@ -1,6 +1,7 @@
 """Factors of the pictures in a folder: from a table beside them, or from their folders."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,12 @@ TABLE = "labels.csv"
 TABLES = (TABLE, "metadata.csv")
 """Tables of factors; the second is that of HuggingFace's image folders."""
 
-_FILE_COLUMN = "file_name"  # names the pictures in metadata.csv, in any column
+FILE_COLUMN = "file_name"
+"""The column that names the pictures; the first one in a table without it."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NOT_FINITE = ("nan", "inf", "infinity")
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
 CLASS = "class"
 """The factor that class folders give."""
 _MAX_BYTES = 256 * 2**20
@@ -49,26 +55,39 @@ def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | No
     shown = path.name
     if path.stat().st_size > _MAX_BYTES:
         raise DataError(f"{shown} has more than {_MAX_BYTES // 2**20} MB: give a smaller table")
+    wanted = set(pictures)
+    values: dict[str, list[str]] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            head, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except (csv.Error, UnicodeDecodeError) as error:
+            rows = csv.reader(file)
+            head = next((row for row in rows if row), [])
+            _check_width(shown, len(head))
+            column = head.index(FILE_COLUMN) if FILE_COLUMN in head else 0
+            num_columns = len(head)
+            head = [*head[:column], *head[column + 1 :]]
+            for row in rows:  # one at a time: the table may be much larger than the pictures
+                if not row:
+                    continue
+                if len(row) != num_columns:
+                    raise DataError(
+                        f"{shown} has {len(row)} columns in line {rows.line_num}, but "
+                        f"{num_columns} in its head"
+                    )
+                name = row.pop(column).strip().removeprefix("./").replace("\\", "/")
+                if name not in wanted:
+                    continue
+                if values.get(name, row) != row:
+                    raise DataError(
+                        f"{shown} has several rows for {printable(name)} that differ: keep one"
+                    )
+                if "" in map(str.strip, row):
+                    raise DataError(
+                        f"{shown} has an empty cell in line {rows.line_num}: fill it, or leave its "
+                        f"column out"
+                    )
+                values[name] = row
+    except (csv.Error, UnicodeError) as error:
         raise DataError(f"{shown} is not a table of comma-separated text ({error})") from None
-    if not 2 <= len(head) <= MAX_FACTORS + 1:
-        raise DataError(
-            f"{shown} has {len(head)} columns: give the file name first and then 1 to "
-            f"{MAX_FACTORS} factors, separated by commas"
-        )
-    column = head.index(_FILE_COLUMN) if _FILE_COLUMN in head else 0
-    head = [*head[:column], *head[column + 1 :]]
-    values: dict[str, list[str]] = {}
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(head) + 1:
-            raise DataError(
-                f"{shown} has {len(row)} columns in line {number}, but {len(head) + 1} in its head"
-            )
-        name = row.pop(column).strip().removeprefix("./").replace("\\", "/")
-        values[name] = row
     missing = [name for name in pictures if name not in values]
     if missing:
         more = f" and {len(missing) - 1:,} more pictures" if len(missing) > 1 else ""
@@ -81,14 +100,24 @@ def _read_table(path: Path, pictures: Sequence[str], options: ImportOptions | No
     return labels_from(values_of, head, len(pictures), options)
 
 
+def _check_width(shown: str, num_columns: int) -> None:
+    if not 2 <= num_columns <= MAX_FACTORS + 1:
+        raise DataError(
+            f"{shown} has {num_columns} columns: give the file name and 1 to {MAX_FACTORS} "
+            f"factors, separated by commas"
+        )
+
+
 def _values(column: Sequence[str]) -> NDArray:
     """The values of a column: numbers if all of them are, else texts."""
     texts = [text.strip()[:MAX_TEXT_CHARACTERS] for text in column]
-    try:
-        numbers = np.array([float(text) for text in texts])
-    except ValueError:
-        return np.array(texts)
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{TABLE} has numbers that are not finite: remove NaN and infinity")
-    is_integer = bool((numbers == np.rint(numbers)).all() and (np.abs(numbers) < 2**53).all())
-    return numbers.astype(np.int64) if is_integer else numbers
+    if all(map(_INTEGER.fullmatch, texts)):
+        return np.array([int(text) for text in texts], dtype=np.int64)
+    others = [text for text in texts if not _NUMBER.fullmatch(text)]
+    if not others:
+        return np.array([float(text) for text in texts])
+    if len(others) < len(texts) and all(text.strip("+-").lower() in _NOT_FINITE for text in others):
+        raise DataError(
+            "a column of the table has numbers that are not finite: remove NaN and infinity"
+        )
+    return np.array(texts)

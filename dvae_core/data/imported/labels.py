@@ -19,6 +19,9 @@ _MANY_VALUES = 20
 _MANY_SHARE = 0.2
 """A factor with more values than this, and than this share of the images, looks continuous."""
 
+_MANY_REAL_VALUES = 100
+"""Real numbers with more values than this look continuous, however many images there are."""
+
 _LEAST_ONE_HOT = 3  # fewer columns may be a factor and its opposite
 
 
@@ -123,25 +126,48 @@ def _separate(columns: NDArray | Sequence[NDArray], count: int) -> list[NDArray]
 def _one_hot_joined(
     named: list[tuple[str, NDArray]], remarks: list[str]
 ) -> list[tuple[str, NDArray]]:
-    """The columns, with each run of one-hot ones replaced by the place of the 1."""
+    """The columns, with each block of one-hot ones replaced by the place of the 1.
+
+    A block is the shortest run of columns of 0 and 1 that has a single 1 in each row.
+    """
     joined: list[tuple[str, NDArray]] = []
     start = 0
     while start < len(named):
-        stop = start
-        while stop < len(named) and _is_binary(named[stop][1]):
-            stop += 1
-        block = [column.astype(np.int64) for _, column in named[start:stop]]
-        if len(block) >= _LEAST_ONE_HOT and (np.sum(block, axis=0) == 1).all():
-            name = _common_name([name for name, _ in named[start:stop]])
-            joined.append((name, np.argmax(block, axis=0)))
-            remarks.append(
-                f"{len(block)} one-hot columns become {called(name)} (--keep-one-hot keeps them)"
-            )
+        size = _one_hot_block([column for _, column in named[start:]])
+        if size < _LEAST_ONE_HOT:
+            size = max(size, 1)
+            joined += named[start : start + size]
         else:
-            stop = max(stop, start + 1)
-            joined += named[start:stop]
-        start = stop
+            block = named[start : start + size]
+            others = {name for name, _ in (*joined, *named[start + size :])}
+            name = _free_name(_common_name([name for name, _ in block]), others)
+            joined.append((name, np.argmax([column for _, column in block], axis=0)))
+            remarks.append(
+                f"{size} one-hot columns become {called(name)} (--keep-one-hot keeps them)"
+            )
+        start += size
     return joined
+
+
+def _one_hot_block(columns: Sequence[NDArray]) -> int:
+    """Number of first columns that together have a single 1 in each row; 0 if there are none."""
+    total = np.zeros(len(columns[0]), np.int64)
+    for size, column in enumerate(columns, start=1):
+        if not _is_binary(column):
+            return 0
+        total += column.astype(np.int64)
+        if (total == 1).all():
+            return size
+        if (total > 1).any():
+            return 0
+    return 0
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free
 
 
 def _is_binary(column: NDArray) -> bool:
@@ -159,8 +185,14 @@ def _ranks(name: str, column: NDArray, bins: int, remarks: list[str]) -> NDArray
     """The place of each value among the sorted values of its column, (images,)."""
     values, ranks = np.unique(column, return_inverse=True)
     if column.dtype.kind == "f" and len(values) > 1:
-        steps = np.diff(values) > _ROUNDING * (values[-1] - values[0])
-        merged = np.concatenate(([0], np.cumsum(steps)))
+        tolerance = _ROUNDING * (values[-1] - values[0])
+        merged = np.concatenate(([0], np.cumsum(np.diff(values) > tolerance)))
+        widths = np.bincount(
+            merged, np.concatenate(([0], np.diff(values) * (np.diff(merged) == 0)))
+        )
+        # Dense values are neighbours in a chain, which says nothing about rounding.
+        if widths.max() > tolerance:
+            merged = np.arange(len(values))
         if merged[-1] + 1 < len(values):
             remarks.append(
                 f"{len(values):,} values of {called(name)} differ by rounding only and become "
@@ -168,7 +200,9 @@ def _ranks(name: str, column: NDArray, bins: int, remarks: list[str]) -> NDArray
             )
         ranks = merged[ranks]
     found = int(ranks.max()) + 1
-    is_continuous = found > max(_MANY_VALUES, _MANY_SHARE * len(column))
+    is_continuous = found > max(_MANY_VALUES, _MANY_SHARE * len(column)) or (
+        column.dtype.kind == "f" and found > _MANY_REAL_VALUES
+    )
     if column.dtype.kind not in "iuf" or not is_continuous:
         return ranks
     if not bins:
@@ -178,7 +212,9 @@ def _ranks(name: str, column: NDArray, bins: int, remarks: list[str]) -> NDArray
         )
         return ranks
     low, high = float(column.min()), float(column.max())
-    shares = (column.astype(np.float64) - low) / (high - low)
+    # Integers are subtracted exactly, however large they are.
+    above = (column - column.min()).astype(np.float64)
+    shares = above / above.max()
     binned = np.minimum((shares * bins).astype(np.int64), bins - 1)
     remarks.append(f"{called(name)} is binned: {bins} equal bins from {low:g} to {high:g}")
     # A bin without an image is no value.

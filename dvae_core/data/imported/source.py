@@ -3,9 +3,10 @@
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,8 @@ class ImageSource(ABC):
         channels: 1 for grey, 3 for red, green and blue.
         labels: factors of each image, or None.
         damaged: pictures that cannot be read; they are not among the images.
+        ranges: black and white of pictures of more than 8 bits (True) and of others; None for
+            arrays.
         remarks: remarks for the user, one sentence each.
     """
 
@@ -82,6 +85,7 @@ class ImageSource(ABC):
     channels: int
     labels: Labels | None
     damaged: tuple[Damage, ...] = ()
+    ranges: dict[bool, tuple[float, float]] | None = None
     remarks: tuple[str, ...]
 
     @abstractmethod
@@ -151,6 +155,7 @@ class _Folder(ImageSource):
         self.channels = 1 if greys == self.count else 3
         wide = [info for info in infos if info.is_wide]
         ranges = _ranges(infos, options)
+        self.ranges = {is_wide: found.ends for is_wide, found in ranges.items()}
         size = (options.image_size, options.image_size)
         self._form = _form(size, self.channels, options, ranges)
         remarks = [f"{num_others:,} other files are ignored"] if num_others else []
@@ -186,6 +191,7 @@ def read_one(
     size: tuple[int, int],
     channels: int,
     options: ImportOptions | None = None,
+    given: Mapping[bool, tuple[float, float]] | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """One picture, uint8 (height, width, channels), as in a set of this picture alone, and what
     was changed.
@@ -196,6 +202,8 @@ def read_one(
         size: (height, width).
         channels: 1 for grey, 3 for RGB.
         options: what was asked; the size in it is not used.
+        given: black and white of pictures of more than 8 bits (True) and of others, as those of a
+            set; by default those of this picture.
 
     Raises:
         DataError: it cannot be read.
@@ -204,6 +212,8 @@ def read_one(
     info = reader.check_picture(path, options.background)
     # A single picture may well be dark or of one colour.
     ranges = _ranges([info], options, is_set=False)
+    if given is not None:
+        ranges = {is_wide: ValueRange(*ends) for is_wide, ends in given.items()}
     form = _form(size, channels, options, ranges)
     changes = [f"it is {_CHANGES[key]}" for key in info.changes]
     if remark := ranges[info.is_wide].remark:
@@ -239,6 +249,8 @@ def _ranges(
     """The ranges of wide (True) and of all other pictures (False), each as a whole."""
     ranges = {True: ValueRange(0, 65535), False: ValueRange(0, 255)}
     has_wide = any(info.is_wide for info in infos)
+    # Of two kinds, either may be dark or of one value.
+    is_set = is_set and len({info.is_wide for info in infos}) == 1
     for is_wide in ranges:
         found = [info for info in infos if info.is_wide == is_wide]
         # A range that was asked for is that of the wide pictures where there are any.
@@ -323,7 +335,11 @@ class _Arrays(ImageSource):
             block = block.swapaxes(1, 2)  # (B, W, H, C) -> (B, H, W, C)
         black, white = self._range.ends
         if block.dtype != np.uint8 or (black, white) != (0, 255):
-            block = np.rint((block.astype(np.float32) - black) * (255 / (white - black)))
+            # Large integers differ by less than single precision tells.
+            numbers: NDArray[Any] = block.astype(
+                np.float64 if block.dtype.itemsize > 2 else np.float32
+            )
+            block = np.rint((numbers - black) * (255 / (white - black)))
             block = block.clip(0, 255)
         return self._fitted(block.astype(np.uint8))
 

@@ -1,17 +1,17 @@
 """Pictures in a zip, tar or parquet file, unpacked for an import."""
 
 import csv
+import gzip
 import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dvae_core.data.imported.folder_labels import CLASS, TABLE, TABLES
+from dvae_core.data.imported.folder_labels import CLASS, FILE_COLUMN, TABLE, TABLES
 from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.data.untrusted.limits import MAX_IMAGES, MAX_TEXT_CHARACTERS, exceeds_ratio
 from dvae_core.data.untrusted.reader import Reader
@@ -51,12 +51,17 @@ def unpacked(source: Path) -> Iterator[Path]:
                 _extract_tar(source, shown, folder)
             else:
                 _extract_parquet(source, folder)
+        except gzip.BadGzipFile as error:
+            raise DataError(f"{shown} is not a complete tar file ({error})") from None
         except OSError as error:
             raise DataError(f"{shown} cannot be unpacked: {error.strerror or error}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise DataError(f"{shown} is not a complete zip file ({error})") from None
-        except tarfile.TarError as error:
-            raise DataError(f"{shown} is not a complete tar file ({error})") from None
+        except DataError:
+            raise
+        # Damaged archives and odd names make the standard library raise almost any exception.
+        except Exception as error:
+            kind = "tar" if is_tar else suffix[1:]
+            text = printable(error, 200)
+            raise DataError(f"{shown} is not a complete {kind} file ({text})") from None
         yield _top(folder)
 
 
@@ -66,19 +71,35 @@ class _Budget:
     def __init__(self, source: Path, shown: str) -> None:
         self._packed, self._shown, self._total = source.stat().st_size, shown, 0
 
-    def copy(self, packed: IO[bytes], target: Path) -> None:
-        """Write a member to a file.
+    def count(self, num_bytes: int) -> None:
+        """Count unpacked bytes.
 
         Raises:
-            DataError: all members together are larger than pictures can be.
+            DataError: all together are more than pictures can be.
         """
+        self._total += num_bytes
+        if exceeds_ratio(self._total, self._packed):
+            raise DataError(f"{self._shown} unpacks to more than any pictures")
+
+    def copy(self, packed: IO[bytes], target: Path) -> None:
+        """Write a member to a file; raises `DataError` as `count`."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "wb") as file:
             while chunk := packed.read(_CHUNK_BYTES):
-                self._total += len(chunk)
-                if exceeds_ratio(self._total, self._packed):
-                    raise DataError(f"{self._shown} unpacks to more than any pictures")
+                self.count(len(chunk))
                 file.write(chunk)
+
+
+class _Counted:
+    """A stream that counts what is read of it, headers and unwanted members included."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, budget: _Budget) -> None:
+        self._stream, self._budget = stream, budget
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._budget.count(len(data))
+        return data
 
 
 def _extract_zip(source: Path, shown: str, folder: Path) -> None:
@@ -97,9 +118,16 @@ def _extract_zip(source: Path, shown: str, folder: Path) -> None:
 
 
 def _extract_tar(source: Path, shown: str, folder: Path) -> None:
-    budget, classes, count = _Budget(source, shown), dict[str, str](), 0
-    with tarfile.open(source, "r|*") as archive:  # in one pass, members as they come
-        for member in archive:
+    classes, count = dict[str, str](), 0
+    is_plain = source.suffix.lower() == ".tar"
+    with open(source, "rb") if is_plain else gzip.open(source) as stream:
+        counted = _Counted(stream, _Budget(source, shown))
+        archive = tarfile.open(fileobj=counted, mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
+        budget = _Budget(source, shown)
+        for member in archive:  # in one pass, members as they come
+            archive.members = []  # which would otherwise grow
+            count += 1
+            _check_count(count, shown)
             path = PurePosixPath(member.name)
             is_class = path.suffix == _CLASS_SUFFIX
             if member.isdir() or not (is_class or _is_wanted(path)):
@@ -110,8 +138,6 @@ def _extract_tar(source: Path, shown: str, folder: Path) -> None:
             _check_stays_inside(path, member.name, where)
             packed = archive.extractfile(member)
             assert packed is not None
-            count += 1
-            _check_count(count, shown)
             if is_class:
                 text = packed.read(_MAX_CLASS_BYTES).decode("utf-8", "replace")
                 classes[path.with_suffix("").as_posix()] = text.strip()
@@ -124,7 +150,7 @@ def _extract_tar(source: Path, shown: str, folder: Path) -> None:
 def _write_classes(folder: Path, classes: dict[str, str]) -> None:
     """The table of the classes of a WebDataset's pictures."""
     pictures = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    with open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
+    with open(folder / TABLE, "w", newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.writer(file)
         rows.writerow(["file", CLASS])
         for path in pictures:
@@ -135,7 +161,7 @@ def _write_classes(folder: Path, classes: dict[str, str]) -> None:
 
 
 def _extract_parquet(source: Path, folder: Path) -> None:
-    count = 0
+    count, budget = 0, _Budget(source, printable(source.name, 200))
     with (
         Reader(top=source.parent) as reader,
         open(folder / TABLE, "w", newline="", encoding="utf-8") as file,
@@ -143,13 +169,16 @@ def _extract_parquet(source: Path, folder: Path) -> None:
         rows, head = csv.writer(file), None
         for picture, labels in reader.parquet_rows(source):
             if head is None:
-                head = ["file", *labels]
+                # The first column of this name has the pictures.
+                head = [FILE_COLUMN, *(name + "_" * (name == FILE_COLUMN) for name in labels)]
                 rows.writerow(head)
+            budget.count(len(picture) + sum(map(len, labels.values())))
+            _check_count(count, source.name)
             name = f"row-{count}.png"  # pictures are told by their content
             (folder / name).write_bytes(picture)
             rows.writerow([name, *labels.values()])
             count += 1
-    if head == ["file"]:
+    if head == [FILE_COLUMN]:
         (folder / TABLE).unlink()
 
 

@@ -15,6 +15,10 @@ DARK = 0.1
 """A set whose brightest value is below this share of white comes out nearly black."""
 
 
+WHOLE = 0.9
+"""Real numbers below this share of 255 may have another white."""
+
+
 @dataclass(frozen=True)
 class ValueRange:
     """Black and white of images.
@@ -87,7 +91,10 @@ def find_range(
             f"{white:g}: give the values of black and white with --range 0 {greatest:g}, or "
             f"--range 0 {white:g} to keep them dark"
         )
-    return ValueRange(black, white, _clipping(least, greatest, black, white) or _bits(white))
+    remark = _clipping(least, greatest, black, white) or _bits(white)
+    if not remark and not is_integer and white == 255 and greatest < WHOLE * white:
+        remark = f"0 is black and 255 is white, and the brightest value is {greatest:g}"
+    return ValueRange(black, white, remark)
 
 
 def _usual_white(greatest: float, is_integer: bool, may_be_binary: bool) -> float | None:

@@ -52,7 +52,8 @@ class MatlabFile:
             # The type of the numbers in the file may be narrower, never wider.
             check_array(name, shape, np.dtype("f8"), max(path.stat().st_size, MAX_WHOLE_BYTES))
         loaded = loadmat(str(path), variable_names=wanted) if wanted else {}
-        self._arrays = {name: _images_first(loaded[name]) for name in wanted}
+        rows = {max(loaded[name].shape) for name in wanted if loaded[name].ndim == 2}
+        self._arrays = {name: _images_first(loaded[name], rows) for name in wanted}
         self.arrays = {
             name: ArrayInfo(array.shape, array.dtype.str) for name, array in self._arrays.items()
         }
@@ -69,8 +70,11 @@ class MatlabFile:
         """Nothing is left open."""
 
 
-def _images_first(array: NDArray) -> NDArray:
+def _images_first(array: NDArray, rows: set[int]) -> NDArray:
+    """The array with the images along its first axis; `rows` are the lengths of other arrays."""
     if array.ndim > 2:
+        if array.shape[0] in rows and array.shape[-1] not in rows:
+            return array  # as scipy saves arrays of numpy
         return np.moveaxis(array, -1, 0)  # (H, W, [C,] images) -> (images, H, W [, C])
     is_row = array.ndim == 2 and array.shape[0] == 1
     return array.T if is_row else array

@@ -64,11 +64,17 @@ def _holds_pictures(kind: pa.DataType) -> bool:
 
 
 def _is_factor(kind: pa.DataType) -> bool:
-    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string, pa.types.is_boolean)
-    return any(check(kind) for check in checks)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    types = pa.types
+    texts = (types.is_string, types.is_large_string)
+    numbers = (types.is_integer, types.is_floating, types.is_boolean)
+    return any(check(kind) for check in (*texts, *numbers))
 
 
 def _text(value: Any, names: list[str]) -> str:
+    if value is None:
+        raise DataError("a row has no value in a column of factors: fill it, or drop the column")
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
         value = names[value]
     return printable(value)[:MAX_TEXT_CHARACTERS]

@@ -20,6 +20,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"))
 _WIDE_MODES = frozenset(("I;16", "I;16B", "I;16L", "I;16N", "I", "F"))
 _ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
+_SEVERAL = (b"\x02", b"\x04", b"\x06")  # PNG types of several channels: RGB, grey and alpha, RGBA
 _ORIENTATION = 274  # EXIF tag
 _UPRIGHT = 1
 
@@ -179,11 +180,15 @@ def _has_16_bit_colour(path: Path) -> bool:
     """Whether the file is a PNG with colours of 16 bits, by its header."""
     with open(path, "rb") as file:
         start = file.read(26)
-    return start[1:4] == b"PNG" and start[24:25] == b"\x10" and start[25:26] in (b"\x02", b"\x06")
+    return start[1:4] == b"PNG" and start[24:25] == b"\x10" and start[25:26] in _SEVERAL
 
 
 def _to_bytes(numbers: NDArray, black: float, white: float) -> NDArray[np.uint8]:
-    scaled = (numbers.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
+    # Double precision takes too much memory, and only large integers need it.
+    is_large = numbers.dtype.itemsize > 2 and numbers.dtype.kind != "f"
+    scaled: NDArray = numbers.astype(np.float64 if is_large else np.float32)
+    scaled -= black
+    scaled *= 255 / (white - black)
     return np.rint(scaled, out=scaled).clip(0, 255).astype(np.uint8)
 
 

@@ -1,9 +1,11 @@
 """A single array in a file: .npy of numpy, or IDX as MNIST is published, also packed by gzip."""
 
 import gzip
+import io
 import zlib
 from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -28,7 +30,7 @@ _NPY_HEADERS = {
 
 
 class SingleArrayFile:
-    """An array that is the whole file.
+    """An array that is the whole file. Rows are read where they are, so it may be large.
 
     Attributes:
         arrays: the array, named "images".
@@ -46,62 +48,66 @@ class SingleArrayFile:
 
     def __init__(self, path: Path) -> None:
         self.contents = [NAME]
-        with open(path, "rb") as file:
-            start = file.read(len(NPY_SIGNATURE))
-        if start == NPY_SIGNATURE:
-            self._array = _npy(path)
-        else:
-            self._array = _idx(path, is_packed=start.startswith(GZIP_SIGNATURE))
-        fortran = bool(self._array.ndim > 1 and not self._array.flags.c_contiguous)
-        info = ArrayInfo(self._array.shape, self._array.dtype.str, None, fortran)
-        self.arrays = {NAME: info}
+        self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115
+        try:
+            start = self._file.read(len(NPY_SIGNATURE))
+            if start.startswith(GZIP_SIGNATURE):
+                self._file.close()
+                self._file = io.BytesIO(_unpacked(path))
+            self._file.seek(0)
+            describe = _npy_header if start == NPY_SIGNATURE else _idx_header
+            shape, dtype, is_fortran = describe(self._file)
+            self._offset = self._file.tell()
+            num_bytes = self._file.seek(0, io.SEEK_END)
+            check_array(NAME, shape, dtype, num_bytes)
+            stated = prod(shape) * dtype.itemsize
+            if self._offset + stated != num_bytes:
+                raise DataError(
+                    f"it has {num_bytes - self._offset:,} bytes of numbers, but its header states "
+                    f"{stated:,}"
+                )
+        except BaseException:
+            self.close()
+            raise
+        self.arrays = {NAME: ArrayInfo(shape, dtype.str, None, is_fortran and len(shape) > 1)}
 
     def read(self, name: str, start: int, stop: int) -> NDArray:
         """Rows `start` to `stop`."""
-        return np.ascontiguousarray(self._array[start:stop])
+        info = self.arrays[name]
+        self._file.seek(self._offset + start * info.row_bytes)
+        data = self._file.read((stop - start) * info.row_bytes)
+        return np.frombuffer(data, info.dtype).reshape(stop - start, *info.shape[1:])
 
     def read_whole(self, name: str) -> NDArray:
         """The whole array."""
-        return np.ascontiguousarray(self._array)
+        return self.read(name, 0, self.arrays[name].shape[0])
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Close the file."""
+        self._file.close()
 
 
-def _npy(path: Path) -> NDArray:
-    with open(path, "rb") as file:
-        version = npy_format.read_magic(file)
-        if version not in _NPY_HEADERS:
-            raise DataError(f"it has .npy version {version}: save it again with numpy")
-        shape, is_fortran, dtype = _NPY_HEADERS[version](file)
-        offset = file.tell()
-    file_bytes = path.stat().st_size
-    check_array(NAME, shape, dtype, file_bytes)
-    if offset + prod(shape) * dtype.itemsize != file_bytes:
-        raise DataError(
-            f"it has {file_bytes - offset:,} bytes of numbers, but its header states "
-            f"{prod(shape) * dtype.itemsize:,}"
-        )
-    return np.memmap(path, dtype, "r", offset, shape, "F" if is_fortran else "C")
+_Header = tuple[tuple[int, ...], np.dtype, bool]
 
 
-def _idx(path: Path, is_packed: bool) -> NDArray:
-    content = _unpacked(path) if is_packed else path.read_bytes()
-    num_axes = content[3] if len(content) > 3 else 0
-    header_bytes = 4 + 4 * num_axes
-    if content[:2] != IDX_SIGNATURE or content[2:3] == b"" or content[2] not in _IDX_TYPES:
+def _npy_header(file: IO[bytes]) -> _Header:
+    """Shape, type, and whether the first axis varies fastest."""
+    version = npy_format.read_magic(file)
+    if version not in _NPY_HEADERS:
+        raise DataError(f"it has .npy version {version}: save it again with numpy")
+    shape, is_fortran, dtype = _NPY_HEADERS[version](file)
+    return shape, dtype, is_fortran
+
+
+def _idx_header(file: IO[bytes]) -> _Header:
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != IDX_SIGNATURE or start[2] not in _IDX_TYPES:
         raise DataError("it is no array of a known kind")
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header_bytes], ">u4"))
-    dtype = np.dtype(_IDX_TYPES[content[2]])
-    if len(shape) != num_axes:
+    sizes = file.read(4 * start[3])
+    if len(sizes) != 4 * start[3]:
         raise DataError("it is truncated")
-    check_array(NAME, shape, dtype, len(content))
-    if header_bytes + prod(shape) * dtype.itemsize != len(content):
-        raise DataError(
-            f"it has {len(content) - header_bytes:,} bytes of numbers, but its header states "
-            f"{prod(shape) * dtype.itemsize:,}"
-        )
-    return np.frombuffer(content, dtype, offset=header_bytes).reshape(shape)
+    shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+    return shape, np.dtype(_IDX_TYPES[start[2]]), False
 
 
 def _unpacked(path: Path) -> bytes:

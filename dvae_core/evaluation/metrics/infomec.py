@@ -13,7 +13,6 @@ from dvae_core.evaluation.checks import (
     Factors,
     check_factors_vary,
     check_points,
-    check_train_and_test,
 )
 from dvae_core.evaluation.information import Correction, measure_information
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
@@ -89,7 +88,18 @@ def infomec(
     check_points(codes, factors)
     check_factors_vary(factors)
     if held_out:
-        check_train_and_test(*held_out)
+        fit_codes, fit_factors, test_codes, test_factors = held_out
+        check_points(fit_codes, fit_factors)
+        check_points(test_codes, test_factors)
+        shapes = [
+            (c.shape[1], f.shape[1])
+            for c, f in ((fit_codes, fit_factors), (test_codes, test_factors))
+        ]
+        if len({*shapes, (codes.shape[1], factors.shape[1])}) > 1:
+            raise EvaluationError(
+                f"the codes have {codes.shape[1]} latents and {factors.shape[1]} factors, but the "
+                f"points of InfoE have {shapes[0]} and {shapes[1]}"
+            )
     discrete = np.issubdtype(codes.dtype, np.integer)
     if not discrete and len(codes) <= NUM_NEIGHBORS:
         raise EvaluationError(
@@ -167,6 +177,11 @@ def _untrained_value(factors: Factors, held_out: Factors) -> str:
     """Why InfoE is undefined, or "": a classifier gives a value without training points no
     probability."""
     for column, test_column in zip(factors.T, held_out.T, strict=True):
+        if len(np.unique(column)) == 1:
+            return (
+                f"InfoE needs two values of each factor among the {len(column):,} training points: "
+                f"use more images"
+            )
         missing = np.setdiff1d(test_column, column)
         if len(missing):
             return (

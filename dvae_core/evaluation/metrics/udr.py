@@ -112,14 +112,14 @@ def _standardized(codes: Floats, kl: Floats) -> NDArray[np.float64]:
 def _other_seeds(run: Run) -> list[Run]:
     """Finished runs beside a run, with a model and the same settings, apart from the seed."""
     wanted = _settings(run.record)
-    found = []
+    found: dict[int, Run] = {}
     for other in list_runs(run.path.parent):
         if other.path.resolve() == run.path.resolve() or other.problem():
             continue
         is_alike = _settings(other.record) == wanted and other.record.seed != run.record.seed
         if is_alike and other.has_model and other.state() is State.FINISHED:
-            found.append(other)
-    return found
+            found.setdefault(other.record.seed, other)
+    return [found[seed] for seed in sorted(found)]
 
 
 def _settings(record: RunRecord) -> dict[str, object]:
@@ -150,8 +150,8 @@ def _measured(inputs: "EvaluationInputs") -> Measurement:
 
 
 def _estimator(inputs: "EvaluationInputs") -> str:
-    count = len(_other_seeds(inputs.run))
-    return f"mean code; lasso, median over {count} other seed{'' if count == 1 else 's'}"
+    seeds = [f"{run.record.seed} ({run.status().step:,} steps)" for run in _other_seeds(inputs.run)]
+    return f"mean code; lasso, median over the seeds {', '.join(seeds) or 'none'}"
 
 
 SPEC = MetricSpec(

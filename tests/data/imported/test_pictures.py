@@ -371,3 +371,60 @@ def test_an_object_array_of_texts_is_refused_with_a_way_on(tmp_path: Path) -> No
 def test_options_out_of_range_are_refused(options: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ImportOptions(**options)
+
+
+def factors_of(folder: Path, options: ImportOptions = ASKED, **factors: NDArray) -> dict[str, int]:
+    plan = plan_import(labelled(folder, **factors), options)
+    return dict(zip(plan.factor_names, plan.factor_sizes, strict=True))
+
+
+def test_blocks_of_one_hot_columns_become_a_factor_each(tmp_path: Path) -> None:
+    shape, size = np.eye(3, dtype=int)[[0, 1, 2, 0, 1, 2]], np.eye(4, dtype=int)[[0, 1, 2, 3, 0, 1]]
+    found = factors_of(tmp_path, factors=np.hstack([shape, size]))
+    assert found == {"class": 3, "class 2": 4}
+
+
+def test_dense_real_numbers_are_not_merged(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((3_000, 4, 4))
+    values = np.sort(np.random.default_rng(1).random(3_000)) ** 4  # closer than rounding near 0
+    np.savez(tmp_path / "set.npz", images=images, factors=values)
+    plan = plan_import(tmp_path / "set.npz", ASKED)
+    assert plan.factor_sizes == (3_000,)
+    binned = plan_import(tmp_path / "set.npz", ImportOptions(SIZE, bins=10))
+    assert binned.factor_sizes == (10,)
+
+
+def test_large_integers_are_binned_exactly(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((30, 4, 4))
+    np.savez(tmp_path / "set.npz", images=images, factors=np.arange(30) + 2**62)
+    assert plan_import(tmp_path / "set.npz", ImportOptions(SIZE, bins=5)).factor_sizes == (5,)
+
+
+def test_large_values_keep_their_steps(tmp_path: Path) -> None:
+    images = (np.arange(256) + 10**9).astype(np.uint32).reshape(1, 16, 16).repeat(2, 0)
+    options = ImportOptions(SIZE, value_range=(10**9, 10**9 + 255), fit="squash")
+    assert len(np.unique(imported(array_file(tmp_path, images), options))) > 200
+
+
+def test_an_upload_is_read_with_the_range_of_the_pictures_of_its_set(tmp_path: Path) -> None:
+    dim = half_white().astype(np.uint16) // 255 * 900
+    folder = folder_with(tmp_path, Image.fromarray(dim).save)
+    Image.fromarray(dim * 4).save(folder / "1.png")
+    first, _ = imported(folder)
+    ranges = {
+        kind == "wide": ends for kind, ends in read_imported_header("mine").about.ranges.items()
+    }
+    uploaded, _ = read_image((folder / "0.png").read_bytes(), (1, SIZE, SIZE), ASKED, ranges)
+    np.testing.assert_array_equal(uploaded.permute(1, 2, 0).numpy(), first)
+
+
+def test_a_set_of_arrays_says_nothing_of_the_range_of_pictures(tmp_path: Path) -> None:
+    imported(array_file(tmp_path, RAMP * 2 - 1), ImportOptions(SIZE, value_range=(-1, 1)))
+    assert read_imported_header("mine").about.ranges == {}
+
+
+def test_matlab_files_of_numpy_keep_their_images_first(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((10, 8, 9))
+    savemat(tmp_path / "set.mat", {"images": images, "factors": np.arange(10)[:, None] % 2})
+    plan = plan_import(tmp_path / "set.mat", ASKED)
+    assert (plan.num_images, plan.smallest) == (10, (8, 9))

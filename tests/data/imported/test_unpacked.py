@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import stat
@@ -177,3 +178,62 @@ def test_a_damaged_or_empty_parquet_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": [1, 2]}), path)
     with pytest.raises(DataError, match="no column of pictures, only label"):
         plan_import(path)
+
+
+def test_a_tar_of_a_huge_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tar.gz"
+    with gzip.open(path, "wb") as file:
+        info = tarfile.TarInfo("././@LongLink")
+        info.type, info.size = tarfile.GNUTYPE_LONGNAME, 300 * 2**20
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(300):
+            file.write(bytes(2**20))
+    with pytest.raises(DataError, match="unpacks to more than any pictures"):
+        plan_import(path)
+
+
+def test_a_parquet_that_fills_the_disk_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    pictures = pa.array([bytes(2**20)] * 300).dictionary_encode()
+    pq.write_table(pa.table({"image": pictures.cast(pa.binary())}), path)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(DataError, match="unpacks to more than any pictures"):
+        plan_import(path)
+
+
+def test_columns_of_parquet_may_be_dictionaries_and_called_file_name(tmp_path: Path) -> None:
+    kinds = pa.array(["disc", "square"] * 2).dictionary_encode()
+    names = pa.array(list("abab"), pa.large_string())
+    pictures = [png(60 * i) for i in range(4)]
+    table = pa.table({"image": pictures, "kind": kinds, "file_name": names})
+    pq.write_table(table, tmp_path / "train.parquet")
+    plan = plan_import(tmp_path / "train.parquet")
+    assert plan.factor_sizes == (2, 2)
+
+
+def test_a_row_without_a_label_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"image": [png(0), png(90)], "label": [1, None]})
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(DataError, match="a row has no value in a column of factors"):
+        plan_import(tmp_path / "train.parquet")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"file,x\n0.png,1\n0.png,2\n1.png,3\n", r"several rows for 0\.png that differ"),
+        (b"file,x\n0.png,1\n1.png,\n", "an empty cell in line 3"),
+    ],
+)
+def test_a_table_that_contradicts_itself_or_has_holes_is_refused(
+    tmp_path: Path, table: bytes, message: str
+) -> None:
+    files = {"0.png": png(0), "1.png": png(99), "labels.csv": table}
+    with pytest.raises(DataError, match=message):
+        plan_import(packed(tmp_path, files))
+
+
+def test_texts_that_look_like_numbers_of_a_program_stay_texts(tmp_path: Path) -> None:
+    table = b"file,x\n0.png,1_1\n1.png,11\n"
+    plan = plan_import(packed(tmp_path, {"0.png": png(0), "1.png": png(99), "labels.csv": table}))
+    assert plan.factor_sizes == (2,)

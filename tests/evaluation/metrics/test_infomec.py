@@ -129,7 +129,7 @@ def test_a_held_out_value_without_training_points_leaves_only_explicitness_undef
 
 
 def test_held_out_points_of_another_shape_are_refused() -> None:
-    with pytest.raises(EvaluationError, match="the test set has 1 and 1"):
+    with pytest.raises(EvaluationError, match="but the points of InfoE have"):
         infomec(FACTORS, FACTORS, held_out=(FACTORS, FACTORS, FACTORS[:, :1], FACTORS[:, :1]))
 
 

@@ -109,7 +109,8 @@ def score_of(run: Run) -> Score:
 
 def test_a_run_is_compared_with_the_other_seeds_in_its_folder(seeds: list[Run]) -> None:
     score = score_of(seeds[0])
-    assert score.estimator == "mean code; lasso, median over 2 other seeds"
+    seeds_used = "1 (12 steps), 2 (12 steps)"
+    assert score.estimator == f"mean code; lasso, median over the seeds {seeds_used}"
     assert score.points == 1_000
     assert score.value is not None
     assert 0 <= score.value <= 1
