@@ -706,7 +706,7 @@ def test_fewer_latents_in_the_next_answer_leave_no_row_behind(board: Board) -> N
     data = answer()
     board.give(data)
     board.page.get_by_test_id("latent-play-2").click()
-    fewer = {**data, "session": "two", "rows": data["rows"][:2]}
+    fewer = {**data, "session": "two", "rows": data["rows"][:2], "code": data["code"][:2]}
     board.give(fewer)
     expect(board.page.get_by_test_id("latent-row-2")).not_to_be_attached()
     assert code(board.page) == [0.0, 0.25]
