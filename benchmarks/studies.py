@@ -178,6 +178,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "circles_steps": steps_table,
     "circles_thesis": thesis_table,
+    "rooms_steps": steps_table,
 }
 """The studies and their tables."""
 

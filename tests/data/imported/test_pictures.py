@@ -149,7 +149,7 @@ def test_import_and_upload_have_one_geometry(
     assert read_imported_header("mine").about.fit == fit
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_import_and_upload_give_the_same_pixels(tmp_path: Path, data: st.DataObject) -> None:
     mode = data.draw(st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]))
@@ -243,7 +243,7 @@ def test_a_range_that_is_given_is_taken(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[..., 0], RAMP, atol=0.5 / 255 + 1e-6)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(-1e4, 1e4), st.floats(0.5, 1e4), st.integers(0, 100))
 def test_a_declared_range_keeps_order_and_ends(
     tmp_path: Path, low: float, span: float, seed: int
