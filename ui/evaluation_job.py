@@ -8,7 +8,7 @@ from dvae_core.data.listing import dataset_info
 from dvae_core.evaluation.catalog import (
     FAST_METRICS,
     METRICS,
-    estimated_seconds,
+    describe_long,
     split_by_time,
 )
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
@@ -85,11 +85,7 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
                 key="measure",
             )
         for name in long:
-            st.caption(
-                f"{name} is left out, since {sum(sizes):,} values of factors would take about "
-                f"{estimated_seconds(name, sizes) / 60:,.0f} minutes. "
-                f"`python -m dvae_core evaluate RUN --metrics {name}` computes it."
-            )
+            st.caption(plain(f"{describe_long(name, sizes)} on the command line."))
 
 
 @st.fragment(run_every=1.0)

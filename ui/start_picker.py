@@ -12,7 +12,7 @@ from torch import Tensor
 from dvae_core.analysis.reconstruction import encode_image, read_image
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
-from dvae_core.data.imported.dataset import imported_at, read_imported_header
+from dvae_core.data.imported.dataset import ImportedFrom, imported_at, read_imported_header
 from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.errors import DataError
@@ -249,16 +249,11 @@ def _choose_from_prior(exploration: Exploration, key: str) -> None:
     )
 
 
-def _reading_of(
-    dataset: Dataset | None,
-) -> tuple[ImportOptions, dict[bool, tuple[float, float]] | None]:
+def _reading_of(dataset: Dataset | None) -> ImportedFrom:
     """How the pictures of an imported data set were read, so that an upload is read alike."""
     if dataset is None or not imported_at(dataset.name):
-        return ImportOptions(), None
-    about = read_imported_header(dataset.name).about
-    options = ImportOptions(fit=about.fit, background=about.background)
-    ranges = {kind == "wide": ends for kind, ends in about.ranges.items()}
-    return options, ranges or None
+        return ImportedFrom()
+    return read_imported_header(dataset.name).about
 
 
 def _choose_upload(exploration: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
@@ -272,8 +267,9 @@ def _choose_upload(exploration: Exploration, model: VAE, dataset: Dataset | None
     st.session_state[f"{key}-file-read"] = file.file_id
     st.session_state[f"{key}-note"] = ""
     with errors_shown():
-        options, ranges = _reading_of(dataset)
-        image, note = read_image(file.getvalue(), model.image_shape, options, ranges)
+        about = _reading_of(dataset)
+        options = ImportOptions(fit=about.fit, background=about.background)
+        image, note = read_image(file.getvalue(), model.image_shape, options, about.ranges)
         exploration.begin(Start("upload", upload=keep_upload(to_pixels(image))))
         st.session_state[f"{key}-note"] = note
         st.rerun()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.imported.source import read_one
+from dvae_core.data.imported.value_range import Depth
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE, reconstruction_loss
@@ -50,7 +51,7 @@ def read_image(
     data: bytes,
     image_shape: tuple[int, int, int],
     options: ImportOptions | None = None,
-    ranges: Mapping[bool, tuple[float, float]] | None = None,
+    ranges: Mapping[Depth, tuple[float, float]] | None = None,
 ) -> tuple[Tensor, str]:
     """Read a picture as an import of this picture alone would, in the form of a model's images.
 
@@ -58,8 +59,8 @@ def read_image(
         data: content of a PNG, JPEG, BMP, TIFF, WebP or GIF file.
         image_shape: (C, H, W) of the model.
         options: fit, background and range, such as those of the data set of the model.
-        ranges: black and white of pictures of more than 8 bits (True) and of others, as those of
-            a data set; by default those of this picture.
+        ranges: black and white of pictures of each depth, as those of a data set; by default those
+            of this picture.
 
     Returns:
         float32 (C, H, W) in [0, 1], and a note on what was changed, or "".

@@ -1,6 +1,6 @@
 """The commands for data sets: datasets, sheet, download, import."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,7 +96,7 @@ class Import(Command):
     """Import your own images as a data set; all commands then accept its name.
 
     Attributes:
-        source: folder or .zip of images, or file of arrays (.npz, .npy, .h5, .mat, IDX)
+        source: pictures in a folder, .zip, .tar or .parquet, or arrays (.npz, .npy, .h5, .mat, IDX)
         name: name of the data set: lower-case letters, digits, - and _
         image_size: height and width in pixels; all images are scaled to it
         fit: what becomes of images that are not square
@@ -134,17 +134,10 @@ class Import(Command):
 
         if self.white is not None and self.range is not None:
             raise ConfigError("--white and --range are both given: give one of them")
+        same = {field.name for field in fields(self)} & {f.name for f in fields(ImportOptions)}
         options = ImportOptions(
-            image_size=self.image_size,
-            fit=self.fit,
-            background=self.background,
             value_range=self.range if self.white is None else (0.0, self.white),
-            images=self.images,
-            factors=self.factors,
-            bins=self.bins,
-            keep_one_hot=self.keep_one_hot,
-            skip_damaged=self.skip_damaged,
-            follow_links=self.follow_links,
+            **{name: getattr(self, name) for name in same},
         )
         with progress_bar("checking", unit="image") as progress:
             plan = plan_import(self.source, options, progress)

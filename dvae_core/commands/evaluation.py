@@ -60,7 +60,7 @@ class Evaluate(Command):
     def _evaluate(self) -> int:
         from dvae_core.evaluation.catalog import (
             SETS,
-            estimated_seconds,
+            describe_long,
             metrics_named,
             split_by_time,
         )
@@ -75,11 +75,7 @@ class Evaluate(Command):
         if self.metrics in SETS:
             wanted, long = split_by_time(wanted, dataset.factor_sizes)
             for name in long:
-                minutes = estimated_seconds(name, dataset.factor_sizes) / 60
-                print(
-                    f"{name} is left out: {sum(dataset.factor_sizes):,} values of factors would "
-                    f"take about {minutes:,.0f} minutes; --metrics {name} computes it"
-                )
+                print(describe_long(name, dataset.factor_sizes))
         with (
             run.reserved_for("evaluation"),
             interruptions() as interrupted,

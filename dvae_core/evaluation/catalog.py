@@ -50,6 +50,15 @@ def estimated_seconds(metric: str, factor_sizes: Sequence[int]) -> float:
     return spec.seconds_per_value * sum(factor_sizes) or spec.seconds
 
 
+def describe_long(metric: str, factor_sizes: Sequence[int]) -> str:
+    """Why a metric of `split_by_time` is left out, and how to compute it."""
+    minutes = estimated_seconds(metric, factor_sizes) / 60
+    return (
+        f"{metric} is left out: {sum(factor_sizes):,} values of factors would take about "
+        f"{minutes:,.0f} minutes; --metrics {metric} computes it"
+    )
+
+
 def split_by_time(
     metrics: Sequence[str], factor_sizes: Sequence[int]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:

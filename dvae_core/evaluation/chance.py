@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from dvae_core.evaluation.checks import Codes, Factors
 from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.inputs import EvaluationInputs
 
 FEW_IMAGES = 2_000
 """Up to this number of images, labels are compared with random ones."""
@@ -12,23 +12,21 @@ NUM_ORDERS = 99
 SIGNIFICANCE = 0.05
 
 
-def reason_if_chance(inputs: EvaluationInputs) -> str:
-    """Why scores say nothing, or "": the codes of a small sample fit random labels as well.
+def reason_if_chance(codes: Codes, factors: Factors, num_bins: int | None) -> str:
+    """Why scores say nothing, or "": the codes of a few images fit random labels as well.
 
     A permutation test of the mutual information between latents and factors, summed over all pairs:
-    the labels count as random if more than 5 % of 99 random orders of them give as much. The
-    images of a grid are all there are, so its scores have no such chance.
+    the labels count as random if more than 5 % of 99 random orders of them give as much. More than
+    2,000 images are not tested.
 
-    Raises:
-        EvaluationError: no factor varies, or as in `measure_information`.
+    Arguments and errors as in `measure_information`.
     """
-    if inputs.dataset.is_grid or len(inputs.factors) > FEW_IMAGES:
+    if len(factors) > FEW_IMAGES:
         return ""
-    num_bins, _ = inputs.counting
-    factors, shuffle = inputs.factors, np.random.default_rng(0)
+    shuffle = np.random.default_rng(0)
 
     def information(order: np.ndarray | slice) -> float:
-        return float(measure_information(inputs.cells, factors[order], num_bins).matrix.sum())
+        return float(measure_information(codes, factors[order], num_bins).matrix.sum())
 
     found = information(slice(None))
     by_chance = [information(shuffle.permutation(len(factors))) for _ in range(NUM_ORDERS)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dvae_core.config import describe_category_counts
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.chance import reason_if_chance
 from dvae_core.evaluation.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
 from dvae_core.evaluation.information import CORRECTED, PAPER_BINS, Correction
 from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
@@ -205,6 +206,14 @@ class EvaluationInputs:
                 f"another one in each: use more images, or fewer values"
             )
         return [int(index) for index in np.flatnonzero(varying)]
+
+    @cached_property
+    def reason_if_chance(self) -> str:
+        """Why scores of these factors say nothing, or "". The images of a grid are all there are,
+        so its scores have no such chance."""
+        if self.dataset.is_grid:
+            return ""
+        return reason_if_chance(self.cells, self.factors, self.counting[0])
 
     @property
     def factor_names(self) -> list[str]:

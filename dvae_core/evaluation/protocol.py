@@ -21,7 +21,6 @@ import numpy as np
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS, METRICS
-from dvae_core.evaluation.chance import reason_if_chance
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.metric_spec import Measurement
 from dvae_core.evaluation.results import (
@@ -176,8 +175,7 @@ def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metri
         if spec.needs_factors:
             note = "; ".join(filter(None, (inputs.note, inputs.images_in_words)))
             columns = inputs.factor_names
-            reason = reason_if_chance(inputs)
-            if reason:
+            if reason := inputs.reason_if_chance:
                 measurement = Measurement(*[reason] * len(names), **measurement.tables)
     except EvaluationError as error:
         names = names or [metric]  # a metric without scores stores the reason as one

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from onnx import ModelProto
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.exchange.onnx_export import exported_files
@@ -183,20 +184,25 @@ def test_a_decoder_alone_is_slid_and_the_other_pages_say_what_they_lack(
     assert not open_app("pages/method.py").exception
 
 
+def import_gaussian(target: Path, folder: Path, models: dict[str, ModelProto]) -> None:
+    """Import an encoder and a decoder, written to a folder, as Gaussian latents of circles."""
+    for part, model in models.items():
+        (folder / f"{part}.onnx").write_bytes(model.SerializeToString())
+    import_model(
+        target,
+        folder / "decoder.onnx",
+        folder / "encoder.onnx",
+        latents="gaussian",
+        dataset="circles",
+    )
+
+
 def test_a_model_of_many_latents_is_explored(
     open_app: OpenApp, own_folders: Path, tmp_path: Path
 ) -> None:
     shape = (1, 48, 32)
     models = {"encoder": graphs.encoder((100, 100), shape), "decoder": graphs.decoder(100, shape)}
-    for part, model in models.items():
-        (tmp_path / f"{part}.onnx").write_bytes(model.SerializeToString())
-    import_model(
-        own_folders / "runs" / "mine",
-        tmp_path / "decoder.onnx",
-        tmp_path / "encoder.onnx",
-        latents="gaussian",
-        dataset="circles",
-    )
+    import_gaussian(own_folders / "runs" / "mine", tmp_path, models)
     app = open_app(run="runs/mine", tool="downloads")
     assert not app.exception
     assert not app.error
@@ -206,15 +212,8 @@ def test_a_model_of_many_latents_is_explored(
 def test_an_imported_model_is_compared_with_one_of_ours(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run], tmp_path: Path
 ) -> None:
-    for part, model in {"encoder": graphs.encoder(), "decoder": graphs.decoder()}.items():
-        (tmp_path / f"{part}.onnx").write_bytes(model.SerializeToString())
-    import_model(
-        own_folders / "runs" / "mine",
-        tmp_path / "decoder.onnx",
-        tmp_path / "encoder.onnx",
-        latents="gaussian",
-        dataset="circles",
-    )
+    models = {"encoder": graphs.encoder(), "decoder": graphs.decoder()}
+    import_gaussian(own_folders / "runs" / "mine", tmp_path, models)
     compare = open_app("pages/compare.py")
     compare.sidebar.selectbox[0].set_value("runs/mine").run()
     assert not compare.exception

@@ -4,7 +4,7 @@ import torch
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.stored import ByteImages, TableDataset
-from dvae_core.evaluation.chance import FEW_IMAGES, reason_if_chance
+from dvae_core.evaluation.chance import FEW_IMAGES
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
 from dvae_core.progress import no_progress
@@ -45,16 +45,16 @@ class Inputs(EvaluationInputs):
 @pytest.mark.parametrize("protocol", ["paper", "native"])
 def test_random_labels_of_few_images_are_found_out(protocol: ProtocolName) -> None:
     samples = [Labelled(200, follows=False, seed=seed) for seed in range(10)]
-    reasons = [reason_if_chance(Inputs(sample, protocol)) for sample in samples]
+    reasons = [Inputs(sample, protocol).reason_if_chance for sample in samples]
     # One in twenty is taken for more than chance, by the meaning of 5 %.
     assert sum("from random ones: with 200 images" in reason for reason in reasons) >= 8
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_labels_that_the_codes_follow_count(seed: int) -> None:
-    assert reason_if_chance(Inputs(Labelled(50, follows=True, seed=seed), "paper")) == ""
+    assert Inputs(Labelled(50, follows=True, seed=seed), "paper").reason_if_chance == ""
 
 
 def test_many_images_and_grids_are_not_tested() -> None:
     for dataset in (Labelled(FEW_IMAGES + 1, follows=False), Plain(4, 4)):
-        assert reason_if_chance(Inputs(dataset, "paper")) == ""
+        assert Inputs(dataset, "paper").reason_if_chance == ""

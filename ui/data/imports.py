@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dvae_core.data.imported.dataset import import_images, plan_import
+from dvae_core.data.imported.dataset import ImportPlan, import_images, plan_import
 from dvae_core.data.imported.folder_labels import TABLE
 from dvae_core.data.imported.labels import called
 from dvae_core.data.imported.options import FITS, MAX_BINS, ImportOptions
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 MAX_FILES = 5_000
+_PLAN = "import-plan"
 WHOLE = (".npz", ".npy", ".h5", ".hdf5", ".mat", ".gz", ".zip", ".tar", ".parquet")
 """Files that are a data set by themselves."""
 
@@ -42,7 +43,7 @@ def show_import() -> None:
     st.code("python -m dvae_core import FOLDER_OR_FILE --name mine", language=None)
     files = st.file_uploader(
         "Files",
-        type=[suffix[1:] for suffix in (*WHOLE, *PICTURE_SUFFIXES, TABLE[-4:])],
+        type=[suffix[1:] for suffix in (*WHOLE, *PICTURE_SUFFIXES, ".csv")],
         accept_multiple_files=True,
         key=f"import-files-{st.session_state.get('imports', 0)}",
     )
@@ -63,7 +64,7 @@ def show_import() -> None:
             return
         with errors_shown(), _controls_named():
             options = _choose_options(size)
-            plan = plan_import(source, options)
+            plan = _plan(source, files, options)
             if plan.damaged:
                 skips = st.checkbox(f"Skip {len(plan.damaged):,} damaged", key="import-skip")
                 options = replace(options, skip_damaged=skips)
@@ -82,9 +83,20 @@ def show_import() -> None:
                         bar.progress(done / max(1, total))
 
                     import_images(source, name, options, show)
+                    st.session_state.pop(_PLAN, None)
                     st.session_state["imports"] = st.session_state.get("imports", 0) + 1
                     st.session_state["imported"] = name
                     st.rerun()
+
+
+def _plan(source: Path, files: "Sequence[UploadedFile]", options: ImportOptions) -> ImportPlan:
+    """The plan of an import. It reads every picture, so it is kept while a person goes on with the
+    same files and options."""
+    key = tuple(file.file_id for file in files), options
+    kept: tuple[object, ImportPlan] | None = st.session_state.get(_PLAN)
+    if kept is None or kept[0] != key:
+        kept = st.session_state[_PLAN] = key, plan_import(source, options)
+    return kept[1]
 
 
 _CONTROLS = {

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,9 +23,10 @@ from dvae_core.data import DATASET_NAMES, ORIGINAL_NAMES
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.folder import check_space, data_folder
 from dvae_core.data.imported.labels import Labels, called
-from dvae_core.data.imported.options import IMAGE_SIZES, WHITE, Fit, ImportOptions
+from dvae_core.data.imported.options import SIDES, WHITE, Fit, ImportOptions
 from dvae_core.data.imported.source import Damage, ImageSource, describe_damage, open_source
 from dvae_core.data.imported.unpacked import unpacked
+from dvae_core.data.imported.value_range import Depth
 from dvae_core.data.stored import ByteImages, TableDataset, UnlabelledDataset
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.data.untrusted.reader import Reader
@@ -51,8 +51,7 @@ class ImportedFrom(BaseModel):
     Attributes:
         fit: how images became square.
         background: red, green and blue under transparency and padding.
-        ranges: black and white of pictures of more than 8 bits ("wide") and of others ("narrow");
-            {} for arrays.
+        ranges: black and white of pictures of each depth; {} for arrays.
         remarks: what the import changed, one sentence each.
         skipped: names of damaged pictures that were left out.
     """
@@ -61,7 +60,7 @@ class ImportedFrom(BaseModel):
 
     fit: Fit = "squash"
     background: tuple[int, int, int] = WHITE
-    ranges: dict[Literal["wide", "narrow"], tuple[float, float]] = {}
+    ranges: dict[Depth, tuple[float, float]] = {}
     remarks: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -296,7 +295,7 @@ def _header(path: Path, file: NpzFile) -> ImportedHeader:
     info = file.arrays["images"]
     _check(info.dtype == "|u1" and info.offset is not None and not info.is_fortran, "images")
     _check(len(info.shape) == 4 and info.shape[1] == info.shape[2], "images")
-    _check(info.shape[1] in IMAGE_SIZES and info.shape[3] in (1, 3), "images")
+    _check(info.shape[1] in SIDES and info.shape[3] in (1, 3), "images")
     num_images, height, width, channels = info.shape
     names: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -341,9 +340,7 @@ def _write(path: Path, images: ImageSource, options: ImportOptions, progress: Pr
     about = ImportedFrom(
         fit=options.fit,
         background=options.background,
-        ranges={
-            "wide" if is_wide else "narrow": ends for is_wide, ends in (images.ranges or {}).items()
-        },
+        ranges=dict(images.ranges),
         remarks=(*images.remarks, *(labels.remarks if labels else ())),
         skipped=tuple(found.name for found in images.damaged),
     )

@@ -5,7 +5,9 @@ from typing import Literal, get_args
 
 from dvae_core.errors import DataError
 
-IMAGE_SIZES = (32, 64)
+SIDES = (32, 64)
+"""Heights, and widths, of imported images in pixels."""
+
 Fit = Literal["squash", "crop", "pad"]
 FITS: dict[Fit, str] = {
     "squash": "Scale each side separately; this changes proportions.",
@@ -48,7 +50,7 @@ class ImportOptions:
     follow_links: bool = False
 
     def __post_init__(self) -> None:
-        if self.image_size not in IMAGE_SIZES:
+        if self.image_size not in SIDES:
             raise DataError(f"image_size is {self.image_size}: give 32 or 64")
         if self.fit not in get_args(Fit):
             raise DataError(f"fit is {str(self.fit)[:40]!r}: give {', '.join(FITS)}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from dvae_core.data.imported.folder_labels import TABLES, folder_labels
 from dvae_core.data.imported.labels import Labels, labels_from
 from dvae_core.data.imported.options import ImportOptions
-from dvae_core.data.imported.value_range import ValueRange, find_range
+from dvae_core.data.imported.value_range import Depth, ValueRange, find_range
 from dvae_core.data.untrusted.limits import MAX_IMAGES
 from dvae_core.data.untrusted.pictures import fitted
 from dvae_core.data.untrusted.reader import ArrayFile, PictureForm, PictureInfo, Reader
@@ -73,8 +74,7 @@ class ImageSource(ABC):
         channels: 1 for grey, 3 for red, green and blue.
         labels: factors of each image, or None.
         damaged: pictures that cannot be read; they are not among the images.
-        ranges: black and white of pictures of more than 8 bits (True) and of others; None for
-            arrays.
+        ranges: black and white of pictures of each depth; {} for arrays.
         remarks: remarks for the user, one sentence each.
     """
 
@@ -85,7 +85,7 @@ class ImageSource(ABC):
     channels: int
     labels: Labels | None
     damaged: tuple[Damage, ...] = ()
-    ranges: dict[bool, tuple[float, float]] | None = None
+    ranges: Mapping[Depth, tuple[float, float]] = MappingProxyType({})
     remarks: tuple[str, ...]
 
     @abstractmethod
@@ -155,7 +155,7 @@ class _Folder(ImageSource):
         self.channels = 1 if greys == self.count else 3
         wide = [info for info in infos if info.is_wide]
         ranges = _ranges(infos, options)
-        self.ranges = {is_wide: found.ends for is_wide, found in ranges.items()}
+        self.ranges = {depth: found.ends for depth, found in ranges.items()}
         size = (options.image_size, options.image_size)
         self._form = _form(size, self.channels, options, ranges)
         remarks = [f"{num_others:,} other files are ignored"] if num_others else []
@@ -165,9 +165,9 @@ class _Folder(ImageSource):
         remarks += [
             f"{_images_are(counts[key])} {text}" for key, text in _CHANGES.items() if counts[key]
         ]
-        if wide and (remark := ranges[True].remark):
+        if wide and (remark := ranges["wide"].remark):
             remarks.append(f"{_images_are(len(wide))} of more than 8 bits; {remark}")
-        if len(wide) < self.count and (remark := ranges[False].remark):
+        if len(wide) < self.count and (remark := ranges["narrow"].remark):
             remarks.append(remark)
         self.remarks = tuple(remarks)
 
@@ -191,7 +191,7 @@ def read_one(
     size: tuple[int, int],
     channels: int,
     options: ImportOptions | None = None,
-    given: Mapping[bool, tuple[float, float]] | None = None,
+    given: Mapping[Depth, tuple[float, float]] | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """One picture, uint8 (height, width, channels), as in a set of this picture alone, and what
     was changed.
@@ -202,8 +202,8 @@ def read_one(
         size: (height, width).
         channels: 1 for grey, 3 for RGB.
         options: what was asked; the size in it is not used.
-        given: black and white of pictures of more than 8 bits (True) and of others, as those of a
-            set; by default those of this picture.
+        given: black and white of pictures of each depth, as those of a set; by default those of
+            this picture.
 
     Raises:
         DataError: it cannot be read.
@@ -212,11 +212,11 @@ def read_one(
     info = reader.check_picture(path, options.background)
     # A single picture may well be dark or of one colour.
     ranges = _ranges([info], options, is_set=False)
-    if given is not None:
-        ranges = {is_wide: ValueRange(*ends) for is_wide, ends in given.items()}
+    if given:
+        ranges = {depth: ValueRange(*ends) for depth, ends in given.items()}
     form = _form(size, channels, options, ranges)
     changes = [f"it is {_CHANGES[key]}" for key in info.changes]
-    if remark := ranges[info.is_wide].remark:
+    if remark := ranges[_depth(info)].remark:
         changes.append(remark)
     if (info.height, info.width) != size:
         how = {"squash": "scaled", "crop": "cut and scaled", "pad": "scaled with background"}
@@ -231,40 +231,43 @@ def read_one(
 
 
 def _form(
-    size: tuple[int, int], channels: int, options: ImportOptions, ranges: dict[bool, ValueRange]
+    size: tuple[int, int], channels: int, options: ImportOptions, ranges: dict[Depth, ValueRange]
 ) -> PictureForm:
     return PictureForm(
         size=size,
         channels=channels,
         fit=options.fit,
         background=options.background,
-        wide_range=ranges[True].ends,
-        narrow_range=ranges[False].ends,
+        wide_range=ranges["wide"].ends,
+        narrow_range=ranges["narrow"].ends,
     )
 
 
 def _ranges(
     infos: list[PictureInfo], options: ImportOptions, *, is_set: bool = True
-) -> dict[bool, ValueRange]:
-    """The ranges of wide (True) and of all other pictures (False), each as a whole."""
-    ranges = {True: ValueRange(0, 65535), False: ValueRange(0, 255)}
-    has_wide = any(info.is_wide for info in infos)
+) -> dict[Depth, ValueRange]:
+    """The ranges of the pictures of each depth, as a whole."""
+    ranges: dict[Depth, ValueRange] = {"wide": ValueRange(0, 65535), "narrow": ValueRange(0, 255)}
+    depths = set(map(_depth, infos))
     # Of two kinds, either may be dark or of one value.
-    is_set = is_set and len({info.is_wide for info in infos}) == 1
-    for is_wide in ranges:
-        found = [info for info in infos if info.is_wide == is_wide]
+    is_set = is_set and len(depths) == 1
+    for depth in depths:
+        found = [info for info in infos if _depth(info) == depth]
         # A range that was asked for is that of the wide pictures where there are any.
-        asked = options.value_range if is_wide or not has_wide else None
-        if found:
-            ranges[is_wide] = find_range(
-                min(info.least for info in found),
-                max(info.greatest for info in found),
-                all(info.is_integer for info in found),
-                asked,
-                may_be_binary=is_wide,
-                is_set=is_set,
-            )
+        is_asked = depth == "wide" or "wide" not in depths
+        ranges[depth] = find_range(
+            min(info.least for info in found),
+            max(info.greatest for info in found),
+            all(info.is_integer for info in found),
+            options.value_range if is_asked else None,
+            may_be_binary=depth == "wide",
+            is_set=is_set,
+        )
     return ranges
+
+
+def _depth(info: PictureInfo) -> Depth:
+    return "wide" if info.is_wide else "narrow"
 
 
 class _Arrays(ImageSource):

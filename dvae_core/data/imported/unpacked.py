@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import shutil
 import stat
 import tarfile
 import tempfile
@@ -81,17 +82,9 @@ class _Budget:
         if exceeds_ratio(self._total, self._packed):
             raise DataError(f"{self._shown} unpacks to more than any pictures")
 
-    def copy(self, packed: IO[bytes], target: Path) -> None:
-        """Write a member to a file; raises `DataError` as `count`."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "wb") as file:
-            while chunk := packed.read(_CHUNK_BYTES):
-                self.count(len(chunk))
-                file.write(chunk)
-
 
 class _Counted:
-    """A stream that counts what is read of it, headers and unwanted members included."""
+    """A stream that counts what is read of it; of a tar, headers and unwanted members too."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, budget: _Budget) -> None:
         self._stream, self._budget = stream, budget
@@ -100,6 +93,13 @@ class _Counted:
         data = self._stream.read(size)
         self._budget.count(len(data))
         return data
+
+
+def _copy(packed: _Counted | IO[bytes], target: Path) -> None:
+    """Write a member to a file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "wb") as file:
+        shutil.copyfileobj(packed, file, _CHUNK_BYTES)
 
 
 def _extract_zip(source: Path, shown: str, folder: Path) -> None:
@@ -114,7 +114,7 @@ def _extract_zip(source: Path, shown: str, folder: Path) -> None:
         for member in members:
             target = folder / _safe_path(shown, member)
             with archive.open(member) as packed:
-                budget.copy(packed, target)
+                _copy(_Counted(packed, budget), target)
 
 
 def _extract_tar(source: Path, shown: str, folder: Path) -> None:
@@ -123,7 +123,6 @@ def _extract_tar(source: Path, shown: str, folder: Path) -> None:
     with open(source, "rb") if is_plain else gzip.open(source) as stream:
         counted = _Counted(stream, _Budget(source, shown))
         archive = tarfile.open(fileobj=counted, mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
-        budget = _Budget(source, shown)
         for member in archive:  # in one pass, members as they come
             archive.members = []  # which would otherwise grow
             count += 1
@@ -142,7 +141,7 @@ def _extract_tar(source: Path, shown: str, folder: Path) -> None:
                 text = packed.read(_MAX_CLASS_BYTES).decode("utf-8", "replace")
                 classes[path.with_suffix("").as_posix()] = text.strip()
             else:
-                budget.copy(packed, folder / path)
+                _copy(packed, folder / path)
     if classes:
         _write_classes(folder, classes)
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 from dvae_core.errors import DataError
+
+Depth = Literal["wide", "narrow"]
+"""Whether the values of pictures have more than 8 bits."""
 
 TOLERANCE = 0.01
 """Share of the range by which values may leave it: rounding, or the overshoot of a filter."""
@@ -13,7 +17,6 @@ DEPTHS = (8, 10, 12, 14, 16)
 
 DARK = 0.1
 """A set whose brightest value is below this share of white comes out nearly black."""
-
 
 WHOLE = 0.9
 """Real numbers below this share of 255 may have another white."""
@@ -37,10 +40,6 @@ class ValueRange:
     def ends(self) -> tuple[float, float]:
         """Black and white."""
         return self.black, self.white
-
-    def shown(self, value: float) -> float:
-        """A value as a share of white, in [0, 1]."""
-        return min(max((value - self.black) / (self.white - self.black), 0.0), 1.0)
 
 
 def find_range(

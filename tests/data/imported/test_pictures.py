@@ -411,9 +411,7 @@ def test_an_upload_is_read_with_the_range_of_the_pictures_of_its_set(tmp_path: P
     folder = folder_with(tmp_path, Image.fromarray(dim).save)
     Image.fromarray(dim * 4).save(folder / "1.png")
     first, _ = imported(folder)
-    ranges = {
-        kind == "wide": ends for kind, ends in read_imported_header("mine").about.ranges.items()
-    }
+    ranges = read_imported_header("mine").about.ranges
     uploaded, _ = read_image((folder / "0.png").read_bytes(), (1, SIZE, SIZE), ASKED, ranges)
     np.testing.assert_array_equal(uploaded.permute(1, 2, 0).numpy(), first)
 
