@@ -210,10 +210,11 @@ class _Part(OneLineErrors):
 
 class DataConfig(_Part):
     dataset: str = Field("circles", title="Data set", description="Images to train on.")
-    image_size: Literal[32, 64] = Field(
+    image_size: Literal[32, 64, 128] = Field(
         64,
         title="Image size, pixels",
-        description="Height and width of the images. 32 trains faster; 64 shows more detail.",
+        description="Height and width of the images. 32 trains faster; 64 shows more detail; 128 "
+        "is for images that you imported at that size.",
     )
 
 

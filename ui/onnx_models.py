@@ -12,10 +12,19 @@ import streamlit as st
 
 from dvae_core.config import FAMILIES, FamilyName
 from dvae_core.data import dataset_states
+from dvae_core.errors import ConfigError
 from dvae_core.exchange.model_description import ModelDescription, parse_description
 from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import CategoryValues, import_model, read_category_values
-from dvae_core.onnx.description import DecoderOutput, ImageRange, OnnxLayout, VarianceAs
+from dvae_core.onnx.description import (
+    CategoriesAs,
+    Channels,
+    CodesAs,
+    DecoderOutput,
+    ImageRange,
+    OnnxLayout,
+    VarianceAs,
+)
 from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
 from dvae_core.system.shipped import app_folder
@@ -40,6 +49,22 @@ VARIANCES: dict[VarianceAs | None, str] = {
     "log_std": "log standard deviation",
     "variance": "variance",
     "std": "standard deviation",
+}
+CATEGORIES: dict[CategoriesAs | None, str] = {
+    None: "as its values say",
+    "logits": "logits",
+    "probabilities": "probabilities",
+}
+CODES: dict[CodesAs | None, str] = {
+    None: "as its shape says",
+    "values": "category values (batch, N)",
+    "one_hot": "one-hot rows (batch, N, K)",
+    "flat_one_hot": "flattened one-hot rows (batch, N · K)",
+}
+CHANNELS: dict[Channels | None, str] = {
+    None: "as the shape says",
+    "first": "(batch, C, H, W)",
+    "last": "(batch, H, W, C)",
 }
 LAYOUT = set(OnnxLayout.model_fields)
 # A checkpoint is refused in words, which a browser would not let a user choose otherwise.
@@ -201,7 +226,53 @@ def _choose_layout(latents: FamilyName, default: OnnxLayout, version: str) -> On
         help="For a conditional model: values of its other inputs, as NAME=VALUE or, for a "
         "one-hot label, NAME=0,0,1. Separate several inputs by spaces.",
     )
+    changes |= _choose_what_is_found(latents, default, version)
     return OnnxLayout(**default.model_dump(include=LAYOUT) | changes | {"fix": fixed.split()})
+
+
+def _choose_what_is_found(latents: FamilyName, default: OnnxLayout, version: str) -> dict[str, Any]:
+    """Fields for what an import finds out by itself, in case it is wrong."""
+    asked: dict[str, tuple[str, dict[Any, str]]] = {
+        "encoder_channels": ("Images that the encoder reads", CHANNELS),
+        "decoder_channels": ("Images that the decoder returns", CHANNELS),
+    }
+    if FAMILIES[latents].has_categories:
+        asked["categories_as"] = "Encoder returns", CATEGORIES
+        asked["codes_as"] = "Decoder reads", CODES
+    with (
+        show_expander("What the import finds out by itself", "model-found", ":material/tune:"),
+        st.container(horizontal=True, vertical_alignment="top", gap="medium"),
+    ):
+        found: dict[str, Any] = {
+            name: st.selectbox(
+                label,
+                list(options),
+                list(options).index(getattr(default, name)),
+                format_func=options.__getitem__,
+                key=f"model-{name}{version}",
+                width=240,
+            )
+            for name, (label, options) in asked.items()
+        }
+        places = st.text_input(
+            "Encoder outputs to read",
+            " ".join(map(str, default.encoder_outputs or ())),
+            placeholder="by their names",
+            key=f"model-encoder_outputs{version}",
+            width=240,
+            help="Their places in the file, counted from 0, the means first: 2 1 reads the means "
+            "from the third output and the variances from the second.",
+        )
+    return found | {"encoder_outputs": _parse_places(places)}
+
+
+def _parse_places(text: str) -> tuple[int, ...] | None:
+    words = text.split()
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ConfigError(
+            f"encoder outputs are {text[:40]!r}: give their places, such as 0 1, or nothing"
+        )
+    return tuple(map(int, words)) or None
 
 
 def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | None"]:

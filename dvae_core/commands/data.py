@@ -114,7 +114,7 @@ class Import(Command):
 
     source: Positional[Path]
     name: str
-    image_size: Literal[32, 64] = 64
+    image_size: Literal[32, 64, 128] = 64
     fit: Literal["squash", "crop", "pad"] = "squash"
     background: tuple[int, int, int] = (255, 255, 255)
     range: tuple[float, float] | None = None

@@ -42,6 +42,7 @@ class Train(Command):
 
     def run(self) -> int:
         from dvae_core.data.dataset import known_cardinalities
+        from dvae_core.data.listing import training_image_shape
         from dvae_core.runs.run import Run
         from dvae_core.training.trainer import choose_device
 
@@ -49,13 +50,14 @@ class Train(Command):
         _check_events(self)
         config = self.config
         choose_device(config.device, config.compiled)
+        shape = training_image_shape(config.dataset, config.image_size)
         dataset = load_dataset(config.dataset, config.image_size)
         if self.known_cardinalities:
             if config.cardinalities:
                 raise ConfigError("give either --cardinalities or --known-cardinalities, not both")
             known = {"cardinalities": known_cardinalities(dataset)}
             config = RunConfig(**(config.model_dump() | known))
-        run = Run.create(self.run_dir, config, dataset.image_shape)
+        run = Run.create(self.run_dir, config, shape)
         return _train_in_background(self, run) if self.background else _train(self, run)
 
 

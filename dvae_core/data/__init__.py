@@ -25,6 +25,8 @@ _PROCEDURAL = {
     "digits": "digits:Digits",
 }
 DATASET_NAMES = tuple(_PROCEDURAL)
+# Those that draw more than 64 x 64 pixels.
+_DRAWN_AT_128 = ("circles", "circles_continuous")
 # Data sets that need the published file.
 ORIGINAL_NAMES = (
     "dsprites",
@@ -66,15 +68,14 @@ def load_dataset(
 
     Args:
         name: one of `dataset_names()`.
-        image_size: height and width of the images in pixels, 32 or 64; other sizes from 32 to 256,
-            which imported models may have, are scaled from 64. If height and width differ, the
-            images are stretched.
+        image_size: height and width of the images in pixels, 32 to 256. Sizes other than 32, 64 and
+            128, and those larger than the data set has, are scaled from its largest; if height and
+            width differ, the images are stretched.
         device: device of factors and images.
         progress: called with the number of unpacked images when a published file is first used.
 
     Raises:
-        DataError: the name is unknown, the file is missing or invalid, or the data set does not
-            support the image size.
+        DataError: the name is unknown, the file is missing or invalid, or the size is out of range.
     """
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     for side in (height, width):
@@ -83,10 +84,11 @@ def load_dataset(
                 f"image_size is {side}: give a number from {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]}"
             )
     image_size = height
-    if height != width or image_size not in (32, 64):
+    largest = largest_side(name)
+    if height != width or image_size not in (32, 64, 128) or image_size > largest:
         from dvae_core.data.dataset import ScaledDataset
 
-        return ScaledDataset(load_dataset(name, 64, device, progress), (height, width))
+        return ScaledDataset(load_dataset(name, largest, device, progress), (height, width))
     if name in _PROCEDURAL:
         procedural = resolve_name(f"dvae_core.data.procedural.{_PROCEDURAL[name]}")
         drawn: Dataset = procedural(image_size, device)
@@ -95,8 +97,21 @@ def load_dataset(
         from dvae_core.data.listing import ORIGINALS
 
         return ORIGINALS[name](image_size, device, progress)
-    from dvae_core.data.imported.dataset import imported_names, load_imported
+    from dvae_core.data.imported.dataset import load_imported
+
+    return load_imported(name, image_size, device)
+
+
+def largest_side(name: str) -> int:
+    """The largest height and width in pixels at which a data set has images: 32, 64 or 128.
+
+    Raises:
+        DataError: the name is unknown, or the file of an imported data set is damaged.
+    """
+    if name in DATASET_NAMES or name in ORIGINAL_NAMES:
+        return 128 if name in _DRAWN_AT_128 else 64
+    from dvae_core.data.imported.dataset import imported_names, read_imported_header
 
     if name in imported_names():
-        return load_imported(name, image_size, device)
+        return read_imported_header(name).image_shape[1]
     raise DataError(f"no data set is called {name[:60]!r}: there are {', '.join(dataset_names())}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from dvae_core.data import DATASET_NAMES, load_dataset
+from dvae_core.data import DATASET_NAMES, largest_side, load_dataset
 from dvae_core.data.imported.dataset import read_imported_header
 from dvae_core.data.originals.cars3d import Cars3D
 from dvae_core.data.originals.dsprites import ColorDsprites, Dsprites
@@ -54,7 +54,7 @@ def dataset_info(name: str) -> DatasetInfo:
         named = (Digits.factor_names, Digits.factor_sizes, Digits.num_images, shape)
         return DatasetInfo(name, "included", "ready", "comes with scikit-learn", *named)
     if name in DATASET_NAMES:
-        drawn = load_dataset(name)
+        drawn = load_dataset(name, largest_side(name))
         factors = (drawn.factor_names, drawn.factor_sizes)
         detail = "drawn when needed; no file"
         return DatasetInfo(name, "drawn", "ready", detail, *factors, len(drawn), drawn.image_shape)
@@ -66,6 +66,24 @@ def dataset_info(name: str) -> DatasetInfo:
         return DatasetInfo(name, "imported", "damaged", str(error), (), (), 0, (0, 0, 0))
     factors, size = (file.factor_names, file.factor_sizes), (file.num_images, file.image_shape)
     return DatasetInfo(name, "imported", "ready", str(file.path), *factors, *size)
+
+
+def training_image_shape(name: str, image_size: int) -> tuple[int, int, int]:
+    """(C, H, W) of the images that a training at `image_size` pixels reads; loads no images.
+
+    Raises:
+        DataError: the data set is unknown or damaged, or its images are smaller. Enlarged images
+            have no details for a model to learn.
+    """
+    largest = largest_side(name)
+    info = dataset_info(name)
+    if image_size > largest:
+        raise DataError(
+            f"{name} has images of {largest} x {largest} pixels, and a training at {image_size} "
+            f"would enlarge them: use image_size {largest}"
+            + (f", or import it again with {image_size}" if info.origin == "imported" else "")
+        )
+    return info.image_shape[0], image_size, image_size
 
 
 def _original(name: str) -> DatasetInfo:

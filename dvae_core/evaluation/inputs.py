@@ -9,7 +9,14 @@ from dvae_core.config import describe_category_counts
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.chance import reason_if_chance
-from dvae_core.evaluation.fixed_factor import BATCH_SIZE, check_has_factors, varying_factors
+from dvae_core.evaluation.fixed_factor import (
+    BATCH_SIZE,
+    DatasetDraws,
+    Draws,
+    PointDraws,
+    check_has_factors,
+    varying_factors,
+)
 from dvae_core.evaluation.information import CORRECTED, PAPER_BINS, Correction
 from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
 from dvae_core.evaluation.representation import (
@@ -131,20 +138,13 @@ class EvaluationInputs:
 
     @cached_property
     def _in_random_order(self) -> NDArray[np.int64]:
-        return np.random.default_rng(self._train_seed).permutation(self.dataset.num_images)
+        return in_random_order(self.dataset, self._train_seed)
 
     @cached_property
     def _held_out(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the images of `fit` and `test`; a third of all images is for `test`."""
-        order = self._in_random_order
-        num_test = len(order) // 3
-        if num_test == 0:
-            raise EvaluationError(
-                f"{self.dataset.name} has {len(order)} images, but a test on held-out ones needs "
-                f"at least 3"
-            )
+        """Numbers of the images of `fit` and `test`."""
+        fit, test = split_images(self.dataset, self._in_random_order)
         counts = self.settings.points, self.settings.test_points
-        fit, test = order[num_test:], order[:num_test]
         if not self.dataset.is_grid:
             return fit[: counts[0]], test[: counts[1]]
         draw = np.random.default_rng(self._test_seed).choice
@@ -153,10 +153,25 @@ class EvaluationInputs:
     def _encoded(self, numbers: NDArray[np.int64], seed: int) -> Representation:
         return encode_images(self.model, self.dataset, numbers, seed, self.progress)
 
+    def draws(self, metric: str) -> tuple[Draws, Draws]:
+        """Images to fit a score of fixed factors to, and images to test it on.
+
+        Raises:
+            EvaluationError: fewer than two factors vary.
+        """
+        if not self.holds_images_out:
+            varying_factors(self.dataset, metric)  # before the whole set is encoded
+            draws = DatasetDraws(self.dataset, self.source, self.settings.seed, metric)
+            return draws, draws
+        codes, factors, test_codes, test_factors = self.fit_and_test
+        return (
+            PointDraws(codes, factors, self._train_seed),
+            PointDraws(test_codes, test_factors, self._test_seed),
+        )
+
     @property
     def source(self) -> CodeSource:
-        # Raises before the whole set is encoded.
-        varying_factors(self.dataset, "A score of fixed factors")
+        """Codes of given factors."""
         if self._table is not None:
             return self._table
         # The BetaVAE score needs the most draws.
@@ -256,3 +271,24 @@ class EvaluationInputs:
         if number > self.settings.points:
             return ""
         return f"{number:,} images" + ("" if self.dataset.is_grid else ", each once")
+
+
+def in_random_order(dataset: Dataset, seed: int) -> NDArray[np.int64]:
+    """Numbers of all images, (images,)."""
+    return np.random.default_rng(seed).permutation(dataset.num_images)
+
+
+def split_images(
+    dataset: Dataset, order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the images to fit predictors to, and of a third of all to test them on.
+
+    Raises:
+        EvaluationError: there are fewer than three images.
+    """
+    num_test = len(order) // 3
+    if num_test == 0:
+        raise EvaluationError(
+            f"{dataset.name} has {len(order)} images, but a test on held-out ones needs at least 3"
+        )
+    return order[num_test:], order[:num_test]

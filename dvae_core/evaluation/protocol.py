@@ -5,8 +5,7 @@
 - `native`: for categorical latents the most likely category, with Miller-Madow correction where
   information is counted, or its value where a metric needs numbers. Gaussian codes have no
   categories and are counted as under `paper`; their `estimator` says so. Predictors are tested on
-  images that they were not fitted to; the BetaVAE and FactorVAE scores, which compare groups of
-  images, draw from all of them.
+  images that they were not fitted to.
 
 A set that is no full grid of factors is a sample: under both protocols each of its images counts
 once, images are held out for tests, and labels that cannot be told from random ones leave no score.

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from math import prod
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -22,7 +21,7 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.checks import check_points
-from dvae_core.evaluation.inputs import EvaluationInputs
+from dvae_core.evaluation.inputs import EvaluationInputs, in_random_order, split_images
 from dvae_core.evaluation.representation import Representation
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
 from dvae_core.progress import no_progress
@@ -99,19 +98,30 @@ def reference_scores(
 
 def reference_scores_of(dataset: Dataset, protocol: ProtocolName) -> Mapping[str, ReferenceScore]:
     """The shipped scores if the data set is a full grid that has them, else those of the instant
-    metrics on factors drawn from it; {} without factors."""
+    metrics on its factors, of which an evaluation draws as many; {} without factors, or if there
+    are fewer than three images."""
     sizes = dataset.factor_sizes
-    if not sizes:
+    if not sizes or dataset.num_images < 3:
         return {}
-    shipped = shipped_scores(sizes, protocol) if len(dataset) == prod(sizes) else None
+    shipped = shipped_scores(sizes, protocol) if dataset.is_grid else None
     if shipped is not None:
         return shipped
     settings = EvaluationSettings()
-    train, test = (
-        dataset.sample_factors(count, torch.Generator(dataset.device).manual_seed(seed))
-        for seed, count in enumerate((settings.points, settings.test_points))
-    )
-    return reference_scores(train.cpu().numpy(), test.cpu().numpy(), protocol)
+    counts = settings.points, settings.test_points
+    if dataset.is_grid:
+        drawn = [
+            dataset.sample_factors(count, torch.Generator(dataset.device).manual_seed(seed))
+            for seed, count in enumerate(counts)
+        ]
+    else:
+        sides = split_images(dataset, in_random_order(dataset, settings.seed))
+        generator = torch.Generator(dataset.device).manual_seed(settings.seed)
+        drawn = [
+            dataset.points_at(torch.from_numpy(side[:count]).to(dataset.device), generator)[0]
+            for side, count in zip(sides, counts, strict=True)
+        ]
+    train, test = (factors.cpu().numpy() for factors in drawn)
+    return reference_scores(train, test, protocol)
 
 
 def grid_factors(sizes: Sequence[int], count: int, seed: int) -> NDArray[np.int64]:

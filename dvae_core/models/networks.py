@@ -1,8 +1,8 @@
 """The networks: one architecture for all data sets and latent families.
 
 Sizes and initialisation follow the reference implementation of Friede et al. 2023 (Haiku), which
-took them from disentanglement_lib. For 32x32 images each network has one stage less, so that the
-smallest feature map is (B, 64, 4, 4) for both sizes.
+took them from disentanglement_lib. For 32x32 images each network has one stage less and for 128x128
+one more, so that the smallest feature map is (B, 64, 4, 4) for all sizes.
 """
 
 from itertools import pairwise
@@ -16,7 +16,14 @@ from dvae_core.errors import ConfigError
 
 HIDDEN_UNITS = 256
 MAP_CHANNELS, MAP_SIZE = 64, 4  # the smallest feature map, (B, 64, 4, 4)
-IMAGE_SIZES = (32, 64)
+# By the size of the images: channels and kernel of each stage of the encoder, and channels that
+# each stage of the decoder reads.
+ENCODER_STAGES = {
+    32: ((32, 4), (32, 4), (64, 2)),
+    64: ((32, 4), (32, 4), (64, 2), (64, 2)),
+    128: ((32, 4), (32, 4), (64, 4), (64, 2), (64, 2)),
+}
+DECODER_STAGES = {32: (64, 32, 32), 64: (64, 64, 32, 32), 128: (64, 64, 64, 32, 32)}
 
 
 class Encoder(nn.Module):
@@ -25,11 +32,10 @@ class Encoder(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], head_size: int) -> None:
         super().__init__()
         channels = _checked_channels(image_shape)
-        stages = [_halving(channels, 32, kernel=4), _halving(32, 32, kernel=4)]
-        if image_shape[1] == 64:
-            stages += [_halving(32, 64, kernel=2), _halving(64, 64, kernel=2)]
-        else:
-            stages += [_halving(32, 64, kernel=2)]
+        stages = []
+        for width, kernel in ENCODER_STAGES[image_shape[1]]:
+            stages.append(_halving(channels, width, kernel))
+            channels = width
         self.convolutions = nn.Sequential(*stages)
         self.hidden = nn.Linear(MAP_CHANNELS * MAP_SIZE * MAP_SIZE, HIDDEN_UNITS)
         self.head = nn.Linear(HIDDEN_UNITS, head_size)
@@ -48,7 +54,7 @@ class Decoder(nn.Module):
         channels = _checked_channels(image_shape)
         self.hidden = nn.Linear(num_latents, HIDDEN_UNITS)
         self.maps = nn.Linear(HIDDEN_UNITS, MAP_CHANNELS * MAP_SIZE * MAP_SIZE)
-        widths = [64, 64, 32, 32] if image_shape[1] == 64 else [64, 32, 32]
+        widths = DECODER_STAGES[image_shape[1]]
         stages: list[nn.Module] = []
         for width_in, width_out in pairwise(widths):
             stages += [_doubling(width_in, width_out), nn.ReLU(inplace=True)]
@@ -124,9 +130,8 @@ def _channels_last(maps: Tensor) -> Tensor:
 
 def _checked_channels(image_shape: tuple[int, int, int]) -> int:
     channels, height, width = image_shape
-    if height != width or height not in IMAGE_SIZES:
+    if height != width or height not in ENCODER_STAGES:
         raise ConfigError(
-            f"images are {height}x{width}, but the networks take "
-            f"{' or '.join(f'{size}x{size}' for size in IMAGE_SIZES)}"
+            f"images are {height}x{width}, but the networks take 32x32, 64x64 or 128x128"
         )
     return channels

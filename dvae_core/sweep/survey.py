@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvae_core.config import RunConfig
-from dvae_core.data import dataset_names
-from dvae_core.data.listing import DatasetInfo, dataset_info
-from dvae_core.errors import DataError, RunError
+from dvae_core.data.listing import training_image_shape
+from dvae_core.errors import RunError
 from dvae_core.evaluation.protocol import is_measured
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, State
@@ -92,10 +91,11 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
 
     Raises:
         RunError: a run of the folder is damaged, or its config differs from the sweep's.
-        DataError: a data set is unknown.
+        DataError: a data set is unknown or damaged, or its images are too small.
     """
     tasks, complete, failed = [], [], {}
-    datasets = {name: _known(name) for name in {run.config.dataset for run in sweep.runs}}
+    sizes = {(run.config.dataset, run.config.image_size) for run in sweep.runs}
+    shapes = {size: training_image_shape(*size) for size in sizes}
     for planned in sweep.runs:
         run = Run(output / planned.id)
         state = _checked_state(run, planned, sweep.path) if run.path.exists() else None
@@ -105,18 +105,11 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
         trains = state is not State.FINISHED
         missing = _missing_evaluations(run, sweep.evaluation, trains)
         if trains or missing:
-            shape = _image_shape(datasets[planned.config.dataset], planned.config)
+            shape = shapes[planned.config.dataset, planned.config.image_size]
             tasks.append(Task(run, planned.config, shape, trains, missing))
         else:
             complete.append(run.id)
     return Survey(tuple(tasks), tuple(complete), failed)
-
-
-def _known(dataset: str) -> DatasetInfo:
-    if dataset not in dataset_names():
-        known = ", ".join(dataset_names())
-        raise DataError(f"no data set is called {dataset[:60]!r}: there are {known}")
-    return dataset_info(dataset)
 
 
 def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
@@ -150,7 +143,3 @@ def _missing_evaluations(
         if metrics:
             missing.append(EvaluationRequest(protocol, metrics, plan.settings))
     return tuple(missing)
-
-
-def _image_shape(dataset: DatasetInfo, config: RunConfig) -> tuple[int, int, int]:
-    return dataset.image_shape[0], config.image_size, config.image_size

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
+from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.models.vae import build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
@@ -270,6 +271,8 @@ def _train(
             thread_count(config.threads),
         ):
             device = choose_device(config.device, config.compiled)
+            assert isinstance(config.image_size, int)  # only imported runs have two sides
+            training_image_shape(config.dataset, config.image_size)  # refuses enlarged images
             dataset = load_dataset(config.dataset, config.image_size, device)
             training = Training(config, dataset, device)
             if run.has_trainer_state:

@@ -71,6 +71,19 @@ def test_a_label_is_fixed_in_a_field(open_app: OpenApp, own_folders: Path) -> No
     assert (imported.fix, imported.variance_as) == (("label=3",), "log_std")
 
 
+def test_what_the_import_finds_out_can_be_said(open_app: OpenApp, own_folders: Path) -> None:
+    app = open_app(PAGE)
+    app.text_input(key="model-encoder_outputs").set_value("1, 0").run()
+    assert "encoder outputs are '1, 0': give their places" in app.error[0].value.replace("\\", "")
+    app.text_input(key="model-encoder_outputs").set_value("1 0").run()
+    app.selectbox(key="model-encoder_channels").set_value("first").run()
+    app = upload(app, encoder=graphs.encoder(), decoder=graphs.decoder())
+    assert not app.error
+    imported = Run(own_folders / "runs" / "mine").record.imported
+    assert imported is not None
+    assert imported.encoder_outputs == (1, 0)
+
+
 def test_a_checkpoint_is_refused_with_the_way_on(open_app: OpenApp, own_folders: Path) -> None:
     app = open_app(PAGE)
     app.file_uploader(key="model-decoder-0").set_value(("model.pt", b"PK", "")).run()

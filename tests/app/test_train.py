@@ -459,6 +459,16 @@ def test_the_number_of_latents_follows_the_number_of_factors_until_it_is_changed
     assert app.text_input(key=drawn(app, "train-num_latents")).value == "10"
 
 
+def test_the_form_offers_the_sizes_that_the_data_set_has(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new")
+    size = app.selectbox(key=drawn(app, "train-image_size"))
+    assert size.options == ["32", "64", "128"]  # circles are drawn at any
+    size.set_value(128).run()
+    app.selectbox(key=drawn(app, "train-dataset")).set_value("rooms").run()
+    size = app.selectbox(key=drawn(app, "train-image_size"))
+    assert (size.options, size.value) == (["32", "64"], 64)
+
+
 def test_the_table_shows_the_mig_of_an_evaluated_run(open_app: OpenApp, run: Run) -> None:
     assert open_app(PAGE).dataframe[0].value["MIG"].isna().all()
     dataset = load_dataset("circles", 32)

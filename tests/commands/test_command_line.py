@@ -41,6 +41,16 @@ def test_a_run_is_trained_and_traversed(tmp_path: Path, capsys: pytest.CaptureFi
         assert image.size == (16 * 33 - 1, 32)
 
 
+def test_a_training_that_would_enlarge_images_is_refused_before_a_file_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "large"
+    flags = ["--dataset", "sprites", "--image-size", "128"]
+    assert main(["train", "--run-dir", str(folder), *flags]) == 2
+    assert "sprites has images of 64 x 64 pixels" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_a_flag_wins_over_the_preset(tmp_path: Path) -> None:
     main(["train", "--run-dir", str(tmp_path / "demo"), *TINY, "--num-categories", "3"])
     record = Run(tmp_path / "demo").record

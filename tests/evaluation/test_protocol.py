@@ -138,7 +138,7 @@ def test_gaussian_latents_are_scored_alike_in_both_protocols_but_for_held_out_im
     native = evaluate(run, circles, "native", QUICK, SMALL)
     tested = {
         score.name
-        for metric in ("sap", "dci_fast", "infomec")
+        for metric in ("sap", "dci_fast", "infomec", "factor_vae", "beta_vae")
         for score in METRIC_SPECS[metric].scores
     } - {"infom", "infoc"}
     by_paper, by_native = values(paper, "paper"), values(native, "native")

@@ -4,6 +4,7 @@ import torch
 
 from dvae_core.data import load_dataset
 from dvae_core.errors import EvaluationError
+from dvae_core.evaluation import reference_codes
 from dvae_core.evaluation.reference_codes import (
     INSTANT,
     SHIPPED,
@@ -84,3 +85,18 @@ def test_factors_of_another_number_are_refused() -> None:
 def test_malformed_factors_are_refused() -> None:
     with pytest.raises(EvaluationError, match="must be numbers"):
         reference_scores(TRAIN[:, 0], TEST, "paper")
+
+
+def test_a_sample_gives_each_image_once_and_holds_a_third_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = list[np.ndarray]()
+    monkeypatch.setattr(
+        reference_codes, "reference_scores", lambda fit, test, protocol: seen.extend((fit, test))
+    )
+    digits = load_dataset("digits", 32)
+    reference_scores_of(digits, "native")
+    assert [len(factors) for factors in seen] == [1_198, 599]
+    drawn = np.bincount(np.concatenate(seen)[:, 0])
+    expected = digits.points_at(torch.arange(digits.num_images))[0][:, 0].bincount()
+    assert drawn.tolist() == expected.tolist()

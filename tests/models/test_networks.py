@@ -35,7 +35,7 @@ def test_the_discriminator_has_the_reference_implementations_size() -> None:
     assert count_parameters(Discriminator(10)) == 5_018_002
 
 
-@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("size", [32, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_comes_back_in_its_own_shape(size: int, channels: int) -> None:
     model = build_model(ModelConfig(), (channels, size, size), torch.Generator().manual_seed(0))
@@ -46,7 +46,7 @@ def test_an_image_comes_back_in_its_own_shape(size: int, channels: int) -> None:
 
 
 def test_other_image_sizes_are_refused_in_words() -> None:
-    with pytest.raises(ConfigError, match="48x48, but the networks take 32x32 or 64x64"):
+    with pytest.raises(ConfigError, match="48x48, but the networks take 32x32, 64x64 or 128x128"):
         Encoder((1, 48, 48), 20)
 
 

@@ -149,6 +149,7 @@ def refusal(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags
         (["--set", "seeds=60000"], "at most 100,000 are allowed"),
         (["--set", "stepss=3"], "did you mean steps"),
         (["--set", "dataset=squares"], "no data set is called 'squares'"),
+        (["--set", "dataset=rooms", "image_size=128"], "use image_size 64"),
         (["--set", "dataset=dsprites"], "data set dsprites is not available"),
         (["--gpus", "64"], "--gpus is 64, but this machine offers"),
         (["--workers", "0"], "workers"),

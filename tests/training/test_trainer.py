@@ -5,7 +5,7 @@ import torch
 
 from dvae_core.config import RunConfig
 from dvae_core.data.procedural.circles import Circles
-from dvae_core.errors import ConfigError, RunError, TrainingError
+from dvae_core.errors import ConfigError, DataError, RunError, TrainingError
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.training.trainer import (
     Training,
@@ -88,6 +88,23 @@ def test_a_stop_file_ends_a_training_which_can_go_on(
     assert train(run, on_progress=ask_at_three).step == 4
     assert run.state() is State.STOPPED
     assert train(run).state is State.FINISHED
+
+
+def test_a_training_at_128_pixels_sees_128_pixels(tmp_path: Path, tiny_config: RunConfig) -> None:
+    config = tiny_config.model_copy(update={"image_size": 128, "steps": 2})
+    run = Run.create(tmp_path / "large", config, (1, 128, 128))
+    assert train(run).state is State.FINISHED
+    assert run.load_model().decode_images(torch.zeros(1, 2)).shape == (1, 1, 128, 128)
+
+
+def test_a_training_that_would_enlarge_its_images_is_refused(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    config = tiny_config.model_copy(update={"dataset": "rooms", "image_size": 128})
+    run = Run.create(tmp_path / "enlarged", config, (3, 128, 128))
+    with pytest.raises(DataError, match="rooms has images of 64 x 64 pixels"):
+        train(run)
+    assert run.state() is State.FAILED
 
 
 def test_a_loss_that_is_not_finite_fails_with_step_and_term(

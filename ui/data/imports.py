@@ -14,7 +14,7 @@ import streamlit as st
 from dvae_core.data.imported.dataset import ImportPlan, import_images, plan_import
 from dvae_core.data.imported.folder_labels import TABLE
 from dvae_core.data.imported.labels import called
-from dvae_core.data.imported.options import FITS, MAX_BINS, ImportOptions
+from dvae_core.data.imported.options import FITS, MAX_BINS, SIDES, ImportOptions
 from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.errors import DataError
 from ui.errors import errors_shown, plain
@@ -55,7 +55,7 @@ def show_import() -> None:
             "use the command above."
         )
         return
-    size = st.segmented_control("Pixels", [32, 64], default=64, required=True, key="import-size")
+    size = st.segmented_control("Pixels", SIDES, default=64, required=True, key="import-size")
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = _saved(files, Path(folder))

@@ -121,6 +121,10 @@ def _show_setting(name: str) -> None:
         ready = [info.name for info in _dataset_states() if info.state == "ready"]
         choices = ready if value in ready else [*ready, value]
         st.selectbox(options=choices, index=choices.index(value), **options)
+    elif name == "image_size":
+        largest = _largest_side(draft()["dataset"])
+        sizes = [size for size in get_args(kind) if size <= largest or size == value]
+        st.selectbox(options=sizes, index=sizes.index(value), **options)
     elif get_origin(kind) is Literal:
         st.selectbox(
             options=get_args(kind),
@@ -212,13 +216,22 @@ def apply_preset(name: str) -> None:
 
 
 def choose_dataset(name: str) -> None:
-    """Train on another data set. The number of latents follows the number of its factors where it
-    was that of the data set before."""
+    """Train on another data set. The image size becomes the largest of that data set if it was
+    larger, and the number of latents follows the number of its factors where it was that of the
+    data set before."""
     settings = draft()
     before, after = map(_number_of_factors, (settings["dataset"], name))
     settings["dataset"] = name
+    if 0 < (largest := _largest_side(name)) < settings["image_size"]:
+        settings["image_size"] = largest
     if after and settings["num_latents"] == before:
         settings["num_latents"] = after
+
+
+def _largest_side(name: str) -> int:
+    with suppress(DataError):  # it was removed
+        return dataset_info(name).image_shape[1]
+    return 0
 
 
 def _number_of_factors(name: str) -> int:

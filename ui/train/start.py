@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dvae_core.config import FAMILIES, RunConfig
+from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.jobs import overview, queue_root, queue_training, trainings_at_once
 from dvae_core.runs.catalog import free_path, own_root
@@ -133,8 +134,10 @@ def _start(configs: dict[str, RunConfig]) -> None:
         if (own_root() / run_id).exists():
             raise RunError(f"a run named {run_id} already exists: choose another name")
         choose_device(config.device, config.compiled)
+    for config in configs.values():
+        st_load_dataset(config.dataset, config.image_size)  # refuses what is missing or damaged
     shapes = {
-        run_id: st_load_dataset(config.dataset, config.image_size).image_shape
+        run_id: training_image_shape(config.dataset, config.image_size)
         for run_id, config in configs.items()
     }
     runs = [

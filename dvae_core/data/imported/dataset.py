@@ -237,11 +237,6 @@ def load_imported(name: str, image_size: int, device: torch.device | str) -> Dat
     """
     device = torch.device(device)
     pixels, labels = _read(name)
-    if pixels.shape[1] < image_size:
-        raise DataError(
-            f"{name} has images of {pixels.shape[1]} pixels: use image_size {pixels.shape[1]}, or "
-            f"import it again with {image_size}"
-        )
     images = ByteImages(pixels, image_size, device)
     if labels is None:
         return UnlabelledDataset(name, images, len(pixels), device)

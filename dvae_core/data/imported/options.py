@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from dvae_core.errors import DataError
 
-SIDES = (32, 64)
+SIDES = (32, 64, 128)
 """Heights, and widths, of imported images in pixels."""
 
 Fit = Literal["squash", "crop", "pad"]
@@ -23,7 +23,7 @@ class ImportOptions:
     """How images and factors are read; the defaults read most sources right.
 
     Attributes:
-        image_size: pixels of each side after the import, 32 or 64.
+        image_size: pixels of each side after the import, 32, 64 or 128.
         fit: how a picture that is not square becomes square, one of `FITS`.
         background: red, green and blue under transparency and around padded pictures, 0 to 255.
         value_range: values of black and white; None to judge them by all values of the source.
@@ -51,7 +51,7 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         if self.image_size not in SIDES:
-            raise DataError(f"image_size is {self.image_size}: give 32 or 64")
+            raise DataError(f"image_size is {self.image_size}: give 32, 64 or 128")
         if self.fit not in get_args(Fit):
             raise DataError(f"fit is {str(self.fit)[:40]!r}: give {', '.join(FITS)}")
         if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):

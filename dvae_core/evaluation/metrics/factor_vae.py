@@ -1,19 +1,26 @@
 """FactorVAE score."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.fixed_factor import (
     BATCH_SIZE,
-    draw_fixed_factors,
+    DatasetDraws,
+    Draws,
+    fixable,
     group_by_fixed_value,
-    varying_factors,
 )
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import CodeSource, Encoder, code_source
 from dvae_core.progress import Progress, no_progress
 
+if TYPE_CHECKING:
+    from dvae_core.evaluation.inputs import EvaluationInputs
+
+METRIC = "The FactorVAE score"
 # Latents with a smaller standard deviation have collapsed and get no votes.
 LEAST_DEVIATION = 0.05
 NUM_TRAIN, NUM_TEST, NUM_VARIANCE = 10_000, 5_000, 10_000
@@ -51,50 +58,61 @@ def factor_vae_score(
     Raises:
         EvaluationError: fewer than two factors vary.
     """
-    candidates = varying_factors(dataset, "The FactorVAE score")
     if source is None:
         num_draws = (num_train + num_test) * BATCH_SIZE + num_variance
         source = code_source(model, dataset, num_draws, seed, progress=progress)
-    generator = torch.Generator(dataset.device).manual_seed(seed)
-    sample = source.codes_of(dataset.sample_factors(num_variance, generator))
-    variances = sample.var(axis=0, ddof=1, dtype=np.float64)  # (N,)
+    draws = DatasetDraws(dataset, source, seed, METRIC)
+    return factor_vae_accuracy(draws, draws, num_train, num_test, num_variance, progress)
+
+
+def factor_vae_accuracy(
+    fit: Draws,
+    test: Draws,
+    num_train: int,
+    num_test: int,
+    num_variance: int,
+    progress: Progress = no_progress,
+) -> float:
+    """`factor_vae_score` of images for the variances and the majority vote, and of others for the
+    accuracy; both can be the same."""
+    factors = fixable(fit, test, METRIC)
+    variances = fit.codes(num_variance).var(axis=0, ddof=1, dtype=np.float64)  # (N,)
     active = np.sqrt(variances) >= LEAST_DEVIATION
     if not active.any():
         return 0.0
 
-    num_points = num_train + num_test
-    fixed = draw_fixed_factors(candidates, num_points, generator)
-    firsts = dataset.sample_factors(num_points, generator).cpu().numpy()  # (points, F)
-    values = firsts[np.arange(num_points), fixed]
-    votes = np.empty(num_points, dtype=np.int64)
-    done = 0
-    for factor, value, points in group_by_fixed_value(fixed, values):
-        progress(done, num_points)
-        factors = dataset.sample_factors(len(points) * BATCH_SIZE, generator, {factor: value})
-        codes = source.codes_of(factors).reshape(len(points), BATCH_SIZE, -1)  # (points, 64, N)
-        local = codes.var(axis=1, ddof=1, dtype=np.float64)[:, active]
-        votes[points] = np.argmin(local / variances[active], axis=1)
-        done += len(points)
-    progress(num_points, num_points)
-    table = np.zeros((votes.max() + 1, fixed.max() + 1), dtype=np.int64)  # (N, F)
-    np.add.at(table, (votes[:num_train], fixed[:num_train]), 1)
-    named = table.argmax(axis=1)[votes[num_train:]]
-    return float(np.mean(named == fixed[num_train:]))
+    def votes(
+        draws: Draws, count: int, done_before: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The latent that each point votes for, and the factor that it fixes."""
+        fixed = draws.choose(count, factors)
+        found = np.empty(count, dtype=np.int64)
+        done = done_before
+        for factor, value, points in group_by_fixed_value(fixed, draws.values(fixed)):
+            progress(done, num_train + num_test)
+            codes = draws.codes_with(len(points) * BATCH_SIZE, factor, value)
+            codes = codes.reshape(len(points), BATCH_SIZE, -1)  # (points, 64, N)
+            local = codes.var(axis=1, ddof=1, dtype=np.float64)[:, active]
+            found[points] = np.argmin(local / variances[active], axis=1)
+            done += len(points)
+        progress(done, num_train + num_test)
+        return found, fixed
+
+    voted, fixed = votes(fit, num_train, 0)
+    table = np.zeros((len(variances), factors.max() + 1), dtype=np.int64)  # (N, F)
+    np.add.at(table, (voted, fixed), 1)
+    voted, fixed = votes(test, num_test, num_train)
+    return float(np.mean(table.argmax(axis=1)[voted] == fixed))
+
+
+def _measure(inputs: "EvaluationInputs") -> Measurement:
+    fit, test = inputs.draws(METRIC)
+    points, test_points = inputs.settings.points, inputs.settings.test_points
+    return Measurement(factor_vae_accuracy(fit, test, points, test_points, points, inputs.progress))
 
 
 SPEC = MetricSpec(
-    measure=lambda inputs: Measurement(
-        factor_vae_score(
-            inputs.model,
-            inputs.dataset,
-            inputs.settings.seed,
-            source=inputs.source,
-            num_train=inputs.settings.points,
-            num_test=inputs.settings.test_points,
-            num_variance=inputs.settings.points,
-            progress=inputs.progress,
-        )
-    ),
+    measure=_measure,
     scores=(
         ScoreSpec(
             "factor_vae",
@@ -102,7 +120,9 @@ SPEC = MetricSpec(
             "Accuracy of naming the fixed factor from the latent that varies least.",
         ),
     ),
-    estimator=lambda inputs: f"{inputs.codes_in_words}; least variance over {BATCH_SIZE} images",
+    estimator=lambda inputs: (
+        f"{inputs.codes_in_words}; least variance over {BATCH_SIZE} images{inputs.test_in_words}"
+    ),
     seconds=35,
     source="Kim and Mnih 2018",
     in_paper=True,

@@ -16,6 +16,7 @@ from dvae_core.data.imported.dataset import (
     remove_imported,
 )
 from dvae_core.data.imported.options import ImportOptions
+from dvae_core.data.listing import training_image_shape
 from dvae_core.data.untrusted.limits import MAX_IMAGES
 from dvae_core.errors import DataError
 
@@ -112,8 +113,24 @@ def test_a_set_of_32_pixels_is_kept_so(tmp_path: Path) -> None:
     small = PIXELS[:, ::2, ::2]
     import_images(npz(tmp_path, images=np.ascontiguousarray(small)), "mine", ImportOptions(32))
     np.testing.assert_array_equal(images_of("mine", 32), small)
-    with pytest.raises(DataError, match="use image_size 32"):
-        load_dataset("mine", 64)
+
+
+def test_a_set_of_128_pixels_keeps_what_64_would_lose(tmp_path: Path) -> None:
+    stripes = np.zeros((5, 128, 128), np.uint8)
+    stripes[:, ::2] = 254
+    import_images(npz(tmp_path, images=stripes), "mine", ImportOptions(128))
+    np.testing.assert_array_equal(images_of("mine", 128)[..., 0], stripes)
+    assert (images_of("mine", 64) == 127).all()
+
+
+def test_images_are_enlarged_for_a_model_of_that_size_but_not_for_a_training(
+    tmp_path: Path,
+) -> None:
+    import_images(npz(tmp_path, images=PIXELS), "mine")
+    assert images_of("mine", 128).shape[1:3] == (128, 128)
+    with pytest.raises(DataError, match="use image_size 64, or import it again with 128"):
+        training_image_shape("mine", 128)
+    assert training_image_shape("mine", 32) == (3, 32, 32)
 
 
 def test_values_become_indices_in_their_order(tmp_path: Path) -> None:

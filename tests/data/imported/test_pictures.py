@@ -361,7 +361,7 @@ def test_an_object_array_of_texts_is_refused_with_a_way_on(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 40}, "give 32 or 64"),
+        ({"image_size": 40}, "give 32, 64 or 128"),
         ({"fit": "stretch"}, "give squash, crop, pad"),
         ({"background": (0, 0, 256)}, "from 0 to 255"),
         ({"value_range": (1, 1)}, "the greater value of white"),
