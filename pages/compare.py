@@ -16,7 +16,7 @@ from ui.compare.seeds import choose_folder, seed_folders, show_seeds
 from ui.errors import errors_shown, plain
 from ui.link import current_view, set_view
 from ui.run_picker import choose_protocol
-from ui.score_tables import differences_table, show_differences
+from ui.score_tables import differences_table, show_differences, show_reasons
 from ui.start_picker import choose_start
 from ui.titles import show_title
 from ui.view import choose_part
@@ -98,8 +98,9 @@ def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
     folder = choose_folder(folders) if folders else None
     seeds = None if folder is None else read_seed_scores(folders[folder], protocol)
     left, right = comparison.sides
+    evaluations = read_evaluation(left.run), read_evaluation(right.run)
     table = differences_table(
-        (read_evaluation(left.run), read_evaluation(right.run)),
+        evaluations,
         (left.name, right.name),
         protocol,
         seeds,
@@ -108,6 +109,7 @@ def show_scores(comparison: Comparison, protocol: ProtocolName) -> None:
         st.caption("Neither run is evaluated under this protocol yet. Evaluate them on Factors.")
         return
     show_differences(table)
+    show_reasons(evaluations, protocol)
     st.caption(
         f"Protocol {protocol}. "
         + (

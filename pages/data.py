@@ -51,10 +51,11 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         hide_index=True,
         height="content",
         column_config={
-            "images": st.column_config.NumberColumn(format="localized"),
-            "factors": st.column_config.TextColumn(width=340),
+            "data set": st.column_config.TextColumn(width=150),
+            "images": st.column_config.NumberColumn(format="localized", width=90),
+            "factors": st.column_config.TextColumn(width=300),
             "": st.column_config.ButtonColumn(
-                width=130,
+                width=110,
                 type="tertiary",
                 key="data-download-in-table",
                 on_click=lambda: _download_row(infos),

@@ -96,6 +96,7 @@ def show_import() -> None:
         family: FamilyName = described.latents if described else "gaussian"
         latents = _choose("Latents", families, family, key=f"model-latents{version}")
         layout = _choose_layout(latents, described or OnnxLayout(), version)
+    layout = _choose_what_is_found(latents, layout, version)
     categories, values = None, None
     category_values: CategoryValues = ()
     if FAMILIES[latents].has_categories:
@@ -226,11 +227,10 @@ def _choose_layout(latents: FamilyName, default: OnnxLayout, version: str) -> On
         help="For a conditional model: values of its other inputs, as NAME=VALUE or, for a "
         "one-hot label, NAME=0,0,1. Separate several inputs by spaces.",
     )
-    changes |= _choose_what_is_found(latents, default, version)
     return OnnxLayout(**default.model_dump(include=LAYOUT) | changes | {"fix": fixed.split()})
 
 
-def _choose_what_is_found(latents: FamilyName, default: OnnxLayout, version: str) -> dict[str, Any]:
+def _choose_what_is_found(latents: FamilyName, layout: OnnxLayout, version: str) -> OnnxLayout:
     """Fields for what an import finds out by itself, in case it is wrong."""
     asked: dict[str, tuple[str, dict[Any, str]]] = {
         "encoder_channels": ("Images that the encoder reads", CHANNELS),
@@ -247,7 +247,7 @@ def _choose_what_is_found(latents: FamilyName, default: OnnxLayout, version: str
             name: st.selectbox(
                 label,
                 list(options),
-                list(options).index(getattr(default, name)),
+                list(options).index(getattr(layout, name)),
                 format_func=options.__getitem__,
                 key=f"model-{name}{version}",
                 width=240,
@@ -256,14 +256,15 @@ def _choose_what_is_found(latents: FamilyName, default: OnnxLayout, version: str
         }
         places = st.text_input(
             "Encoder outputs to read",
-            " ".join(map(str, default.encoder_outputs or ())),
+            " ".join(map(str, layout.encoder_outputs or ())),
             placeholder="by their names",
             key=f"model-encoder_outputs{version}",
             width=240,
             help="Their places in the file, counted from 0, the means first: 2 1 reads the means "
             "from the third output and the variances from the second.",
         )
-    return found | {"encoder_outputs": _parse_places(places)}
+    found["encoder_outputs"] = _parse_places(places)
+    return OnnxLayout(**layout.model_dump() | found)
 
 
 def _parse_places(text: str) -> tuple[int, ...] | None:

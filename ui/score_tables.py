@@ -1,6 +1,6 @@
 """Scores in a table that says what each means and how it was measured."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +9,7 @@ from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.reference_codes import ReferenceScore
 from dvae_core.evaluation.results import Evaluation, ProtocolName, Result, Score
 from dvae_core.selection.seeds import SeedScores
+from ui.errors import plain
 
 SCORE_COLUMN = st.column_config.TextColumn(
     width="medium", help="↑ higher is better, ↓ lower is better"
@@ -35,7 +36,7 @@ def scores_table(
                 **_reference_cells(references, name),
                 "meaning": meaning.meaning,
                 "measured on": _measured_on(score),
-                "note": score.note,
+                "note": "; ".join(filter(None, (score.reason, score.note))),
             }
         )
     return pd.DataFrame(rows)
@@ -47,6 +48,19 @@ def _reference_cells(references: Mapping[str, ReferenceScore], name: str) -> dic
     found = references.get(name, ReferenceScore(None, None))
     values = {"perfect code": found.perfect, "shuffled code": found.shuffled}
     return {label: "" if value is None else f"{value:.3f}" for label, value in values.items()}
+
+
+def show_reasons(evaluations: Iterable[Evaluation], protocol: ProtocolName) -> None:
+    """Why scores are not defined, each reason once."""
+    reasons = dict[str, list[str]]()
+    for evaluation in evaluations:
+        for score in evaluation.scores:
+            if score.protocol == protocol and score.reason and score.name in MEANINGS:
+                labels = reasons.setdefault(score.reason, [])
+                labels.append(MEANINGS[score.name].label)
+    for reason, labels in reasons.items():
+        names = ", ".join(dict.fromkeys(labels))
+        st.caption(plain(f"Not defined: {names}, because {reason}."))
 
 
 def describe_table(evaluation: Evaluation, protocol: ProtocolName) -> str:
@@ -148,7 +162,7 @@ def _shown(score: Score | None) -> str:
     if score is None:
         return "not evaluated"
     if score.value is None:
-        return f"not defined: {score.reason}"
+        return "not defined"
     return f"{score.value:.0f}" if score.name == "active_latents" else f"{score.value:.3f}"
 
 

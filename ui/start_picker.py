@@ -1,7 +1,9 @@
 """Choosing where to start: an image of the data set, an uploaded one, or a sample of the prior."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -156,20 +158,23 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
 
     resolved = current()
     numbers = resolved.numbers
-    if dataset.factor_sizes:
-        names, sizes = dataset.factor_names, dataset.factor_sizes
-    else:
-        names, sizes = ("image",), (len(dataset),)
+    # Most combinations of the factors of a sample have no image: it is chosen by number.
+    by_factor = bool(dataset.factor_sizes) and len(dataset) == prod(dataset.factor_sizes)
 
-    def pick(place: int, value: int) -> None:
+    def pick_value(place: int, value: int) -> None:
         now = current().numbers
         exploration.begin(Start(kind, (*now[:place], value, *now[place + 1 :])))
 
-    for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        if size > 1:
-            widget = widget_key(f"{key}-number-{place}", numbers[place])
-            pick_here = when_changed(widget, partial(pick, place))
-            st.slider(plain(name), 0, size - 1, numbers[place], key=widget, on_change=pick_here)
+    def pick_image(index: int) -> None:
+        exploration.begin(_start_at(index, kind, dataset))
+
+    if by_factor:
+        for place, name in enumerate(dataset.factor_names):
+            last = dataset.factor_sizes[place] - 1
+            _show_slider(f"{key}-{place}", name, last, numbers[place], partial(pick_value, place))
+    else:
+        index = _index_of(numbers, dataset)
+        _show_slider(f"{key}-image", "image", len(dataset) - 1, index, pick_image)
 
     def step(by: int) -> None:
         index = (_index_of(numbers, dataset) + by) % len(dataset)
@@ -216,6 +221,16 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
                     replace(resolved, instance=resolved.instance + 1)
                 ),
             )
+    if not by_factor and dataset.factor_sizes:
+        values = zip(dataset.factor_names, numbers, strict=True)
+        st.caption(plain(" · ".join(f"{name} {value}" for name, value in values)))
+
+
+def _show_slider(key: str, name: str, last: int, value: int, pick: Callable[[int], None]) -> None:
+    """A slider from 0 to `last`; none for a single value."""
+    if last > 0:
+        widget = widget_key(f"{key}-number", value)
+        st.slider(plain(name), 0, last, value, key=widget, on_change=when_changed(widget, pick))
 
 
 def _start_at(

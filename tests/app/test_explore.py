@@ -44,6 +44,26 @@ def test_both_families_open_by_link(open_app: OpenApp, runs: dict[str, Run], add
     assert [slider.value for slider in app.sidebar.slider] == [3, 20]
 
 
+def test_an_image_of_a_sample_is_chosen_by_its_number(
+    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, tmp_path: Path
+) -> None:
+    # Of the four combinations of two factors, two have an image.
+    pixels = np.zeros((2, 32, 32), np.uint8)
+    pixels[1] = 200
+    np.savez(tmp_path / "two.npz", images=pixels, factors=np.array([[0, 1], [1, 0]]))
+    import_images(tmp_path / "two.npz", "two", ImportOptions(32))
+    config = tiny_config.model_copy(update={"dataset": "two"})
+    train(Run.create(own_folders / "runs" / "sampled", config, (1, 32, 32)))
+    app = open_app(run="runs/sampled")
+    (slider,) = app.sidebar.slider
+    assert (slider.label, slider.min, slider.max) == ("image", 0, 1)
+    for number, shown in ((0, "factor 0 0 · factor 1 1"), (1, "factor 0 1 · factor 1 0")):
+        app.sidebar.slider[0].set_value(number).run()
+        assert not app.exception
+        assert app.sidebar.slider[0].value == number
+        assert shown in [caption.value for caption in app.sidebar.caption]
+
+
 def test_a_factor_slider_chooses_another_start(open_app: OpenApp, runs: dict[str, Run]) -> None:
     app = open_app()
     app.sidebar.slider[0].set_value(5).run()

@@ -114,3 +114,16 @@ def test_scores_stand_beside_those_of_a_perfect_and_a_shuffled_code(
     assert float(table.loc["MIG ↑", "perfect code"]) == pytest.approx(0.84, abs=0.01)
     assert float(table.loc["MIG ↑", "shuffled code"]) == pytest.approx(0.0, abs=0.01)
     assert table.loc["KL, nats", "perfect code"] == ""
+
+
+def test_why_scores_are_not_defined_is_said_once(open_app: OpenApp, runs: dict[str, Run]) -> None:
+    run = runs["runs/smooth"]  # Gaussian: it has no straight-through gap
+    dataset = load_dataset(run.record.dataset, run.record.image_size)
+    found = evaluate(run, dataset, "paper", ("straight_through_gap", "kl"))
+    run.write_evaluation(found.model_dump(mode="json"))
+    app = open_app(PAGE, run="runs/smooth")
+    table = app.dataframe[0].value
+    assert list(table["value (paper)"]).count("not defined") == 2
+    (reason,) = {score.reason for score in found.scores if score.value is None}
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    assert sum(reason in text for text in said) == 1

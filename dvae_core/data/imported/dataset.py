@@ -392,8 +392,8 @@ def _notes(images: ImageSource, num_combinations: int, options: ImportOptions) -
     yield from labels.remarks
     if num_combinations < prod(labels.sizes):
         yield (
-            f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations exist; metrics "
-            f"sample from these"
+            f"{num_combinations:,} of {prod(labels.sizes):,} possible combinations exist; scores "
+            f"use each image once"
         )
     if num_combinations < images.count:
         yield (
