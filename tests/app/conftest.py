@@ -20,7 +20,8 @@ OpenApp = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty folders of runs, and no cache of another test."""
+    """Empty folders of runs and data sets, and no cache of another test."""
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
     monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")

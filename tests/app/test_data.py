@@ -23,11 +23,6 @@ from ui.cached import st_load_dataset
 PAGE = "pages/data.py"
 
 
-@pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
-
-
 def npz(**arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]

@@ -110,9 +110,7 @@ def test_factors_with_hostile_names_are_shown(
     runs: dict[str, Run],
     own_folders: Path,
     tiny_config: RunConfig,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DVAE_DATA", str(own_folders / "data"))
     images = np.random.default_rng(0).integers(0, 255, (6, 32, 32), np.uint8)
     factors = np.array([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
     source = own_folders / "odd.npz"
@@ -265,11 +263,10 @@ def test_another_run_of_the_same_data_shows_the_same_image(
 
 
 def test_an_uploaded_start_is_restored_by_its_link(
-    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, monkeypatch: pytest.MonkeyPatch
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path
 ) -> None:
     from ui.uploads import keep_upload
 
-    monkeypatch.setenv("DVAE_DATA", str(own_folders / "data"))
     name = keep_upload(np.full((32, 32, 1), 200, np.uint8))
     app = open_app(run="runs/smooth", start=f"upload-{name}")
     assert not app.exception

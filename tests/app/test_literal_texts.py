@@ -33,11 +33,8 @@ PLAIN_FIELDS = {
 
 
 @pytest.fixture
-def hostile_runs(
-    own_folders: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: RunConfig
-) -> None:
+def hostile_runs(own_folders: Path, tiny_config: RunConfig) -> None:
     """Two runs on a data set whose factors have names that are markup; so has one of the runs."""
-    monkeypatch.setenv("DVAE_DATA", str(own_folders / "data"))
     factors = np.indices((2,) * len(NAMES)).reshape(len(NAMES), -1).T
     images = np.repeat(factors[:, :, None] * 255, 32, axis=2).astype(np.uint8)  # (128, 7, 32)
     np.savez(own_folders / "hostile.npz", images=images, factors=factors, factor_names=NAMES)
