@@ -34,7 +34,7 @@ from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
 from ui.routing import PAGES
 from ui.run_picker import choose_protocol, choose_run, show_summary
-from ui.score_tables import describe_table, scores_table, show_reasons, show_scores
+from ui.score_tables import describe_table, scores_table, show_bars, show_reasons, show_scores
 from ui.selection import Exploration, current_selection
 from ui.start_picker import resolve_start
 from ui.titles import show_title
@@ -245,6 +245,7 @@ with errors_shown():
     if scores.empty:
         st.caption("Not evaluated yet under this protocol.")
     else:
+        show_bars(found, protocol, references or {})
         show_scores(scores)
         show_reasons([found], protocol)
     show_evaluation(run, protocol)

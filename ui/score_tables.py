@@ -8,7 +8,9 @@ import streamlit as st
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.reference_codes import ReferenceScore
 from dvae_core.evaluation.results import Evaluation, ProtocolName, Result, Score
+from dvae_core.figures.scores import ScoreBar, score_bars
 from dvae_core.selection.seeds import SeedScores
+from ui.charts import CHART_CONFIG
 from ui.errors import plain
 
 SCORE_COLUMN = st.column_config.TextColumn(
@@ -48,6 +50,20 @@ def _reference_cells(references: Mapping[str, ReferenceScore], name: str) -> dic
     found = references.get(name, ReferenceScore(None, None))
     values = {"perfect code": found.perfect, "shuffled code": found.shuffled}
     return {label: "" if value is None else f"{value:.3f}" for label, value in values.items()}
+
+
+def show_bars(
+    evaluation: Evaluation, protocol: ProtocolName, references: Mapping[str, ReferenceScore]
+) -> None:
+    """The scores that a perfect and a shuffled code have too, as bars; nothing without any."""
+    bars = []
+    for name, reference in references.items():
+        score = evaluation.score(name, protocol)
+        if score is not None and score.value is not None:
+            label = MEANINGS[name].label
+            bars.append(ScoreBar(label, score.value, reference.perfect, reference.shuffled))
+    if bars:
+        st.plotly_chart(score_bars(bars), key="score-bars", config=CHART_CONFIG)
 
 
 def show_reasons(evaluations: Iterable[Evaluation], protocol: ProtocolName) -> None:
