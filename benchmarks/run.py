@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "codec": [],
     "command_line": [],
     "app_start": [],
+    "select_opening": [],
     "board_latency": ["--training"],
     "snapshots": [],
     "datasets": [],

@@ -9,25 +9,39 @@ only, so everyone can repeat it without training.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.shipped import copy_thinned
+from benchmarks.strips import Panel, Strip, strips_svg
 from benchmarks.tables import REPOSITORY, markdown, replace_table
+from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.reference_codes import reference_scores_of
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs
 from dvae_core.runs.run import Run, State
-from dvae_core.selection.study import GAP, Study, StudyRun, read_study, read_study_run, sort_key
+from dvae_core.selection.criteria import CriterionResult, compare_criteria
+from dvae_core.selection.study import (
+    GAP,
+    RECONSTRUCTION_GAP,
+    Study,
+    StudyRun,
+    read_study,
+    read_study_run,
+    sort_key,
+)
 from dvae_core.system.files import new_folder
 
 DOCUMENT = REPOSITORY / "docs" / "studies.md"
+IMAGES = REPOSITORY / "docs" / "images"
 FAMILIES = ("gaussian", "categorical")
 CURVE_ROWS = 40
 RESAMPLES = 10_000
 SCORES = ("mig", "modularity", "infom", "infoc", "infoe", "kl", "sampled_kl", "reconstruction")
+DRAWN = ("mig", "dci_fast_disentanglement", "reconstruction", "kl")
 SETTING_SCORES = ("mig", "modularity", "infom", "kl", "sampled_kl", "reconstruction", GAP)
 DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2, GAP: 2}  # of the others 3
 
@@ -69,10 +83,14 @@ def pack(run: Run, target: Path) -> None:
 
 
 def report() -> None:
-    """Write a table for each study."""
+    """Write a table for each study, its figure, and the table of criteria."""
+    studies = {name: read_study(STUDIES_ROOT / name, "paper") for name in TABLES}
     for name, table in TABLES.items():
-        study = read_study(STUDIES_ROOT / name, "paper")
-        replace_table(DOCUMENT, name, markdown(table(study)))
+        replace_table(DOCUMENT, name, markdown(table(studies[name])))
+    for name in THESES:
+        (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
+    theses = {name: studies[name] for name in THESES}
+    replace_table(DOCUMENT, "criteria", markdown(criteria_table(theses)))
 
 
 def steps_table(study: Study) -> list[list[str]]:
@@ -110,10 +128,7 @@ def loss(run: StudyRun) -> float:
 
 def thesis_table(study: Study) -> list[list[str]]:
     """Medians of both families with intervals, and how likely a categorical run scores higher."""
-    groups = {
-        family: [run for run in study.counted if run.settings["latents"] == family]
-        for family in FAMILIES
-    }
+    groups = by_family(study)
     rows = [["score", *(f"{f}: median (95 %)" for f in FAMILIES), "P(categorical higher)", "p"]]
     for name in SCORES:
         gaussian, categorical = (_values(groups[family], name) for family in FAMILIES)
@@ -128,6 +143,55 @@ def thesis_table(study: Study) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def by_family(study: Study) -> dict[str, list[StudyRun]]:
+    """The runs of each family."""
+    return {
+        family: [run for run in study.counted if run.settings["latents"] == family]
+        for family in FAMILIES
+    }
+
+
+def thesis_figure(study: Study) -> str:
+    """A point for each run: MIG, and what a user pays for it."""
+    dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
+    perfect = reference_scores_of(dataset, "paper")
+    panels = []
+    for name in DRAWN:
+        strips = [
+            Strip(family, values, *interval(values))
+            for family, runs in by_family(study).items()
+            if (values := _values(runs, name))
+        ]
+        if strips:
+            ceiling = perfect[name].perfect if name in perfect else None
+            panels.append(Panel(MEANINGS[name].label, strips, ceiling))
+    return strips_svg(panels)
+
+
+def criteria_table(studies: Mapping[str, Study]) -> list[list[str]]:
+    """How well each criterion without labels selects among the categorical runs of each study."""
+    rows = [["study", "criterion", "score", "rho (95 %)", "selected", "best", "mean of all"]]
+    for name, study in studies.items():
+        for score in ("mig", "infom", "dci_fast_disentanglement"):
+            if not any(run.score(score, "paper") is not None for run in study.counted):
+                continue
+            for found in compare_criteria(study, (), RECONSTRUCTION_GAP, score):
+                rows.append([name, found.criterion, MEANINGS[score].label, *_in_numbers(found)])
+    return rows
+
+
+def _in_numbers(found: CriterionResult) -> list[str]:
+    rho, pick = found.correlation, found.pick
+    assert rho.value is not None
+    assert rho.low is not None
+    assert rho.high is not None
+    assert pick is not None
+    return [
+        f"{rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f})",
+        *(f"{value:.3f}" for value in (pick.picked, pick.best, pick.random)),
+    ]
 
 
 def settings_table(
@@ -181,6 +245,9 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "rooms_steps": steps_table,
 }
 """The studies and their tables."""
+
+THESES = ("circles_thesis",)
+"""The studies that compare the families."""
 
 
 if __name__ == "__main__":

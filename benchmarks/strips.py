@@ -1,0 +1,99 @@
+"""Strip plots of the studies, as SVG: a point for each run, the median and its interval."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from dvae_core.figures.style import PALETTE
+
+_PANEL, _HEIGHT = 250, 230  # pixels
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
+_INK, _GROUND, _LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Values of the runs of one group, with the interval of their median."""
+
+    label: str
+    values: Sequence[float]
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Strips on one axis; `perfect` is the score of a perfect code, or None."""
+
+    title: str
+    strips: Sequence[Strip]
+    perfect: float | None = None
+
+
+def strips_svg(panels: Sequence[Panel]) -> str:
+    """The panels side by side."""
+    width = _PANEL * len(panels)
+    drawn = [_panel(panel, place * _PANEL) for place, panel in enumerate(panels)]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
+        f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{_INK}">\n'
+        f'<rect width="{width}" height="{_HEIGHT}" fill="{_GROUND}"/>\n'
+        + "\n".join(drawn)
+        + "\n</svg>\n"
+    )
+
+
+def _panel(panel: Panel, left: float) -> str:
+    values = [value for strip in panel.strips for value in strip.values]
+    if panel.perfect is not None:
+        values.append(panel.perfect)
+    low, high = min(values), max(values)
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    pad = 0.05 * (high - low) or 1.0
+    low, high = low - pad, high + pad
+    bottom = _HEIGHT - _BOTTOM
+
+    def y(value: float) -> float:
+        return bottom - (value - low) / (high - low) * (bottom - _TOP)
+
+    first, last = left + _LEFT, left + _PANEL - _RIGHT
+    parts = [f'<text x="{first}" y="20" font-size="13">{escape(panel.title)}</text>']
+    for tick in range(_TICKS):
+        value = low + pad + (high - low - 2 * pad) * tick / (_TICKS - 1)
+        parts.append(
+            f'<line x1="{first}" x2="{last}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
+            f'stroke="{_LINE}"/><text x="{first - 6}" y="{y(value) + 4:.1f}" '
+            f'text-anchor="end">{value:.3g}</text>'
+        )
+    if panel.perfect is not None:
+        parts.append(
+            f'<line x1="{first}" x2="{last}" y1="{y(panel.perfect):.1f}" '
+            f'y2="{y(panel.perfect):.1f}" stroke="{_INK}" stroke-dasharray="4 3"/>'
+        )
+    step = (last - first) / len(panel.strips)
+    for place, strip in enumerate(panel.strips):
+        parts.append(_strip(strip, first + (place + 0.5) * step, y, PALETTE[place], bottom))
+    return "\n".join(parts)
+
+
+def _strip(
+    strip: Strip, middle: float, y: Callable[[float], float], color: str, bottom: float
+) -> str:
+    parts = [
+        # In the order of the seeds, so that points of equal height stand beside one another.
+        f'<circle cx="{middle - 34 + 6 * (place % 10):.1f}" cy="{y(value):.1f}" r="3.5" '
+        f'fill="{color}" fill-opacity="0.75"/>'
+        for place, value in enumerate(strip.values)
+    ]
+    parts.append(
+        f'<line x1="{middle + 36:.1f}" x2="{middle + 36:.1f}" y1="{y(strip.low):.1f}" '
+        f'y2="{y(strip.high):.1f}" stroke="{color}" stroke-width="2"/>'
+        f'<circle cx="{middle + 36:.1f}" cy="{y(strip.median):.1f}" r="4.5" fill="{_GROUND}" '
+        f'stroke="{color}" stroke-width="2"/>'
+        f'<text x="{middle:.1f}" y="{bottom + 20}" text-anchor="middle">'
+        f"{escape(strip.label)}</text>"
+    )
+    return "\n".join(parts)
