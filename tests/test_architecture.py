@@ -25,7 +25,10 @@ BELOW: dict[str, set[str]] = {
     "onnx": {"errors", "config", "system", "data", "models"},
     "runs": {"errors", "config", "system", "models", "objectives", "onnx"},
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
-    "analysis": {"errors", "data", "models", "evaluation"},
+    "analysis": {
+        *{"errors", "progress", "system", "data", "models", "runs"},
+        "evaluation",
+    },
     "selection": {"errors", "config", "models", "runs", "evaluation"},
     "figures": {"config", "analysis"},
     "jobs": {"errors", "config", "progress", "system", "runs"},
