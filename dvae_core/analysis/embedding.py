@@ -1,0 +1,86 @@
+"""Codes as points of a plane: principal components, and UMAP where it is installed."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvae_core.analysis.encoded import EncodedSet
+from dvae_core.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Codes of n images in two dimensions.
+
+    Attributes:
+        method: name, for a title.
+        points: float64 (n, 2).
+        explained: share of the codes' variance along each axis, (2,); None if the axes have no
+            such meaning.
+    """
+
+    method: str
+    points: NDArray[np.float64]
+    explained: NDArray[np.float64] | None
+
+
+def principal_components(encoded: EncodedSet) -> Embedding:
+    """The first two principal components of the mean codes, (n, 2) (Pearson 1901).
+
+    Codes are centred but not scaled, so that latents that hardly vary hardly count. The largest
+    weight of each component is positive. With one latent, the second coordinate is 0.
+
+    Raises:
+        EvaluationError: there are fewer than two images, or all have the same code.
+    """
+    codes = encoded.codes.astype(np.float64)
+    centred = codes - codes.mean(axis=0)
+    total = np.square(centred).sum()
+    if len(codes) < 2 or total == 0:
+        raise EvaluationError(
+            f"principal components need codes that differ, but {len(codes)} images have the same"
+        )
+    # Of the covariance (N, N) rather than of the codes (n, N): n may be a million.
+    variances, weights = np.linalg.eigh(centred.T @ centred)
+    order = np.argsort(-variances, kind="stable")[:2]
+    components = weights[:, order]  # (N, 2)
+    largest = np.abs(components).argmax(axis=0)
+    components = components * np.sign(components[largest, np.arange(components.shape[1])])
+    missing = 2 - components.shape[1]
+    points = np.pad(centred @ components, ((0, 0), (0, missing)))
+    explained = np.pad(np.maximum(variances[order], 0) / total, (0, missing))
+    return Embedding("principal components", points, explained)
+
+
+def umap_embedding(encoded: EncodedSet, num_neighbours: int = 15, seed: int = 0) -> Embedding:
+    """UMAP of the mean codes, (n, 2) (McInnes et al. 2018), each latent in units of its standard
+    deviation over the set and without latents that are not active.
+
+    Args:
+        encoded: codes of n images.
+        num_neighbours: neighbours of a point whose distances are kept; more show coarser structure.
+        seed: of the optimisation.
+
+    Raises:
+        EvaluationError: umap-learn is not installed, there are too few images, or no latent is
+            active.
+    """
+    if not 2 <= num_neighbours < len(encoded):
+        raise EvaluationError(
+            f"num_neighbours is {num_neighbours}, but must be from 2 to {len(encoded) - 1}, fewer "
+            f"than the images"
+        )
+    codes = encoded.scaled_codes()[:, encoded.scales() > 0]
+    if not codes.shape[1]:
+        raise EvaluationError("no latent is active (mean KL above 0.05 nats), so no images differ")
+    try:
+        umap = import_module("umap")
+    except ImportError:
+        raise EvaluationError(
+            "UMAP needs the package umap-learn: install it with 'pip install umap-learn', or use "
+            "principal components"
+        ) from None
+    reducer = umap.UMAP(n_components=2, n_neighbors=num_neighbours, random_state=seed, n_jobs=1)
+    return Embedding("UMAP", np.asarray(reducer.fit_transform(codes), dtype=np.float64), None)
