@@ -1,0 +1,143 @@
+"""Figures of what the data say about a latent: its categories, embeddings and paths."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from dvae_core.analysis.embedding import Embedding
+from dvae_core.analysis.latent_data import LatentData
+from dvae_core.analysis.path import LatentPath
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, MARK, literal, styled
+
+
+def category_bars(data: LatentData) -> go.Figure:
+    """Share of the images in each category of a latent (P,), with a mark at each category that has
+    none."""
+    shares = data.counts / data.counts.sum()
+    figure = go.Figure(
+        go.Bar(
+            x=np.arange(len(shares)),
+            y=shares,
+            text=_places(data),
+            textposition="none",
+            customdata=data.counts,
+            marker={"color": ACCENT},
+            hovertemplate="%{text}<br>%{customdata:,} images, %{y:.1%}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    if empty := data.never_visited:
+        figure.add_scatter(
+            x=empty,
+            y=np.zeros(len(empty)),
+            mode="markers",
+            marker={"color": MARK, "symbol": "x", "size": 7},
+            hovertemplate="%{x}: never visited<extra></extra>",
+            showlegend=False,
+        )
+    figure.update_xaxes(title_text=_axis(data))
+    figure.update_yaxes(title_text="share of images", tickformat=".0%", rangemode="tozero")
+    return styled(figure, height=260, bargap=0.1)
+
+
+def factor_given_category(data: LatentData, factor: int) -> go.Figure:
+    """Heat map of a factor's distribution in each category of a latent, (values, P); each column
+    sums to one, and that of a category without images is empty."""
+    counts = data.factor_counts[factor].T  # (values, P)
+    shares = np.full(counts.shape, np.nan)
+    np.divide(counts, data.counts, out=shares, where=data.counts > 0)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            text=np.tile(_places(data), (len(counts), 1)),
+            colorscale=COLOR_SCALE,
+            zmin=0.0,
+            zmax=1.0,
+            hoverongaps=False,
+            hovertemplate="%{text}<br>value %{y}: %{z:.1%}<extra></extra>",
+            colorbar={"thickness": 12, "tickformat": ".0%"},
+        )
+    )
+    figure.update_xaxes(title_text=_axis(data))
+    figure.update_yaxes(title_text=literal(data.factor_names[factor]))
+    return styled(figure, height=320)
+
+
+def embedding_scatter(
+    embedding: Embedding,
+    values: NDArray[np.floating] | NDArray[np.integer] | None = None,
+    *,
+    label: str = "",
+    numbers: Sequence[int] | NDArray[np.integer] | None = None,
+) -> go.Figure:
+    """Points of an embedding, with `customdata` (row,) for clicks.
+
+    Args:
+        embedding: (n, 2).
+        values: colours of the points, such as a factor, (n,).
+        label: name of `values`.
+        numbers: of the images, for hover text, (n,); by default the rows.
+    """
+    rows = np.arange(len(embedding.points))
+    color = ACCENT if values is None else values
+    shown = literal(label) + " %{marker.color}<br>" if values is not None else ""
+    figure = go.Figure(
+        go.Scattergl(
+            x=embedding.points[:, 0],
+            y=embedding.points[:, 1],
+            mode="markers",
+            customdata=rows[:, None],
+            text=[f"image {number:,}" for number in (rows if numbers is None else numbers)],
+            marker={
+                "color": color,
+                "colorscale": COLOR_SCALE,
+                "size": 5,
+                "opacity": 0.7,
+                "showscale": values is not None,
+                "colorbar": {"title": {"text": literal(label), "side": "right"}, "thickness": 12},
+            },
+            hovertemplate=f"{shown}%{{text}}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    titles = [f"{embedding.method} {axis}" for axis in (1, 2)]
+    if embedding.explained is not None:
+        shares = embedding.explained
+        titles = [f"{name} ({share:.0%})" for name, share in zip(titles, shares, strict=True)]
+    figure.update_xaxes(title_text=titles[0])
+    figure.update_yaxes(title_text=titles[1])
+    return styled(figure, height=460)
+
+
+def path_curve(path: LatentPath) -> go.Figure:
+    """Distance to the target image after each step of a path, (steps + 1,), named by the latent
+    that the step changes."""
+    names = ["start", *(f"latent {latent}" for latent in path.latents)]
+    figure = go.Figure(
+        go.Scatter(
+            x=np.arange(len(names)),
+            y=path.distances,
+            text=names,
+            mode="lines+markers",
+            line={"color": ACCENT, "width": 2.5},
+            hovertemplate="%{text}: %{y:.4f}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    figure.update_xaxes(tickmode="array", tickvals=np.arange(len(names)), ticktext=names)
+    figure.update_yaxes(title_text="mean squared distance", rangemode="tozero")
+    return styled(figure, height=300)
+
+
+def _axis(data: LatentData) -> str:
+    return f"{'category' if data.edges is None else 'bin'} of latent {data.latent}"
+
+
+def _places(data: LatentData) -> list[str]:
+    """The categories, or the bins with their ranges, in words."""
+    if data.edges is None:
+        return [f"category {category}" for category in range(len(data.counts))]
+    pairs = zip(data.edges[:-1], data.edges[1:], strict=True)
+    return [f"bin {place}, {low:.2f} to {high:.2f}" for place, (low, high) in enumerate(pairs)]
