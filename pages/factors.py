@@ -65,6 +65,8 @@ def show_cell(
         if st.button(f"Open latent {latent} in Explore", icon=":material/tune:"):
             exploration.order_by = name
             st.switch_page(PAGES / "explore.py")
+        if st.button(f"Real images of latent {latent}", icon=":material/view_module:"):
+            st.switch_page(PAGES / "latents.py")
 
 
 def choose_cell(

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 import torch
 
+from dvae_core.analysis.encoded import EncodedSet, cached_encoded_set
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
 from dvae_core.config import ImageSize
@@ -164,6 +165,20 @@ def _encode_points(path: str, modified_at: int, images: _Images) -> Representati
     return EvaluationInputs(
         Run(path), dataset, "paper", EvaluationSettings(), num_workers=None
     ).train
+
+
+ENCODED_IMAGES = 10_000
+
+
+def st_encoded_set(run: Run) -> EncodedSet:
+    """Codes of a run for the images of its data set."""
+    images = _images(run.record.dataset, run.record.image_size)
+    return _encoded_set(str(run.path), modified_at(run), images)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Encoding up to 10,000 images …")
+def _encoded_set(path: str, modified_at: int, images: _Images) -> EncodedSet:
+    return cached_encoded_set(Run(path), _load_dataset(images), ENCODED_IMAGES)
 
 
 ROTATION_IMAGES = 64

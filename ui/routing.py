@@ -18,6 +18,7 @@ def navigate() -> "Page":
             st.Page(PAGES / "explore.py", title="Explore", icon=":material/tune:", default=True),
             st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:"),
             st.Page(PAGES / "factors.py", title="Factors", icon=":material/grid_on:"),
+            st.Page(PAGES / "latents.py", title="Latents", icon=":material/view_module:"),
             st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),
             st.Page(PAGES / "select.py", title="Select", icon=":material/checklist:"),
             st.Page(PAGES / "method.py", title="Method", icon=":material/school:"),

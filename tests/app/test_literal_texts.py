@@ -58,7 +58,8 @@ def texts(message: Message, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 @pytest.mark.parametrize(
-    "page", ["explore", "compare", "factors", "train", "select", "data", "method", "models"]
+    "page",
+    ["explore", "compare", "factors", "latents", "train", "select", "data", "method", "models"],
 )
 def test_no_name_is_markup(
     open_app: OpenApp, hostile_runs: None, page: str, monkeypatch: pytest.MonkeyPatch

@@ -113,7 +113,7 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]"
 def test_an_interrupted_sweep_goes_on_to_the_same_bits(
     tiny_sweep: MakeSweep, bare_file: Path, tmp_path: Path, number: int
 ) -> None:
-    settings = {"latents": "gaussian", "steps": 400, "checkpoint_seconds": 0.5}
+    settings = {"latents": "gaussian", "steps": 250, "checkpoint_seconds": 0.5}
     flags = ["--set", *(f"{key}={value}" for key, value in settings.items()), "--workers", "2"]
     output = tmp_path / "study"
     command = [sys.executable, "-m", "dvae_core", "sweep", str(bare_file)]

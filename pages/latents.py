@@ -1,0 +1,230 @@
+"""What the data put into one latent: how often each category occurs, and the images in it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import streamlit as st
+import torch
+
+from dvae_core.analysis.encoded import EncodedSet, images_of
+from dvae_core.analysis.latent_data import (
+    LatentData,
+    category_images,
+    counterfactual_pair,
+    latent_data,
+)
+from dvae_core.analysis.traversal import to_pixels, traverse_latent
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
+from dvae_core.figures.latent_data import category_bars, factor_given_category
+from dvae_core.models.vae import VAE
+from ui.cached import st_encoded_set, st_load_dataset, st_load_model
+from ui.charts import CHART_CONFIG
+from ui.errors import errors_shown, plain
+from ui.images import show_grid, show_image
+from ui.link import current_view, set_view
+from ui.routing import PAGES
+from ui.run_picker import choose_run, show_summary
+from ui.selection import Exploration, current_selection
+from ui.start_picker import resolve_start
+from ui.titles import show_title
+from ui.view import choose_part
+from ui.widgets import when_changed, widget_key
+
+ROWS = 10  # categories with images
+IMAGES = 8  # of each
+PICKS = {"random": "At random", "typical": "Most typical"}
+_BINS = 20  # of a Gaussian latent
+
+
+def choose_latent(exploration: Exploration, encoded: EncodedSet) -> int:
+    """The latent of the selection, by default the one with the highest KL."""
+    order = [int(latent) for latent in np.argsort(-encoded.mean_kl)]
+    latent = exploration.latent if exploration.latent in order else order[0]
+    key = widget_key(f"{exploration.address}-latents-latent", latent)
+    st.selectbox(
+        "Latent",
+        order,
+        order.index(latent),
+        format_func=lambda latent: f"latent {latent} · {encoded.mean_kl[latent]:.2f} nats",
+        key=key,
+        on_change=when_changed(key, partial(setattr, exploration, "latent")),
+        help="In the order of their mean KL.",
+    )
+    return latent
+
+
+def show_numbers(data: LatentData) -> None:
+    """Name, KL and use of the latent."""
+    name = f": {plain(data.suggested_name)}" if data.suggested_name else ""
+    st.subheader(
+        f"Latent {data.latent}{name}",
+        anchor=False,
+        help="The factor of which the latent holds the largest share of the entropy, if that is "
+        "at least half.",
+    )
+    if not data.active:
+        st.info(
+            "This latent is dead: its mean KL is at most 0.05 nats, so the encoder puts nearly "
+            "nothing into it and the decoder ignores it.",
+            icon=":material/do_not_disturb_on:",
+        )
+    kind = "Categories" if data.edges is None else "Bins"
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Mean KL", f"{data.mean_kl:.2f} nats")
+        st.metric(
+            f"{kind} used",
+            f"{data.effective_categories:.1f} of {len(data.counts)}",
+            help="The exponential of the entropy of how often each occurs.",
+        )
+        st.metric("Never visited", str(len(data.never_visited)))
+
+
+def shown_categories(data: LatentData) -> list[int]:
+    """The `ROWS` categories with the most images, ascending; fewer if fewer have any."""
+    frequent = np.argsort(-data.counts, kind="stable")[:ROWS]
+    return sorted(int(category) for category in frequent if data.counts[category])
+
+
+def values_of(data: LatentData, model: VAE, categories: Sequence[int]) -> torch.Tensor:
+    """The value of each category, or the centre of each bin, (P,)."""
+    if data.edges is None:
+        return model.latents.traversal_values(data.latent, len(data.counts))[list(categories)]
+    centres = (data.edges[:-1] + data.edges[1:]) / 2
+    return torch.tensor(centres[list(categories)], dtype=torch.float32)
+
+
+def show_images(
+    exploration: Exploration, model: VAE, dataset: Dataset, encoded: EncodedSet, data: LatentData
+) -> None:
+    """The image that the decoder makes of each category, beside real images in it."""
+    st.subheader("Real images of each category", anchor=False)
+    pick = choose_part("Images", "pick", PICKS, key="latents-pick", default="random")
+    categories = shown_categories(data)
+    code = resolve_start(exploration, model, dataset).code
+    decoded = to_pixels(
+        traverse_latent(model, code, data.latent, values_of(data, model, categories))
+    )
+    rows = data.typical if pick == "typical" else data.examples
+    chosen = [rows[category][:IMAGES] for category in categories]
+    images = to_pixels(images_of(dataset, encoded, np.concatenate(chosen)))
+    kind = "category" if data.edges is None else "bin"
+    st.caption(
+        "Left: the start image with this latent set to the category. Right: images of the data "
+        "set whose most likely category it is. Where the right side shows one thing, the category "
+        "means one thing."
+        if data.edges is None
+        else "Left: the start image with this latent set to the centre of the bin. Right: images "
+        "of the data set whose mean code falls into the bin."
+    )
+    done = 0
+    for category, of_category, picture in zip(categories, chosen, decoded, strict=True):
+        row = images[done : done + len(of_category)]
+        done += len(of_category)
+        with st.container(horizontal=True, vertical_alignment="center", key=f"row-{category}"):
+            st.markdown(f"{kind} **{category}**  \n{data.counts[category]:,} images", width=110)
+            show_image(picture, "", 64)
+            show_grid(row[None], "")
+    left_out = int((data.counts > 0).sum()) - len(categories)
+    if left_out:
+        st.caption(f"These have the most images; {left_out} more have some.")
+
+
+def show_factors(data: LatentData) -> None:
+    """The distribution of a factor in each category."""
+    st.subheader("What the categories say about a factor", anchor=False)
+    shares = np.nan_to_num(data.shares)
+    order = [int(factor) for factor in np.argsort(-shares, kind="stable")]
+    wanted = current_view().get("of", "")
+    names = data.factor_names
+    factor = names.index(wanted) if wanted in names else order[0]
+    key = widget_key("latents-factor", factor)
+    st.selectbox(
+        "Factor",
+        order,
+        order.index(factor),
+        format_func=lambda factor: f"{names[factor]} · {shares[factor]:.0%} of its entropy",
+        key=key,
+        on_change=when_changed(key, lambda factor: set_view(of=names[factor])),
+        width=320,
+    )
+    st.plotly_chart(
+        factor_given_category(data, factor), key="latents-given-category", config=CHART_CONFIG
+    )
+    if reason := data.undefined[factor]:
+        st.caption(plain(f"No information: {reason}."))
+    else:
+        st.caption(
+            plain(
+                f"The latent holds {data.information[factor]:.2f} of the "
+                f"{data.factor_entropy[factor]:.2f} nats of {names[factor]}. Each column is the "
+                f"distribution of the factor among the images of a category."
+            )
+        )
+
+
+def show_mean_images(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
+    """Mean and standard deviation of the images of each category."""
+    st.subheader("What varies within a category", anchor=False)
+    found = category_images(dataset, encoded, data, shown_categories(data))
+    show_grid(to_pixels(torch.from_numpy(found.mean))[None], "mean image of each category")
+    spread = torch.from_numpy(found.deviation)
+    show_grid(to_pixels(2 * spread)[None], "standard deviation of each pixel, times two")
+
+
+def show_pair(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
+    """Two images that differ in this latent and hardly in the others."""
+    st.subheader("Two images that differ in this latent alone", anchor=False)
+    try:
+        pair = counterfactual_pair(encoded, data.latent)
+    except EvaluationError as error:
+        st.caption(plain(f"There is no such pair: {error}."))
+        return
+    images = to_pixels(images_of(dataset, encoded, pair.rows))
+    show_grid(images[None], "a natural counterfactual", thumbnail=128)
+    st.caption(
+        f"Their codes differ by {pair.difference:.1f} standard deviations in latent {data.latent}, "
+        f"and by {pair.distance:.1f} in all other active latents together: the largest "
+        f"difference of both among the pairs of {pair.num_compared:,} images."
+    )
+
+
+show_title(
+    "Latents",
+    "What the data put into one latent: how often each category occurs, and the real images in it.",
+)
+chosen = choose_run()
+if chosen is None:
+    st.stop()
+address, run = chosen
+exploration = current_selection().exploration(address)
+with st.sidebar:
+    show_summary(run)
+if not run.record.has_encoder:
+    st.info(
+        "This model has no encoder, so nobody can say what the data put into its latents. Explore "
+        "can still traverse them.",
+        icon=":material/label_off:",
+    )
+    st.stop()
+with errors_shown():
+    model = st_load_model(run)
+    dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+    encoded = st_encoded_set(run)
+    with st.sidebar:
+        latent = choose_latent(exploration, encoded)
+    data = latent_data(encoded, latent, num_bins=_BINS, examples=IMAGES)
+    show_numbers(data)
+    sampled = f" of {encoded.num_images:,}, drawn at random" if encoded.is_sample else ""
+    st.plotly_chart(category_bars(data), key="latents-density", config=CHART_CONFIG)
+    st.caption(f"From {len(encoded):,} images{sampled}.")
+    show_images(exploration, model, dataset, encoded, data)
+    if data.factor_names:
+        show_factors(data)
+    else:
+        show_mean_images(dataset, encoded, data)
+    show_pair(dataset, encoded, data)
+    if st.button(f"Open latent {latent} in Explore", icon=":material/tune:", key="latents-explore"):
+        exploration.latent = latent
+        st.switch_page(PAGES / "explore.py")
