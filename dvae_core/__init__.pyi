@@ -1,9 +1,34 @@
 """The names that notebooks and scripts build on, and where each one is defined."""
 
+from .analysis.embedding import Embedding as Embedding
+from .analysis.embedding import principal_components as principal_components
+from .analysis.embedding import umap_embedding as umap_embedding
+from .analysis.encoded import EncodedSet as EncodedSet
+from .analysis.encoded import EncodingOrigin as EncodingOrigin
+from .analysis.encoded import cached_encoded_set as cached_encoded_set
+from .analysis.encoded import encode_set as encode_set
+from .analysis.encoded import images_of as images_of
+from .analysis.encoded import read_encoded_set as read_encoded_set
+from .analysis.latent_data import CategoryImages as CategoryImages
+from .analysis.latent_data import CounterfactualPair as CounterfactualPair
+from .analysis.latent_data import LatentData as LatentData
+from .analysis.latent_data import category_images as category_images
+from .analysis.latent_data import counterfactual_pair as counterfactual_pair
+from .analysis.latent_data import latent_data as latent_data
 from .analysis.linking import diagonal_order as diagonal_order
+from .analysis.neighbours import Neighbours as Neighbours
+from .analysis.neighbours import nearest_images as nearest_images
+from .analysis.path import LatentChange as LatentChange
+from .analysis.path import LatentPath as LatentPath
+from .analysis.path import latent_changes as latent_changes
+from .analysis.path import path_between as path_between
 from .analysis.reconstruction import Reconstruction as Reconstruction
 from .analysis.reconstruction import read_image as read_image
 from .analysis.reconstruction import reconstruct as reconstruct
+from .analysis.slices import SliceReport as SliceReport
+from .analysis.slices import slice_of as slice_of
+from .analysis.slices import slice_report as slice_report
+from .analysis.slices import worst_reconstructions as worst_reconstructions
 from .analysis.traversal import decode_codes as decode_codes
 from .analysis.traversal import film_strip as film_strip
 from .analysis.traversal import interpolate as interpolate
@@ -60,6 +85,10 @@ from .exchange.onnx_import import Imported as Imported
 from .exchange.onnx_import import import_model as import_model
 from .figures.information import information_heatmap as information_heatmap
 from .figures.information import latent_information_heatmap as latent_information_heatmap
+from .figures.latent_data import category_bars as category_bars
+from .figures.latent_data import embedding_scatter as embedding_scatter
+from .figures.latent_data import factor_given_category as factor_given_category
+from .figures.latent_data import path_curve as path_curve
 from .figures.latent_plane import PlanePicture as PlanePicture
 from .figures.latent_plane import draw_plane as draw_plane
 from .figures.selection import group_boxes as group_boxes

@@ -21,15 +21,18 @@ RECORDS = [name for name in CLASSES if dataclasses.is_dataclass(getattr(dvae_cor
 ARRAY = re.compile(r"Tensor|NDArray|ndarray|Floats|Codes|Factors")
 # Such as (B, N), (.., C, H, W), (points, F), (N,), (B, N * K).
 SHAPE = re.compile(r"\((?:\.\.|[\w *+-]+)(?:,(?: [\w *()+-]+)?)+\)|scalar tensor")
-UNIT = re.compile(r"nats|seconds|pixels|degrees|at most 1|\[0, 1\]|\[-1, 1\]")
+UNIT = re.compile(r"nats|seconds|pixels|degrees|standard deviations|at most 1|\[0, 1\]|\[-1, 1\]")
 CANNOT_REFUSE = {
     # They draw or compute from arrays that another name here has made, or list what there is.
     "all_runs",
+    "category_bars",
     "curve_figure",
     "dataset_names",
     "decode_codes",
     "diagonal_order",
     "draw_plane",
+    "embedding_scatter",
+    "factor_given_category",
     "film_strip",
     "gap_correlations",
     "gap_picks",
@@ -38,6 +41,7 @@ CANNOT_REFUSE = {
     "interpolate",
     "interpolate_by_latent",
     "latent_information_heatmap",
+    "path_curve",
     "reconstruct",
     "series",
     "to_pixels",

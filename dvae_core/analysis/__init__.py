@@ -1,1 +1,1 @@
-"""Analysis of a model beyond the scores of `evaluation`: traversals, rotations, linked latents."""
+"""Analysis of a model beyond the scores of `evaluation`: traversals, rotations, encoded sets."""

@@ -396,8 +396,7 @@ def _origin(
     layout = _layout(
         1, model.latents.num_latents, len(dataset.factor_sizes), bool(model.latents.category_counts)
     )
-    row_bytes = sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout.values())
-    most = MAX_BYTES // row_bytes
+    most = MAX_BYTES // _num_bytes(layout)
     if count is not None and not 1 <= count <= most:
         raise EvaluationError(f"count is {count:,}, but must be from 1 to {most:,}")
     weights = _hash_of_model(model)
@@ -484,6 +483,10 @@ def _layout(rows: int, latents: int, factors: int, has_categories: bool) -> _Lay
     return layout
 
 
+def _num_bytes(layout: _Layout) -> int:
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout.values())
+
+
 def _assembled(header: _Header, arrays: dict[str, NDArray]) -> EncodedSet:
     return EncodedSet(
         origin=header.origin,
@@ -535,7 +538,9 @@ def _read(path: Path, origin: EncodingOrigin | None) -> tuple[_Header, dict[str,
         layout = _layout(
             header.rows, header.num_latents, len(header.factor_sizes), bool(header.category_counts)
         )
-        # Before any is read: a shape states how much memory it takes.
+        # Before any is read: packed arrays may be far larger than their file.
+        if _num_bytes(layout) > MAX_BYTES:
+            raise ValueError(f"its arrays have more than {MAX_BYTES // 2**20} MB")
         for name, (dtype, shape) in layout.items():
             info = file.arrays.get(name)
             found = "missing" if info is None else f"{np.dtype(info.dtype)} {info.shape}"

@@ -35,7 +35,7 @@ class LatentData:
         edges: of the bins, ascending, float64 (P + 1,); None for a categorical latent.
         category: of each image, the most likely one, int64 (n,).
         counts: images in each category, int64 (P,).
-        effective_categories: exponential of the entropy of `counts`, from 1 to P; at most P.
+        effective_categories: exponential of the entropy of the shares in `counts`, from 1 to P.
         mean_kl: divergence of the posterior from the prior, nats.
         active: whether the mean KL is above 0.05 nats; a latent that is not is dead.
         examples: for each category, rows of images drawn at random, P arrays int64 (B,).
@@ -127,7 +127,7 @@ def latent_data(
     )
     conditional = [_entropy(table) for table in factor_counts]
     entropies = [_entropy(table.sum(axis=0)) for table in factor_counts]
-    information, undefined = information_of_points(category[:, None], encoded.factors)
+    information, undefined = information_of_points(category[:, None], encoded.factors, size)
     shuffled = np.random.default_rng(seed).permutation(len(encoded))
     return LatentData(
         latent=latent,
@@ -298,10 +298,10 @@ class CounterfactualPair:
 
     Attributes:
         rows: of the encoded set, the lower first.
-        difference: of this latent between the images, in units of its spread; from 0, where codes
-            are in [-1, 1] at most 2 / spread.
-        distance: Euclidean distance of the other active latents, each in units of its spread, so
-            that 1 is one standard deviation of one latent.
+        difference: of this latent between the images, in standard deviations of its code over the
+            set.
+        distance: Euclidean distance of the other active latents, each in standard deviations of its
+            code over the set.
         num_compared: images whose pairs were compared; below n, they are a random sample.
     """
 

@@ -18,8 +18,7 @@ class LatentChange:
 
     Attributes:
         latent: its index.
-        change: its value in the second code minus that in the first, a difference of codes (for
-            categories in [-1, 1], from -2 to 2).
+        change: its value in the second code minus that in the first.
         share: of the sum of squared changes, in [0, 1].
     """
 
