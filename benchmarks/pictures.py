@@ -40,6 +40,9 @@ SHOTS = {
     "explore-dark": Shot("/", HANDLE, scheme="dark"),
     "compare": Shot("/compare", HANDLE),
     "factors": Shot(f"/factors?run={OPENING_RUN}", ".js-plotly-plot", size=(1400, 900)),
+    "latents": Shot(
+        f"/latents?run={OPENING_RUN}&latent=6", "[class*=st-key-row-]", size=(1400, 1500)
+    ),
     "select": Shot("/select?folder=checkpoints", ".js-plotly-plot"),
 }
 

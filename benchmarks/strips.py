@@ -66,7 +66,7 @@ def _panel(panel: Panel, left: float) -> str:
         parts.append(
             f'<line x1="{first}" x2="{last}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
             f'stroke="{_LINE}"/><text x="{first - 6}" y="{y(value) + 4:.1f}" '
-            f'text-anchor="end">{value:.3g}</text>'
+            f'text-anchor="end">{value:,.4g}</text>'
         )
     if panel.perfect is not None:
         parts.append(

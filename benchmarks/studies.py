@@ -40,7 +40,20 @@ IMAGES = REPOSITORY / "docs" / "images"
 FAMILIES = ("gaussian", "categorical")
 CURVE_ROWS = 40
 RESAMPLES = 10_000
-SCORES = ("mig", "modularity", "infom", "infoc", "infoe", "kl", "sampled_kl", "reconstruction")
+SCORES = (
+    "mig",
+    "modularity",
+    "sap",
+    "dci_fast_disentanglement",
+    "dci_fast_completeness",
+    "dci_fast_informativeness",
+    "infom",
+    "infoc",
+    "infoe",
+    "kl",
+    "sampled_kl",
+    "reconstruction",
+)
 DRAWN = ("mig", "dci_fast_disentanglement", "reconstruction", "kl")
 SETTING_SCORES = ("mig", "modularity", "infom", "kl", "sampled_kl", "reconstruction", GAP)
 DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2, GAP: 2}  # of the others 3
@@ -111,6 +124,22 @@ def steps_table(study: Study) -> list[list[str]]:
     return rows
 
 
+def quick_table(study: Study) -> list[list[str]]:
+    """Loss and MIG of each seed, for each kind of samples and step size."""
+    rows = [["samples", "step size", "loss of each seed, mean", "MIG of each seed"]]
+    cells: dict[tuple[str, float], list[StudyRun]] = {}
+    for run in study.counted:
+        size = float(run.settings["learning_rate"] or 0)
+        cells.setdefault((str(run.settings["sampling"]), size), []).append(run)
+    for (sampling, size), runs in sorted(cells.items()):
+        losses = [loss(run) for run in runs]
+        single = ", ".join(f"{value:.2f}" for value in losses)
+        scores = ", ".join(f"{value:.3f}" for value in _values(runs, "mig"))
+        name = sampling.replace("_", "-")
+        rows.append([name, f"{size:g}", f"{single}: {np.mean(losses):.2f}", scores])
+    return rows
+
+
 def loss(run: StudyRun) -> float:
     """The plain ELBO loss, nats: reconstruction of the mean code plus KL.
 
@@ -132,6 +161,8 @@ def thesis_table(study: Study) -> list[list[str]]:
     rows = [["score", *(f"{f}: median (95 %)" for f in FAMILIES), "P(categorical higher)", "p"]]
     for name in SCORES:
         gaussian, categorical = (_values(groups[family], name) for family in FAMILIES)
+        if not gaussian or not categorical:
+            continue
         higher, p = compared(categorical, gaussian)
         rows.append(
             [
@@ -184,14 +215,12 @@ def criteria_table(studies: Mapping[str, Study]) -> list[list[str]]:
 
 def _in_numbers(found: CriterionResult) -> list[str]:
     rho, pick = found.correlation, found.pick
-    assert rho.value is not None
-    assert rho.low is not None
-    assert rho.high is not None
-    assert pick is not None
-    return [
-        f"{rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f})",
-        *(f"{value:.3f}" for value in (pick.picked, pick.best, pick.random)),
-    ]
+    if rho.value is None or pick is None:
+        return [rho.undefined or found.undefined, "—", "—", "—"]
+    words = f"{rho.value:.2f}"
+    if rho.low is not None and rho.high is not None:
+        words += f" ({rho.low:.2f} to {rho.high:.2f})"
+    return [words, *(f"{value:.3f}" for value in (pick.picked, pick.best, pick.random))]
 
 
 def settings_table(
@@ -243,10 +272,12 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "circles_steps": steps_table,
     "circles_thesis": thesis_table,
     "rooms_steps": steps_table,
+    "rooms_thesis": thesis_table,
+    "circles_quick": quick_table,
 }
 """The studies and their tables."""
 
-THESES = ("circles_thesis",)
+THESES = ("circles_thesis", "rooms_thesis")
 """The studies that compare the families."""
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.strips import Panel, Strip, strips_svg
 from benchmarks.studies import (
     SCORES,
     compared,
+    criteria_table,
     interval,
     loss,
     pack,
@@ -20,7 +23,7 @@ from dvae_core.errors import RunError
 from dvae_core.jobs.trash import delete_run
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs, load_run, run_roots, usable_runs
 from dvae_core.runs.run import Run, State
-from dvae_core.selection.study import Study, read_study, read_study_run
+from dvae_core.selection.study import RECONSTRUCTION_GAP, Study, read_study, read_study_run
 from dvae_core.sweep.plan import read_sweep
 from tests.selection.planted import planted_run
 
@@ -155,3 +158,38 @@ def test_settings_are_rows_with_the_medians_of_their_runs(
 def test_the_interval_of_a_median_lies_within_the_values() -> None:
     low, median, high = interval([3.0, 1.0, 2.0, 5.0, 4.0])
     assert 1 <= low < median == 3 < high <= 5
+
+
+def test_each_criterion_is_judged_on_the_same_runs(tmp_path: Path, tiny_config: RunConfig) -> None:
+    for seed in range(6):
+        scores = {
+            "mig": seed / 10,
+            RECONSTRUCTION_GAP: float(seed),  # the smallest gap selects the worst run
+            "reconstruction": 20.0 - seed,
+            "kl": 3.0 + seed,
+        }
+        settings = tiny_config.model_copy(update={"seed": seed})
+        planted_run(tmp_path / f"run-{seed}", settings, scores)
+    study = read_study(tmp_path, "paper")
+    head, gap, reconstruction, kl = criteria_table({"mine": study})
+    assert head[3:] == ["rho (95 %)", "selected", "best", "mean of all"]
+    assert gap[:3] == ["mine", "smallest gap", "MIG"]
+    assert gap[3].startswith("-1.00")
+    assert gap[4:] == ["0.000", "0.500", "0.250"]
+    assert reconstruction[3].startswith("1.00")
+    assert reconstruction[4] == "0.500"
+    assert kl[4] == "0.000"
+
+
+def test_a_strip_has_a_point_for_each_run_and_its_ceiling() -> None:
+    strips = [Strip("<b>", [0.2, 0.4], 0.2, 0.3, 0.4), Strip("b", [0.5], 0.5, 0.5, 0.5)]
+    drawn = strips_svg([Panel("MIG", strips, perfect=0.8), Panel("KL", strips)])
+    root = ElementTree.fromstring(drawn)
+    circles = [node for node in root.iter() if node.tag.endswith("circle")]
+    assert len(circles) == 2 * (3 + 2)  # the runs, and a median for each strip
+    dashed = [node for node in root.iter() if "stroke-dasharray" in node.attrib]
+    assert len(dashed) == 1
+    # 0 is at the bottom, 1 at the top.
+    heights = [float(node.attrib["cy"]) for node in circles[:2]]
+    assert heights[1] < heights[0]
+    assert float(dashed[0].attrib["y1"]) < heights[1]
