@@ -134,14 +134,14 @@ def test_without_factors_a_latent_has_no_name() -> None:
 def test_gaussian_codes_are_counted_in_equal_bins() -> None:
     # Bins of width 1 from 0 to 4; the greatest code is in the last.
     codes = np.array([0.0, 0.5, 0.9, 1.0, 3.4, 4.0])[:, None]
-    deviations = np.array([0.1, 1.0, 0.1, 1.0, 1.0, 0.5])[:, None]
+    deviations = np.array([5.0, 1.0, 0.1, 1.0, 0.1, 1.0])[:, None]
     data = latent_data(made_set(codes, deviations=deviations), 0, num_bins=4)
     assert data.edges is not None
     np.testing.assert_allclose(data.edges, [0, 1, 2, 3, 4])
     assert data.category.tolist() == [0, 0, 0, 1, 3, 3]
     assert data.counts.tolist() == [3, 1, 0, 2]
-    # |code - 0.5| / deviation: 5, 0, 4; and |code - 3.5| / deviation: 0.1, 1.
-    assert [rows.tolist() for rows in data.typical] == [[1, 2, 0], [3], [], [4, 5]]
+    # |code - 0.5| / deviation: 0.1, 0, 4; and |code - 3.5| / deviation: 1, 0.5.
+    assert [rows.tolist() for rows in data.typical] == [[1, 0, 2], [3], [], [5, 4]]
 
 
 def test_a_constant_gaussian_latent_has_one_bin_in_use() -> None:
@@ -230,6 +230,14 @@ def test_the_counterfactual_pair_is_that_of_a_loop(
     assert found.rows == rows
     assert found.difference - found.distance == pytest.approx(score)
     assert found.num_compared == 60
+
+
+def test_an_image_is_no_pair_with_itself() -> None:
+    # Every pair is farther apart in the other three latents than in the first.
+    codes = [[0.0, 1, 0, 0], [1.0, 0, 1, 0], [0.5, 0, 0, 1]]
+    found = counterfactual_pair(made_set(codes), 0)
+    assert found.difference < found.distance
+    assert found.rows == pair_by_loop(made_set(codes), 0)[1] == (0, 1)
 
 
 def test_of_equal_pairs_the_first_is_taken() -> None:

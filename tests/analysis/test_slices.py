@@ -43,6 +43,7 @@ ENCODED = made_set(
         ("kl < 1.25", [0, 1]),
         ("kl 0 >= 0.5", [4, 5]),
         ("x = 5 or x = 0 and wall hue = 0", [0]),
+        ("x = 0 and wall hue = 0 or x = 5", [0]),
         ("(x = 5 or x = 0) and wall hue = 1", [5]),
         ("not x = 5 and wall hue = 0", [4]),
         ("not (x = 5 AND wall hue = 0)", [1, 2, 3, 4, 5]),
