@@ -20,6 +20,7 @@ from ui.explore.traversals import show_interpolation, show_pair
 from ui.history import show_history
 from ui.images import show_image
 from ui.link import write_link
+from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
 from ui.selection import Exploration, current_selection
 from ui.start_picker import checked_code, choose_start, resolve_start
@@ -156,6 +157,14 @@ with errors_shown():
                 help="Off: the start's code is the expectation of each latent's posterior, which "
                 "may lie between two categories. On: the value of its most likely category.",
             )
+
+        if dataset is not None and st.button(
+            "Real images of a latent",
+            icon=":material/view_module:",
+            key="explore-latents",
+            help="How often each category of the chosen latent occurs, and the images in it.",
+        ):
+            st.switch_page(PAGES / "latents.py")
 
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
     show_legend(profile)

@@ -74,3 +74,12 @@ def test_a_missing_data_set_is_said(
     app = open_app(PAGE, run="runs/smooth")
     assert not app.exception
     assert "no data set is called" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["pages/explore.py", "pages/factors.py"])
+def test_the_page_is_a_click_away(open_app: OpenApp, runs: dict[str, Run], page: str) -> None:
+    app = open_app(page, run="checkpoints/discrete", latent="1", factor="x")
+    (button,) = [button for button in app.button if button.label.startswith("Real images of")]
+    button.click().run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith("Latent 1")
