@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "command_line": [],
     "app_start": [],
     "select_opening": [],
+    "encoded_set": [],
     "board_latency": ["--training"],
     "snapshots": [],
     "datasets": [],

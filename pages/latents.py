@@ -99,7 +99,8 @@ def show_images(
     exploration: Exploration, model: VAE, dataset: Dataset, encoded: EncodedSet, data: LatentData
 ) -> None:
     """The image that the decoder makes of each category, beside real images in it."""
-    st.subheader("Real images of each category", anchor=False)
+    kind = "category" if data.edges is None else "bin"
+    st.subheader(f"Real images of each {kind}", anchor=False)
     pick = choose_part("Images", "pick", PICKS, key="latents-pick", default="random")
     categories = shown_categories(data)
     code = resolve_start(exploration, model, dataset).code
@@ -109,7 +110,6 @@ def show_images(
     rows = data.typical if pick == "typical" else data.examples
     chosen = [rows[category][:IMAGES] for category in categories]
     images = to_pixels(images_of(dataset, encoded, np.concatenate(chosen)))
-    kind = "category" if data.edges is None else "bin"
     st.caption(
         "Left: the start image with this latent set to the category. Right: images of the data "
         "set whose most likely category it is. Where the right side shows one thing, the category "
