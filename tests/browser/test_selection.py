@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -95,20 +96,19 @@ def back_to(page: Page, run: str) -> None:
     pytest.fail(f"{page.url} is all that Back leads to, not {run}")
 
 
-def all_ordered_pairs(names: tuple[str, ...]) -> Iterator[str]:
-    """A walk that goes from each name to each other one exactly once."""
-    left = {name: [other for other in names if other != name] for name in names}
-    path, walk = [names[0]], []
-    while path:
-        if left[path[-1]]:
-            path.append(left[path[-1]].pop())
-        else:
-            walk.append(path.pop())
-    return reversed(walk)
+def rounds(names: tuple[str, ...]) -> Iterator[str]:
+    """A walk from the first name that reaches each name from three others.
+
+    Each round goes to every name, the next, the third or the fifth on. All ordered pairs would take
+    three times as long, and what a page shows depends on having been left, not on where to.
+    """
+    yield names[0]
+    for step in (1, 3, 5):
+        yield from (names[step * place % len(names)] for place in range(1, len(names) + 1))
 
 
 @pytest.mark.timeout(900)
-def test_every_control_shows_the_selection_on_the_way_from_each_page_to_each_other(
+def test_every_control_shows_the_selection_wherever_a_person_comes_from(
     page: Page, address: str
 ) -> None:
     page.goto(f"{address}/compare?run=checkpoints/{OTHER}")
@@ -118,8 +118,8 @@ def test_every_control_shows_the_selection_on_the_way_from_each_page_to_each_oth
     sidebar(page).get_by_text("native: categories as they are").click()
     expect(page).to_have_url(re.compile("protocol=native"))
     go(page, "Explore")
-    walk = list(all_ordered_pairs(PAGES))
-    assert len(walk) == len(PAGES) * (len(PAGES) - 1) + 1
+    walk = list(rounds(PAGES))
+    assert len(set(pairwise(walk))) == 3 * len(PAGES)
     for place, name in enumerate(walk):
         if place:
             go(page, name)
