@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from dvae_core.figures.style import PALETTE
+from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 
 _PANEL, _HEIGHT = 250, 230  # pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
-_INK, _GROUND, _LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
 _TICKS = 5
 
 
@@ -38,8 +37,8 @@ def strips_svg(panels: Sequence[Panel]) -> str:
     drawn = [_panel(panel, place * _PANEL) for place, panel in enumerate(panels)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{_INK}">\n'
-        f'<rect width="{width}" height="{_HEIGHT}" fill="{_GROUND}"/>\n'
+        f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
+        f'<rect width="{width}" height="{_HEIGHT}" fill="{GROUND}"/>\n'
         + "\n".join(drawn)
         + "\n</svg>\n"
     )
@@ -65,13 +64,13 @@ def _panel(panel: Panel, left: float) -> str:
         value = low + pad + (high - low - 2 * pad) * tick / (_TICKS - 1)
         parts.append(
             f'<line x1="{first}" x2="{last}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
-            f'stroke="{_LINE}"/><text x="{first - 6}" y="{y(value) + 4:.1f}" '
+            f'stroke="{LINE}"/><text x="{first - 6}" y="{y(value) + 4:.1f}" '
             f'text-anchor="end">{value:,.4g}</text>'
         )
     if panel.perfect is not None:
         parts.append(
             f'<line x1="{first}" x2="{last}" y1="{y(panel.perfect):.1f}" '
-            f'y2="{y(panel.perfect):.1f}" stroke="{_INK}" stroke-dasharray="4 3"/>'
+            f'y2="{y(panel.perfect):.1f}" stroke="{INK}" stroke-dasharray="4 3"/>'
         )
     step = (last - first) / len(panel.strips)
     for place, strip in enumerate(panel.strips):
@@ -91,7 +90,7 @@ def _strip(
     parts.append(
         f'<line x1="{middle + 36:.1f}" x2="{middle + 36:.1f}" y1="{y(strip.low):.1f}" '
         f'y2="{y(strip.high):.1f}" stroke="{color}" stroke-width="2"/>'
-        f'<circle cx="{middle + 36:.1f}" cy="{y(strip.median):.1f}" r="4.5" fill="{_GROUND}" '
+        f'<circle cx="{middle + 36:.1f}" cy="{y(strip.median):.1f}" r="4.5" fill="{GROUND}" '
         f'stroke="{color}" stroke-width="2"/>'
         f'<text x="{middle:.1f}" y="{bottom + 20}" text-anchor="middle">'
         f"{escape(strip.label)}</text>"

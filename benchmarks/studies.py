@@ -118,8 +118,7 @@ def steps_table(study: Study) -> list[list[str]]:
                 for run in study.counted
                 if (run.settings["latents"], run.settings["learning_rate"]) == (family, size)
             ]
-            single = ", ".join(f"{value:.2f}" for value in losses)
-            cells.append(f"{single}: {np.mean(losses):.2f}")
+            cells.append(_with_mean(losses))
         rows.append([f"{size:g}", *cells])
     return rows
 
@@ -133,11 +132,15 @@ def quick_table(study: Study) -> list[list[str]]:
         cells.setdefault((str(run.settings["sampling"]), size), []).append(run)
     for (sampling, size), runs in sorted(cells.items()):
         losses = [loss(run) for run in runs]
-        single = ", ".join(f"{value:.2f}" for value in losses)
         scores = ", ".join(f"{value:.3f}" for value in _values(runs, "mig"))
         name = sampling.replace("_", "-")
-        rows.append([name, f"{size:g}", f"{single}: {np.mean(losses):.2f}", scores])
+        rows.append([name, f"{size:g}", _with_mean(losses), scores])
     return rows
+
+
+def _with_mean(losses: Sequence[float]) -> str:
+    single = ", ".join(f"{value:.2f}" for value in losses)
+    return f"{single}: {np.mean(losses):.2f}"
 
 
 def loss(run: StudyRun) -> float:

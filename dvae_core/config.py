@@ -30,6 +30,9 @@ CATEGORY_RANGE = (2, 512)  # of the number of categories K
 ImageSize = int | tuple[int, int]
 """Height and width in pixels; one number if they are equal."""
 
+TrainedSize = Literal[32, 64, 128]
+"""Height, and width, in pixels of images that a run of ours trains on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceInfo:
@@ -210,7 +213,7 @@ class _Part(OneLineErrors):
 
 class DataConfig(_Part):
     dataset: str = Field("circles", title="Data set", description="Images to train on.")
-    image_size: Literal[32, 64, 128] = Field(
+    image_size: TrainedSize = Field(
         64,
         title="Image size, pixels",
         description="Height and width of the images. 32 trains faster; 64 shows more detail; 128 "

@@ -10,7 +10,6 @@ import torch
 from dvae_core.analysis.encoded import EncodedSet, images_of
 from dvae_core.analysis.latent_data import (
     LatentData,
-    category_images,
     counterfactual_pair,
     latent_data,
 )
@@ -19,7 +18,8 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.figures.latent_data import category_bars, factor_given_category
 from dvae_core.models.vae import VAE
-from ui.cached import st_encoded_set, st_load_dataset, st_load_model
+from dvae_core.runs.run import Run
+from ui.cached import st_category_images, st_encoded_set, st_load_dataset, st_load_model
 from ui.charts import CHART_CONFIG
 from ui.errors import errors_shown, plain
 from ui.images import show_grid, show_image
@@ -164,10 +164,10 @@ def show_factors(data: LatentData) -> None:
         )
 
 
-def show_mean_images(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
+def show_mean_images(run: Run, data: LatentData) -> None:
     """Mean and standard deviation of the images of each category."""
     st.subheader("What varies within a category", anchor=False)
-    found = category_images(dataset, encoded, data, shown_categories(data))
+    found = st_category_images(run, data, shown_categories(data))
     show_grid(to_pixels(torch.from_numpy(found.mean))[None], "mean image of each category")
     spread = torch.from_numpy(found.deviation)
     show_grid(to_pixels(2 * spread)[None], "standard deviation of each pixel, times two")
@@ -223,7 +223,7 @@ with errors_shown():
     if data.factor_names:
         show_factors(data)
     else:
-        show_mean_images(dataset, encoded, data)
+        show_mean_images(run, data)
     show_pair(dataset, encoded, data)
     if st.button(f"Open latent {latent} in Explore", icon=":material/tune:", key="latents-explore"):
         exploration.latent = latent

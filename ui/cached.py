@@ -14,6 +14,7 @@ import streamlit as st
 import torch
 
 from dvae_core.analysis.encoded import EncodedSet, cached_encoded_set
+from dvae_core.analysis.latent_data import CategoryImages, LatentData, category_images
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
 from dvae_core.config import ImageSize
@@ -179,6 +180,26 @@ def st_encoded_set(run: Run) -> EncodedSet:
 @st.cache_resource(max_entries=8, show_spinner="Encoding up to 10,000 images …")
 def _encoded_set(path: str, modified_at: int, images: _Images) -> EncodedSet:
     return cached_encoded_set(Run(path), _load_dataset(images), ENCODED_IMAGES)
+
+
+def st_category_images(run: Run, data: LatentData, categories: Sequence[int]) -> CategoryImages:
+    """Mean and spread of the images of some categories of a latent of `st_encoded_set`."""
+    images = _images(run.record.dataset, run.record.image_size)
+    key = (str(run.path), modified_at(run), images, data.latent, tuple(categories))
+    return _category_images(*key, data)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Averaging images …")
+def _category_images(
+    path: str,
+    modified_at: int,
+    images: _Images,
+    latent: int,
+    categories: tuple[int, ...],
+    _data: LatentData,
+) -> CategoryImages:
+    encoded = _encoded_set(path, modified_at, images)
+    return category_images(_load_dataset(images), encoded, _data, categories)
 
 
 ROTATION_IMAGES = 64

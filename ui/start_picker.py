@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
 from typing import Literal
 
 import numpy as np
@@ -159,7 +158,7 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
     resolved = current()
     numbers = resolved.numbers
     # Most combinations of the factors of a sample have no image: it is chosen by number.
-    by_factor = bool(dataset.factor_sizes) and len(dataset) == prod(dataset.factor_sizes)
+    by_factor = dataset.has_all_combinations
 
     def pick_value(place: int, value: int) -> None:
         now = current().numbers

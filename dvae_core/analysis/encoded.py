@@ -182,12 +182,8 @@ def encode_set(
         ModelError: the model was imported without an encoder.
         RunError: the run has no readable model.
     """
-    if dataset is None:
-        raise EvaluationError("encoding needs a data set, but there is none: import its images")
-    loaded = model.load_model(dataset.device) if isinstance(model, Run) else model
-    _check_shape(loaded, dataset)
-    origin = _origin(model, loaded, dataset, count, seed)
-    return _encode(loaded, dataset, origin, progress, should_stop)
+    loaded, checked, origin = _prepared(model, dataset, count, seed)
+    return _encode(loaded, checked, origin, progress, should_stop)
 
 
 def cached_encoded_set(
@@ -204,18 +200,14 @@ def cached_encoded_set(
     seed have changed. The folder keeps at most 1 GiB: the sets that were used least recently are
     deleted. Arguments and errors as in `encode_set`; a stopped set is not kept.
     """
-    if dataset is None:
-        return encode_set(run, dataset)  # which says what is missing
-    model = run.load_model(dataset.device)
-    _check_shape(model, dataset)
-    origin = _origin(run, model, dataset, count, seed)
+    model, checked, origin = _prepared(run, dataset, count, seed)
     digest = hashlib.sha256(origin.model_dump_json().encode()).hexdigest()
     path = data_folder() / "cache" / "encoded" / f"{digest[:24]}.npz"
     with suppress(DataError, OSError):
         encoded = read_encoded_set(path, origin)
         os.utime(path)  # the most recently used
         return encoded
-    encoded = _encode(model, dataset, origin, progress, should_stop)
+    encoded = _encode(model, checked, origin, progress, should_stop)
     if len(encoded) == origin.count:
         with suppress(OSError):  # a full disk costs time, not the result
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -380,12 +372,19 @@ def _encode(
     )
 
 
-def _check_shape(model: VAE, dataset: Dataset) -> None:
+def _prepared(
+    source: VAE | Run, dataset: Dataset | None, count: int | None, seed: int
+) -> tuple[VAE, Dataset, EncodingOrigin]:
+    """The model, its data set and the origin of their codes, checked."""
+    if dataset is None:
+        raise EvaluationError("encoding needs a data set, but there is none: import its images")
+    model = source.load_model(dataset.device) if isinstance(source, Run) else source
     if dataset.image_shape != model.image_shape:
         raise EvaluationError(
             f"images of {dataset.name} are {dataset.image_shape} (C, H, W), but the model was made "
             f"for {model.image_shape}"
         )
+    return model, dataset, _origin(source, model, dataset, count, seed)
 
 
 def _origin(

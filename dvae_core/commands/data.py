@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import MAX_SEED, Command, check_range
 from dvae_core.commands.output import check_picture, progress_bar, write_picture
+from dvae_core.config import TrainedSize
 from dvae_core.data import dataset_states, load_dataset
 from dvae_core.errors import ConfigError
 
@@ -114,7 +115,7 @@ class Import(Command):
 
     source: Positional[Path]
     name: str
-    image_size: Literal[32, 64, 128] = 64
+    image_size: TrainedSize = 64
     fit: Literal["squash", "crop", "pad"] = "squash"
     background: tuple[int, int, int] = (255, 255, 255)
     range: tuple[float, float] | None = None

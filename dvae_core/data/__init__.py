@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dvae_core.errors import DataError
 from dvae_core.progress import Progress, no_progress
 
-if TYPE_CHECKING:  # torch is slow to import
+if TYPE_CHECKING:  # torch is slow to import, and each reader of a file starts with this module
     import torch
 
     from dvae_core.config import ImageSize
@@ -40,6 +40,8 @@ ORIGINAL_NAMES = (
     "mpi3d_real_complex",
 )
 
+# Heights, and widths, in pixels at which data sets are stored or drawn, and runs of ours train.
+TRAINED_SIZES = (32, 64, 128)
 # Heights and widths in pixels that `load_dataset` supports.
 IMAGE_SIZES = range(32, 257)
 
@@ -85,7 +87,7 @@ def load_dataset(
             )
     image_size = height
     largest = largest_side(name)
-    if height != width or image_size not in (32, 64, 128) or image_size > largest:
+    if height != width or image_size not in TRAINED_SIZES or image_size > largest:
         from dvae_core.data.dataset import ScaledDataset
 
         return ScaledDataset(load_dataset(name, largest, device, progress), (height, width))

@@ -66,10 +66,15 @@ class Dataset(ABC):
         return len(self)
 
     @property
+    def has_all_combinations(self) -> bool:
+        """Whether every combination of factors has an image; not without factors."""
+        return bool(self.factor_sizes) and len(self) == prod(self.factor_sizes)
+
+    @property
     def is_grid(self) -> bool:
         """Whether every combination of factors has one image, so that the images are all there
         are, not a sample of them."""
-        return bool(self.factor_sizes) and len(self) == self.num_images == prod(self.factor_sizes)
+        return self.has_all_combinations and len(self) == self.num_images
 
     def points_at(
         self, numbers: Tensor, generator: torch.Generator | None = None

@@ -18,22 +18,22 @@ ACCENT = PALETTE[0]
 LABEL_CHARACTERS = 30
 FAMILY_COLORS: dict[str, str] = dict(zip(FAMILIES, PALETTE, strict=False))
 
-_INK, _GROUND, _LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
+INK, GROUND, LINE = "#0f1516", "#fbfbf9", "#d9dcd6"
 _AXIS = {
     "automargin": True,
-    "gridcolor": _LINE,
-    "zerolinecolor": _LINE,
+    "gridcolor": LINE,
+    "zerolinecolor": LINE,
     "title": {"font": {"size": 14}},
 }
 TEMPLATE = go.layout.Template(
     layout={
-        "font": {"color": _INK, "family": "sans-serif", "size": 12},
+        "font": {"color": INK, "family": "sans-serif", "size": 12},
         "title": {"font": {"size": 16}, "x": 0, "xanchor": "left"},
-        "paper_bgcolor": _GROUND,
-        "plot_bgcolor": _GROUND,
+        "paper_bgcolor": GROUND,
+        "plot_bgcolor": GROUND,
         "xaxis": _AXIS | {"showgrid": False, "zeroline": False},
         "yaxis": _AXIS,
-        "hoverlabel": {"bgcolor": _GROUND, "bordercolor": _LINE, "font": {"color": _INK}},
+        "hoverlabel": {"bgcolor": GROUND, "bordercolor": LINE, "font": {"color": INK}},
     },
     data={"scatter": [{"marker": {"line": {"width": 0}}}]},
 )

@@ -1,13 +1,21 @@
 from math import sqrt
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from dvae_core.config import ModelConfig
+from dvae_core.config import ModelConfig, TrainedSize
+from dvae_core.data import TRAINED_SIZES
 from dvae_core.errors import ConfigError
 from dvae_core.models.discriminator import Discriminator
-from dvae_core.models.networks import Encoder, LastTransposedConvolution, initialize_weights
+from dvae_core.models.networks import (
+    DECODER_STAGES,
+    ENCODER_STAGES,
+    Encoder,
+    LastTransposedConvolution,
+    initialize_weights,
+)
 from dvae_core.models.vae import build_model, reconstruction_loss
 
 
@@ -43,6 +51,10 @@ def test_an_image_comes_back_in_its_own_shape(size: int, channels: int) -> None:
     decoded = model.decode_images(model.encode(images).mean_code())
     assert decoded.shape == images.shape
     assert 0 <= decoded.min() <= decoded.max() <= 1
+
+
+def test_configs_data_sets_and_networks_have_the_same_sizes() -> None:
+    assert get_args(TrainedSize) == TRAINED_SIZES == tuple(ENCODER_STAGES) == tuple(DECODER_STAGES)
 
 
 def test_other_image_sizes_are_refused_in_words() -> None:

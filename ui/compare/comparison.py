@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import streamlit as st
 
@@ -201,11 +200,7 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
         Side(address, run, st_load_model(run), st_encode_points(run, dataset.name), exploration)
         for (address, run), exploration in zip((left, right), explorations, strict=True)
     )
-    if (
-        explorations[0].start is None
-        and dataset.factor_sizes
-        and len(dataset) == prod(dataset.factor_sizes)
-    ):
+    if explorations[0].start is None and dataset.has_all_combinations:
         # Off the middle, where a code stays in its place when the plane is rotated.
         explorations[0].start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
     points = [side.points for side in sides]

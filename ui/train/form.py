@@ -18,7 +18,7 @@ from dvae_core.config import (
     preset_settings,
     settings_of,
 )
-from dvae_core.data import dataset_states
+from dvae_core.data import dataset_states, largest_side
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError
@@ -230,7 +230,7 @@ def choose_dataset(name: str) -> None:
 
 def _largest_side(name: str) -> int:
     with suppress(DataError):  # it was removed
-        return dataset_info(name).image_shape[1]
+        return largest_side(name)
     return 0
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from dvae_core.data import TRAINED_SIZES
 from dvae_core.errors import DataError
 
-SIDES = (32, 64, 128)
+SIDES = TRAINED_SIZES
 """Heights, and widths, of imported images in pixels."""
 
 Fit = Literal["squash", "crop", "pad"]
