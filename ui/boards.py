@@ -13,6 +13,7 @@ from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.cached import COMPUTING
 from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
 
@@ -37,6 +38,7 @@ class BoardView:
         chosen: the latent to show first in the readout, or None.
         shown: active latents to show at first, the others fold away; None shows all, or
             `OPEN_ROWS` of many.
+        names: what people call the latents.
     """
 
     model: VAE
@@ -47,6 +49,7 @@ class BoardView:
     posterior: Posterior | None
     chosen: int | None = None
     shown: int | None = None
+    names: LatentNames = NO_NAMES
 
     @property
     def values(self) -> list[Tensor]:
@@ -181,6 +184,7 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 num_points=profile.num_points,
                 # Where none is active, folding all would leave an empty board.
                 active=bool(profile.active[latent] or not profile.active.any()),
+                name=view.names.words(latent),
             )
         )
     return rows

@@ -55,6 +55,7 @@ class BoardRow:
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
+        name: what to call the latent; by default "latent 3".
     """
 
     latent: int
@@ -71,6 +72,7 @@ class BoardRow:
     information: float | None = None
     num_points: int = 0
     active: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,7 @@ def _check(rows: Sequence[BoardRow], frames: BoardFrames, code: Sequence[float])
 def _row_data(row: BoardRow) -> dict[str, Any]:
     return {
         "latent": row.latent,
+        "name": row.name or f"latent {row.latent}",
         "values": [float(value) for value in row.values],
         "start": float(row.start),
         "value": float(row.value),

@@ -304,7 +304,7 @@ class Board {
       this.current = row.latent;
     }
     const { facts } = row;
-    this.readout.name.textContent = `latent ${row.latent}`;
+    this.readout.name.textContent = facts.name;
     this.readout.carries.textContent = facts.carries;
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
@@ -350,7 +350,6 @@ class Row {
     this.board = board;
     this.latent = latent;
     this.name = element("span", { class: "name" });
-    this.name.textContent = `latent ${latent}`;
     this.carries = element("span", { class: "carries" });
     this.share = element("span", { class: "share" });
     this.kl = element("span", { class: "kl" });
@@ -384,7 +383,6 @@ class Row {
         class: "handle",
         role: "slider",
         tabindex: "0",
-        "aria-label": `latent ${latent}`,
         "aria-orientation": "horizontal",
         "data-testid": `latent-handle-${latent}`,
       },
@@ -428,6 +426,8 @@ class Row {
   update(facts, repaint) {
     const before = this.facts;
     this.facts = facts;
+    this.name.textContent = facts.name;
+    this.name.title = facts.name;
     this.carries.textContent = facts.carries;
     const encodes = facts.carries && facts.information !== null;
     this.share.textContent = encodes ? `${Math.round(100 * facts.information)} %` : "";
@@ -440,7 +440,7 @@ class Row {
     this.kl.title = `KL from the prior, of ${facts.klOf}`;
     this.root.classList.toggle("chosen", facts.chosen);
     const { side } = this.board.data;
-    const name = `latent ${this.latent}${encodes ? `, ${facts.carries}` : ""}`;
+    const name = `${facts.name}${encodes ? `, ${facts.carries}` : ""}`;
     this.handle.setAttribute("aria-label", side ? `${side}: ${name}` : name);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
@@ -736,9 +736,9 @@ function target(key, { values, start }, value) {
   }
 }
 
-function spoken({ latent, values, continuous }, value) {
+function spoken({ name, values, continuous }, value) {
   const category = `category ${nearest(values, value) + 1} of ${values.length}, `;
-  return `latent ${latent}, ${continuous ? "" : category}value ${hundredths(value)}`;
+  return `${name}, ${continuous ? "" : category}value ${hundredths(value)}`;
 }
 
 function hundredths(value) {
