@@ -7,6 +7,7 @@ from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.selection.seeds import read_seed_scores
 from dvae_core.selection.study import study_settings
+from ui.boards import choose_within_data
 from ui.cached import st_load_dataset
 from ui.compare.boards import describe_pairs, show_boards, show_information
 from ui.compare.comparison import MATCHES, Comparison, choose_sides, open_comparison
@@ -189,6 +190,7 @@ with errors_shown():
             on_change=when_changed(key, lambda match: set_view(match=match)),
             disabled=not linked,
         )
+        choose_within_data()
         protocol = choose_protocol()
     if left.dataset != right.dataset:
         st.warning(

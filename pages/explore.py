@@ -13,7 +13,7 @@ from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
-from ui.boards import BoardView, show_board, show_legend
+from ui.boards import BoardView, choose_within_data, show_board, show_legend
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.explore.downloads import show_downloads
@@ -162,6 +162,8 @@ with errors_shown():
                 "may lie between two categories. On: the value of its most likely category.",
             )
 
+        if dataset is not None:
+            choose_within_data()
         if dataset is not None and st.button(
             "Real images of a latent",
             icon=":material/view_module:",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -16,6 +17,8 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.cached import COMPUTING
 from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
+from ui.selection import current_selection
+from ui.widgets import when_changed, widget_key
 
 FRAME_BYTES = 64 * 2**20
 """Of all frames of a board. 64 latents of 64 categories need 48 MB at 64x64 in colour."""
@@ -92,6 +95,7 @@ def show_board(
         label=label,
         side=side,
         shown=shown,
+        within_data=current_selection().within_data,
     )
     if left_out := len(view.order) - len(values):
         st.caption(
@@ -125,6 +129,21 @@ def values_on_board(view: BoardView) -> dict[int, Tensor]:
     return {latent: values[latent] for latent in view.order if latent in kept}
 
 
+def choose_within_data() -> None:
+    """The switch that keeps the handles of all boards within what the data visit."""
+    selection = current_selection()
+    key = widget_key("within-data", selection.within_data)
+    st.toggle(
+        "Stay within the data",
+        selection.within_data,
+        key=key,
+        on_change=when_changed(key, partial(setattr, selection, "within_data")),
+        help="On: handles stop only at categories that are the most likely one of some image, and "
+        "in the range of the mean codes of a Gaussian latent. What the decoder makes of other "
+        "values was never trained.",
+    )
+
+
 def show_legend(profile: LatentProfile) -> None:
     """What the marks of a board mean."""
     marks = [
@@ -132,6 +151,7 @@ def show_legend(profile: LatentProfile) -> None:
         "**grey**: all images of the data set",
         "**▴**: the start",
         "**nats**: KL of the start image from the prior",
+        "**dimmed**: no image lies there",
     ]
     if profile.factor_names:
         marks.insert(3, "**%**: how much of a true factor's entropy the latent encodes")
@@ -184,6 +204,8 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 num_points=profile.num_points,
                 # Where none is active, folding all would leave an empty board.
                 active=bool(profile.active[latent] or not profile.active.any()),
+                visited=profile.visited[latent][at],
+                visit_points=profile.visit_points,
                 name=view.names.words(latent),
             )
         )

@@ -15,7 +15,18 @@ import streamlit as st
 from dvae_core.evaluation.results import ProtocolName
 from ui.selection import Code, Exploration, Start, current_selection
 
-SELECTION = ("run", "second", "protocol", "start", "code", "hard", "latent", "factor", "order")
+SELECTION = (
+    "run",
+    "second",
+    "protocol",
+    "within",
+    "start",
+    "code",
+    "hard",
+    "latent",
+    "factor",
+    "order",
+)
 OF_A_RUN = ("start", "code", "hard", "latent", "factor", "order")
 MAX_KNOWN = 50  # an older link counts as new, which it is for this purpose
 SETTLING_SECONDS = 0.5  # that a browser may take to hear of a new link; no person is that quick
@@ -46,6 +57,7 @@ def read_link(known: Collection[str], *, spoke: bool) -> list[str]:
             selection.protocol = link["protocol"]  # type: ignore[assignment]
         else:
             notes.append(f"The link's protocol “{link['protocol'][:80]}” does not exist.")
+    selection.within_data = link.get("within") == "data"
     if "second" in link:
         if link["second"] in known:
             selection.second = link["second"]
@@ -79,6 +91,8 @@ def write_link(*, in_fragment: bool = False) -> None:
         link["second"] = selection.second
     if selection.protocol != "paper":
         link["protocol"] = selection.protocol
+    if selection.within_data:
+        link["within"] = "data"
     link |= current_view()
     if link == st.session_state.get(_SHOWN) == st.query_params.to_dict():
         return

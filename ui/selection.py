@@ -174,12 +174,14 @@ class Selection:
         is_chosen: whether a person or a link chose it, and not a page for want of a choice.
         second: address of the run that Compare shows beside it; "" until chosen.
         protocol: of every score that a page shows.
+        within_data: whether handles stop only where images of the data set lie.
     """
 
     run: str = ""
     is_chosen: bool = False
     second: str = ""
     protocol: ProtocolName = "paper"
+    within_data: bool = False
     _explorations: dict[str, Exploration] = field(default_factory=dict)
 
     def choose(self, address: str) -> None:

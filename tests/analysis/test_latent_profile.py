@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from dvae_core.analysis.latent_profile import LatentProfile, aggregate_density, latent_profile
+from dvae_core.analysis.encoded import encode_set
+from dvae_core.analysis.latent_profile import (
+    LatentProfile,
+    aggregate_density,
+    latent_profile,
+    visited_values,
+)
 from dvae_core.analysis.traversal import traversal_rows
 from dvae_core.config import ModelConfig
 from dvae_core.data.procedural.circles import Circles
@@ -53,6 +59,28 @@ def test_without_a_data_set_the_prior_stands_in(model: VAE) -> None:
     assert all(np.isfinite(row).all() for row in profile.aggregate)
 
 
+def test_a_category_is_visited_by_images_whose_most_likely_one_it_is() -> None:
+    codes, values = np.array([-1.0, -1.0, 0.5]), np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    visited = visited_values(codes, values, continuous=False)
+    assert visited.tolist() == [True, False, False, True, False]
+    # A latent without categories is visited as far as the codes reach.
+    visited = visited_values(codes, values, continuous=True)
+    assert visited.tolist() == [True, True, True, True, False]
+
+
+def test_visits_of_the_profile_and_of_all_encoded_images_agree(model: VAE) -> None:
+    circles = Circles(32)  # has 1,024 images: the profile draws some of them
+    profile = latent_profile(model, circles, num_images=4096)
+    encoded = encode_set(model, circles)
+    of_all = profile.with_visits(encoded)
+    assert (profile.visit_points, of_all.visit_points) == (4096, 1024)
+    for few, all_, row in zip(profile.visited, of_all.visited, profile.values, strict=True):
+        assert few.shape == row.shape
+        assert few.dtype == bool
+        assert not (few & ~all_).any()
+    assert all(np.all(visited) for visited in latent_profile(model, None).visited)
+
+
 def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile:
     rows = tuple(np.zeros((len(kl), 2), np.float32))
     return LatentProfile(
@@ -62,6 +90,9 @@ def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile
         np.array(kl, np.float32),
         ("x", "y"),
         np.array(information),
+        num_points=1024,
+        visited=tuple(np.ones((len(kl), 2), dtype=bool)),
+        visit_points=1024,
     )
 
 

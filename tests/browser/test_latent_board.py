@@ -454,6 +454,45 @@ def test_page_keys_step_over_eight_values(board: Board) -> None:
     assert code(board.page)[0] == 11.0
 
 
+def test_a_value_that_no_image_reaches_is_dimmed_and_said(board: Board) -> None:
+    images = np.full((3, NUM_VALUES, 8, 6, 1), 255, dtype=np.uint8)
+    visited = {"visited": [True, False, True, True, False], "visit_points": 1024}
+    board.give(answer(images=images, change=visited))
+    strip = board.page.get_by_test_id("latent-strip-0")
+    opacities = strip.evaluate(
+        """canvas => {
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, height / 2, width, 1);
+            return [...new Set(data.filter((_, place) => place % 4 === 3))];
+        }"""
+    )
+    assert 255 in opacities
+    assert any(60 < opacity < 90 for opacity in opacities)
+    said = board.page.get_by_text("most likely for none of 1,024 images")
+    expect(said).to_have_count(0)
+    board.press(0, "End")
+    expect(said).to_be_visible()
+    expect(board.handle(0)).to_have_attribute(
+        "aria-valuetext", "latent 0, category 5 of 5, value 1.00, no image of the data there"
+    )
+
+
+def test_handles_can_be_kept_within_the_data(board: Board) -> None:
+    data = answer(change={"visited": [True, False, True, True, False], "visit_points": 1024})
+    board.give({**data, "withinData": True})
+    reached = []
+    for key in ("End", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
+        board.press(0, key)
+        reached.append(code(board.page)[0])
+    assert reached == [0.5, 0.0, -1.0, -1.0]
+    rail = board.handle(0).locator("..").bounding_box()
+    assert rail is not None
+    board.page.mouse.click(rail["x"] + rail["width"] - 1, rail["y"] + rail["height"] - 5)
+    assert code(board.page)[0] == 0.5
+    board.press(1, "End")  # all of its values are visited
+    assert code(board.page)[1] == 1.0
+
+
 def test_leaving_a_handle_sends_its_move_at_once(board: Board) -> None:
     board.give(answer())
     board.press(2, "ArrowRight", "ArrowRight")

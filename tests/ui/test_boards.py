@@ -25,6 +25,9 @@ def view(latents: Latents, shape: Shape, chosen: int | None = None) -> BoardView
         kl=np.arange(n, dtype=np.float32),
         factor_names=(),
         information=np.zeros((n, 0)),
+        num_points=0,
+        visited=tuple(np.ones(len(row), dtype=bool) for row in arrays),
+        visit_points=0,
     )
     code = torch.zeros(n)
     model = VAE(shape, None, latents, nn.Identity())

@@ -141,6 +141,7 @@ def test_frames_of_another_kind_are_refused(
         ({"start": float("inf")}, "latent 0 has a value or a start that is not finite"),
         ({"posterior": [1.0]}, "the posterior of latent 0 has 1 heights"),
         ({"aggregate": [1.0] * 6}, "the aggregate of latent 0 has 6 heights"),
+        ({"visited": [True] * 4}, "latent 0 has 4 visits, expected 5 or none"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(change: dict[str, Any], found: str) -> None:

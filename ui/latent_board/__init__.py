@@ -55,6 +55,9 @@ class BoardRow:
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
+        visited: whether images of the data set lie at each of `values`, or empty where no data were
+            looked at. The board dims the others.
+        visit_points: images that were looked at, for the readout.
         name: what to call the latent; by default "latent 3".
     """
 
@@ -72,6 +75,8 @@ class BoardRow:
     information: float | None = None
     num_points: int = 0
     active: bool = True
+    visited: Sequence[bool] | NDArray[np.bool_] = ()
+    visit_points: int = 0
     name: str = ""
 
 
@@ -165,6 +170,7 @@ def latent_board(
     label: str = "latents",
     side: str = "",
     shown: int | None = None,
+    within_data: bool = False,
 ) -> None:
     """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
 
@@ -184,6 +190,7 @@ def latent_board(
             the `data-testid` of an element around the board.
         shown: active rows that are open at first, from the top; None opens all of them. The rest
             folds away with the inactive ones, unless the chosen row is among it.
+        within_data: whether handles stop at visited values only.
 
     Raises:
         ValueError: `rows` are not latents of `code`, or do not fit each other or `frames`.
@@ -206,7 +213,14 @@ def latent_board(
         key=key,
         # In a list: a dict would be searched for tables, by pandas, whose import the first board
         # would wait for.
-        data=[{**board_data(rows, frames, exchange, label, code), "side": side, "shown": shown}],
+        data=[
+            {
+                **board_data(rows, frames, exchange, label, code),
+                "side": side,
+                "shown": shown,
+                "withinData": within_data,
+            }
+        ],
         # A trigger and not a state: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
         on_release_change=receive,
@@ -271,6 +285,11 @@ def _check(rows: Sequence[BoardRow], frames: BoardFrames, code: Sequence[float])
                     f"the {name} of latent {row.latent} has {len(heights)} heights, "
                     f"expected {len(row.values)} or none"
                 )
+        if len(row.visited) not in (0, len(row.values)):
+            raise ValueError(
+                f"latent {row.latent} has {len(row.visited)} visits, expected {len(row.values)} or "
+                f"none"
+            )
 
 
 def _row_data(row: BoardRow) -> dict[str, Any]:
@@ -290,6 +309,9 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "information": None if row.information is None else _finite(row.information),
         "points": row.num_points,
         "active": row.active,
+        # Nothing to dim where all are visited, which saves the browser the look.
+        "visited": [] if all(row.visited) else [bool(visited) for visited in row.visited],
+        "visitPoints": row.visit_points,
     }
 
 

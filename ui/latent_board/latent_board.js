@@ -16,6 +16,7 @@ const STILL_MS = 700; // a still of a playing row, where motion is to be reduced
 const STILLS = 16; // there and back
 const LOST_ANSWER_MS = 20000; // after which the board no longer shows that it waits
 const GAP_PX = 2; // between the thumbnails of a film strip
+const UNSEEN_ALPHA = 0.3; // of a thumbnail where no image of the data lies
 const BAR_PX = 12; // width of a category's bar at most
 const FAR_APART_PX = 48; // between two categories
 const HINT_SEEN = "dvae-hint-seen"; // in the browser's storage: nobody needs the hint twice
@@ -62,6 +63,7 @@ class Board {
       carries: element("span", { class: "carries" }),
       value: element("div", { class: "value" }),
       place: element("div", { class: "place" }),
+      unseen: element("div", { class: "place" }),
       likely: element("div", { class: "place" }),
     };
     this.note = element("div", { class: "note", role: "status", hidden: "" });
@@ -77,6 +79,7 @@ class Board {
             element("div", {}, [this.readout.name, this.readout.carries]),
             this.readout.value,
             this.readout.place,
+            this.readout.unseen,
             this.readout.likely,
             element("div", { class: "hint" }),
           ]),
@@ -238,17 +241,18 @@ class Board {
     if (this.hand?.keys) this.commit(this.hand.row);
     if (this.hand) return;
     this.stop();
-    const last = row.facts.values.length - 1;
+    const stops = this.stops(row.facts);
+    const last = stops.length - 1;
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const period = reduced ? STILL_MS * STILLS : SWEEP_MS;
     // The sweep sets out from where the handle stands.
-    const phase = Math.acos(1 - (2 * nearest(row.facts.values, this.code[row.latent])) / last);
+    const phase = Math.acos(1 - (2 * nearest(stops, this.code[row.latent])) / last);
     const began = performance.now();
     const step = (now) => {
       let elapsed = now - began;
       if (reduced) elapsed -= elapsed % STILL_MS;
       const angle = phase + (2 * Math.PI * elapsed) / period;
-      this.move(row, row.facts.values[Math.round(((1 - Math.cos(angle)) / 2) * last)]);
+      this.move(row, stops[Math.round(((1 - Math.cos(angle)) / 2) * last)]);
       this.playing.request = requestAnimationFrame(step);
     };
     this.playing = { row, request: requestAnimationFrame(step) };
@@ -263,6 +267,12 @@ class Board {
     cancelAnimationFrame(request);
     row.showPlaying(false);
     if (row !== taker) this.move(row, this.committed[row.latent]);
+  }
+
+  // The values at which a handle may stop.
+  stops({ values, visited }) {
+    if (!this.data.withinData || !visited.length) return values;
+    return values.filter((_, index) => visited[index]);
   }
 
   dismissWelcome() {
@@ -304,12 +314,18 @@ class Board {
       this.current = row.latent;
     }
     const { facts } = row;
+    const at = nearest(facts.values, this.code[row.latent]);
     this.readout.name.textContent = facts.name;
     this.readout.carries.textContent = facts.carries;
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
       ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
-      : `nearest category ${nearest(facts.values, this.code[row.latent]) + 1} of ${facts.values.length}`;
+      : `nearest category ${at + 1} of ${facts.values.length}`;
+    this.readout.unseen.textContent = isVisited(facts, at)
+      ? ""
+      : facts.continuous
+        ? `beyond all of ${facts.visitPoints.toLocaleString("en")} images`
+        : `most likely for none of ${facts.visitPoints.toLocaleString("en")} images`;
     this.readout.likely.textContent =
       facts.continuous || !facts.posterior.length
         ? ""
@@ -370,7 +386,15 @@ class Row {
     this.resetButton.setAttribute("aria-label", `return latent ${latent} to the start`);
     this.resetButton.title = "back to the start";
 
-    this.track = drawing("track", ["aggregate", "density", "outline", "bars", "axis", "start"]);
+    this.track = drawing("track", [
+      "aggregate",
+      "density",
+      "outline",
+      "bars",
+      "unseen",
+      "axis",
+      "start",
+    ]);
     this.strip = element("canvas", {
       class: "strip",
       "aria-hidden": "true",
@@ -439,13 +463,15 @@ class Row {
     this.kl.textContent = facts.kl === null ? "" : `${facts.kl.toFixed(2)} nats`;
     this.kl.title = `KL from the prior, of ${facts.klOf}`;
     this.root.classList.toggle("chosen", facts.chosen);
+    this.root.classList.toggle("inactive", !facts.active);
     const { side } = this.board.data;
     const name = `${facts.name}${encodes ? `, ${facts.carries}` : ""}`;
     this.handle.setAttribute("aria-label", side ? `${side}: ${name}` : name);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
-    this.playButton.disabled = facts.values.length < 2;
-    const moved = JSON.stringify(before?.values) !== JSON.stringify(facts.values);
+    this.playButton.disabled = this.board.stops(facts).length < 2;
+    const places = (row) => JSON.stringify([row?.values, row?.visited]);
+    const moved = places(before) !== places(facts);
     if (repaint || moved) this.resize();
     else this.draw();
   }
@@ -474,12 +500,12 @@ class Row {
     return inset + Math.min(1, Math.max(0, share)) * (this.width - 2 * inset);
   }
 
-  // The index of the value whose place is nearest to x.
-  at(x) {
+  // The value whose place is x.
+  valueAt(x) {
     const { values } = this.facts;
     const inset = this.thumbnail.width / 2;
     const share = (x - inset) / (this.width - 2 * inset);
-    return nearest(values, values[0] + share * (values.at(-1) - values[0]));
+    return values[0] + share * (values.at(-1) - values[0]);
   }
 
   // --- drawing
@@ -514,7 +540,8 @@ class Row {
     setPath(this.track, "outline", continuous && ys.length ? `M${curve(xs, ys)}` : "");
     setPath(this.track, "bars", continuous ? "" : bars(xs, ys, base));
     const ticks = marks(this.facts, xs).map((x) => `M${crisp(x)} ${base}v3.5`);
-    setPath(this.track, "axis", `M${xs[0]} ${crisp(base)}H${xs.at(-1)}${ticks.join("")}`);
+    setPath(this.track, "axis", `${spans(this.facts, xs, true, base)}${ticks.join("")}`);
+    setPath(this.track, "unseen", spans(this.facts, xs, false, base));
     setPath(this.track, "start", `M${this.x(start)} ${base + 1}l3.5 6h-7z`);
   }
 
@@ -527,8 +554,10 @@ class Row {
     const context = this.strip.getContext("2d");
     context.imageSmoothingQuality = "high";
     for (const left of this.thumbnails()) {
+      const index = nearest(this.facts.values, this.valueAt(left + width / 2));
+      context.globalAlpha = isVisited(this.facts, index) ? 1 : UNSEEN_ALPHA;
       context.drawImage(
-        frames.canvas(this.facts.frames, this.at(left + width / 2)),
+        frames.canvas(this.facts.frames, index),
         Math.round(left * scale),
         0,
         Math.round(width * scale),
@@ -585,7 +614,8 @@ class Row {
     if (!hand.moved && event.type === "pointermove" && event.clientX === hand.began) return;
     hand.moved = true;
     const place = event.clientX - this.rail.getBoundingClientRect().left - hand.grip;
-    board.move(this, this.facts.values[this.at(place)]);
+    const stops = board.stops(this.facts);
+    board.move(this, stops[nearest(stops, this.valueAt(place))]);
   }
 
   release(event) {
@@ -617,7 +647,8 @@ class Row {
   keyDown(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const { board, facts } = this;
-    const value = target(event.key, facts, board.code[this.latent]);
+    const stops = board.stops(facts);
+    const value = target(event.key, stops, facts.start, board.code[this.latent]);
     if (value === undefined) return;
     event.preventDefault();
     event.stopPropagation();
@@ -709,7 +740,7 @@ function nearest(values, value) {
 }
 
 // Where a key leads from `value`, which may lie between two values; undefined for other keys.
-function target(key, { values, start }, value) {
+function target(key, values, start, value) {
   const last = values.length - 1;
   const slack = (values[last] - values[0]) * 1e-6;
   const below = values.findLastIndex((each) => each <= value + slack);
@@ -736,9 +767,17 @@ function target(key, { values, start }, value) {
   }
 }
 
-function spoken({ name, values, continuous }, value) {
-  const category = `category ${nearest(values, value) + 1} of ${values.length}, `;
-  return `${name}, ${continuous ? "" : category}value ${hundredths(value)}`;
+function spoken(facts, value) {
+  const { name, values, continuous } = facts;
+  const at = nearest(values, value);
+  const category = `category ${at + 1} of ${values.length}, `;
+  const unseen = isVisited(facts, at) ? "" : ", no image of the data there";
+  return `${name}, ${continuous ? "" : category}value ${hundredths(value)}${unseen}`;
+}
+
+// Whether images of the data set lie at a value; true where none were looked at.
+function isVisited({ visited }, index) {
+  return !visited.length || visited[index];
 }
 
 function hundredths(value) {
@@ -788,6 +827,20 @@ function bars(xs, ys, base, widest = BAR_PX) {
       return `M${Math.round(xs[index] - width / 2)} ${base}V${y.toFixed(1)}h${width}V${base}z`;
     })
     .join("");
+}
+
+// The parts of an axis around the values that are visited, or around the others: each reaches to the
+// middle between two values.
+function spans(facts, xs, visited, base) {
+  const last = xs.length - 1;
+  let path = "";
+  xs.forEach((x, index) => {
+    if (isVisited(facts, index) !== visited) return;
+    const left = index ? (xs[index - 1] + x) / 2 : x;
+    const right = index < last ? (x + xs[index + 1]) / 2 : x;
+    path += `M${left.toFixed(1)} ${crisp(base)}H${right.toFixed(1)}`;
+  });
+  return path;
 }
 
 // Where ticks go: at every category, where they can be told apart; at whole numbers of a Gaussian.
