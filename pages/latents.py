@@ -70,20 +70,24 @@ def choose_latent(
 
 def show_heading(run: Run, latent: int, names: LatentNames, data: LatentData | None) -> None:
     """The name of the latent, the factor that it encodes, and its note."""
-    words = names.words(latent).removeprefix("l")
-    factor = f": {data.suggested_name}" if data is not None and data.suggested_name else ""
+    factor = data.suggested_name if data is not None else ""
+    entry = names.entry(latent)
+    if entry is not None and entry.name:
+        words, lines = names.words(latent), [f"encodes {factor}"] if factor else []
+    else:
+        words, lines = f"latent {latent}" + (f": {factor}" if factor else ""), []
     st.subheader(
-        f"L{plain(words + factor)}",
+        f"L{plain(words[1:])}",
         anchor=False,
-        help="After the colon: the factor of which the latent holds the largest share of the "
-        "entropy, if that is at least half."
+        help="The factor of which the latent holds the largest share of the entropy, if that is "
+        "at least half."
         if factor
         else None,
     )
-    entry = names.entry(latent)
     if entry is not None and entry.note:
-        for paragraph in entry.note.split("\n"):
-            st.caption(plain(paragraph))
+        lines += entry.note.split("\n")
+    if lines:
+        st.caption("  \n".join(map(plain, lines)))
 
 
 def show_numbers(data: LatentData) -> None:

@@ -24,6 +24,7 @@ def shown_names(run: Run) -> LatentNames:
         return NO_NAMES
 
 
+@st.fragment
 def show_search() -> None:
     """Find a latent of any run by its name or note; a click leads to it."""
     with show_expander("Find a latent", "latent-search", ":material/search:"):
@@ -55,11 +56,10 @@ def _show_found(one: FoundLatent, text: str, key: str) -> None:
         words += f", category {entry.category}"
     if entry.name:
         words += f" · {entry.name}"
-    asked = st.button(
-        plain(f"{describe(one.address)}: {words}"), key=key, width="stretch", type="tertiary"
-    )
-    if excerpt := _excerpt(entry.note, text):
-        st.caption(plain(excerpt))
+    with st.container(gap=None):
+        asked = st.button(plain(words), key=key, type="tertiary")
+        where = [describe(one.address), *([_excerpt(entry.note, text)] if entry.note else [])]
+        st.caption(plain(": ".join(where)))
     if asked:
         select_run(one.address)
         current_selection().exploration(one.address).latent = entry.latent

@@ -38,7 +38,7 @@ def show_naming(run: Run, latent: int, names: LatentNames, data: LatentData | No
     """
     if data is not None and not names.name(latent):
         _show_suggestion(run, data)
-    label = "Name or note" if names.entry(latent) else "Name this latent"
+    label = "Name and note" if names.entry(latent) else "Name this latent"
     with show_expander(label, "latent-naming", ":material/edit_note:"):
         entry = names.entry(latent)
         _text_field(st.text_input, "Name", run, latent, None, "name", entry, MAX_NAME)
@@ -77,7 +77,8 @@ def _text_field(
     entry: LatentName | None,
     most: int,
 ) -> None:
-    """A text that is saved when it changes. One that is refused stays in the field."""
+    """A text that is saved when it changes. One that is refused stays in the field, so the browser
+    must not cut it short either."""
     name = _key(run, latent, category, part)
     text, why = _refused().get(name, (getattr(entry, part) if entry else "", ""))
     key = widget_key(name, text)
@@ -85,7 +86,9 @@ def _text_field(
         label,
         text,
         key=key,
-        max_chars=most,
+        help=f"At most {most:,} characters. Every page shows the name."
+        if part == "name"
+        else f"At most {most:,} characters.",
         on_change=when_changed(key, partial(_save, run, latent, category, part, name)),
     )
     if why:
