@@ -55,9 +55,8 @@ class BoardRow:
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
-        visited: whether images of the data set lie at each of `values`, or empty where no data were
-            looked at. The board dims the others.
-        visit_points: images that were looked at, for the readout.
+        visited: whether each of `values` occurs in the data, or empty if all do. The board dims the
+            others.
     """
 
     latent: int
@@ -75,7 +74,6 @@ class BoardRow:
     num_points: int = 0
     active: bool = True
     visited: Sequence[bool] | NDArray[np.bool_] = ()
-    visit_points: int = 0
 
 
 @dataclass(frozen=True)
@@ -308,7 +306,6 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "active": row.active,
         # Nothing to dim where all are visited, which saves the browser the look.
         "visited": [] if all(row.visited) else [bool(visited) for visited in row.visited],
-        "visitPoints": row.visit_points,
     }
 
 
