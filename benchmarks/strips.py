@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 
 _PANEL, _HEIGHT = 250, 230  # pixels
+_STRIP = 62  # width of a strip at least
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
 _TICKS = 5
 
@@ -33,8 +34,9 @@ class Panel:
 
 def strips_svg(panels: Sequence[Panel]) -> str:
     """The panels side by side."""
-    width = _PANEL * len(panels)
-    drawn = [_panel(panel, place * _PANEL) for place, panel in enumerate(panels)]
+    each = max(_PANEL, *(_LEFT + _RIGHT + _STRIP * len(panel.strips) for panel in panels))
+    width = each * len(panels)
+    drawn = [_panel(panel, place * each, each) for place, panel in enumerate(panels)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
         f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
@@ -44,7 +46,7 @@ def strips_svg(panels: Sequence[Panel]) -> str:
     )
 
 
-def _panel(panel: Panel, left: float) -> str:
+def _panel(panel: Panel, left: float, width: float) -> str:
     values = [value for strip in panel.strips for value in strip.values]
     if panel.perfect is not None:
         values.append(panel.perfect)
@@ -58,7 +60,7 @@ def _panel(panel: Panel, left: float) -> str:
     def y(value: float) -> float:
         return bottom - (value - low) / (high - low) * (bottom - _TOP)
 
-    first, last = left + _LEFT, left + _PANEL - _RIGHT
+    first, last = left + _LEFT, left + width - _RIGHT
     parts = [f'<text x="{first}" y="20" font-size="13">{escape(panel.title)}</text>']
     for tick in range(_TICKS):
         value = low + pad + (high - low - 2 * pad) * tick / (_TICKS - 1)
@@ -74,25 +76,28 @@ def _panel(panel: Panel, left: float) -> str:
         )
     step = (last - first) / len(panel.strips)
     for place, strip in enumerate(panel.strips):
-        parts.append(_strip(strip, first + (place + 0.5) * step, y, PALETTE[place], bottom))
+        color = PALETTE[place % len(PALETTE)]
+        middle = first + (place + 0.5) * step
+        parts.append(_strip(strip, middle, min(1.0, step / 93), y, color, bottom))
     return "\n".join(parts)
 
 
 def _strip(
-    strip: Strip, middle: float, y: Callable[[float], float], color: str, bottom: float
+    strip: Strip, middle: float, scale: float, y: Callable[[float], float], color: str, low: float
 ) -> str:
     parts = [
         # In the order of the seeds, so that points of equal height stand beside one another.
-        f'<circle cx="{middle - 34 + 6 * (place % 10):.1f}" cy="{y(value):.1f}" r="3.5" '
+        f'<circle cx="{middle + scale * (6 * (place % 10) - 34):.1f}" cy="{y(value):.1f}" r="3.5" '
         f'fill="{color}" fill-opacity="0.75"/>'
         for place, value in enumerate(strip.values)
     ]
+    side = f"{middle + 36 * scale:.1f}"
     parts.append(
-        f'<line x1="{middle + 36:.1f}" x2="{middle + 36:.1f}" y1="{y(strip.low):.1f}" '
-        f'y2="{y(strip.high):.1f}" stroke="{color}" stroke-width="2"/>'
-        f'<circle cx="{middle + 36:.1f}" cy="{y(strip.median):.1f}" r="4.5" fill="{GROUND}" '
+        f'<line x1="{side}" x2="{side}" y1="{y(strip.low):.1f}" y2="{y(strip.high):.1f}" '
         f'stroke="{color}" stroke-width="2"/>'
-        f'<text x="{middle:.1f}" y="{bottom + 20}" text-anchor="middle">'
+        f'<circle cx="{side}" cy="{y(strip.median):.1f}" r="4.5" fill="{GROUND}" '
+        f'stroke="{color}" stroke-width="2"/>'
+        f'<text x="{middle:.1f}" y="{low + 20}" text-anchor="middle">'
         f"{escape(strip.label)}</text>"
     )
     return "\n".join(parts)

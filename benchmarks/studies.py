@@ -27,6 +27,7 @@ from dvae_core.selection.criteria import CriterionResult, compare_criteria
 from dvae_core.selection.study import (
     GAP,
     RECONSTRUCTION_GAP,
+    Setting,
     Study,
     StudyRun,
     read_study,
@@ -100,8 +101,8 @@ def report() -> None:
     studies = {name: read_study(STUDIES_ROOT / name, "paper") for name in TABLES}
     for name, table in TABLES.items():
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
-    for name in THESES:
-        (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
+    for name, figure in FIGURES.items():
+        (IMAGES / f"{name}.svg").write_text(figure(studies[name]), encoding="utf-8")
     theses = {name: studies[name] for name in THESES}
     replace_table(DOCUMENT, "criteria", markdown(criteria_table(theses)))
 
@@ -173,7 +174,7 @@ def thesis_table(study: Study) -> list[list[str]]:
                 in_words(gaussian, name),
                 in_words(categorical, name),
                 f"{higher:.2f}",
-                f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
+                _p(p),
             ]
         )
     return rows
@@ -189,8 +190,6 @@ def by_family(study: Study) -> dict[str, list[StudyRun]]:
 
 def thesis_figure(study: Study) -> str:
     """A point for each run: MIG, and what a user pays for it."""
-    dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
-    perfect = reference_scores_of(dataset, "paper")
     panels = []
     for name in DRAWN:
         strips = [
@@ -199,8 +198,7 @@ def thesis_figure(study: Study) -> str:
             if (values := _values(runs, name))
         ]
         if strips:
-            ceiling = perfect[name].perfect if name in perfect else None
-            panels.append(Panel(MEANINGS[name].label, strips, ceiling))
+            panels.append(Panel(MEANINGS[name].label, strips, _ceiling(study, name)))
     return strips_svg(panels)
 
 
@@ -229,15 +227,62 @@ def _in_numbers(found: CriterionResult) -> list[str]:
 def settings_table(
     study: Study, *by: str, scores: Sequence[str] = SETTING_SCORES
 ) -> list[list[str]]:
-    """Medians with intervals for each combination of settings."""
+    """Medians with intervals for each combination of settings. The last row has the p-value of the
+    Kruskal-Wallis test that a score has the same distribution in all of them."""
     rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
-    combinations = {tuple(run.settings[name] for name in by): None for run in study.counted}
-    for values in sorted(combinations, key=lambda values: [sort_key(value) for value in values]):
-        runs = [run for run in study.counted if tuple(run.settings[name] for name in by) == values]
+    combinations = by_settings(study, by)
+    for values, runs in combinations.items():
         cells = [in_words(_values(runs, name), name) for name in scores]
-        words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-        rows.append([*words, str(len(runs)), *cells])
+        rows.append([*map(_setting_in_words, values), str(len(runs)), *cells])
+    samples = [[_values(runs, name) for runs in combinations.values()] for name in scores]
+    tests = ["—" if len(found) < 2 or not all(found) else _p(alike(found)) for found in samples]
+    rows.append(["p (Kruskal-Wallis)", *[""] * len(by), *tests])
     return rows
+
+
+def by_settings(study: Study, by: Sequence[str]) -> dict[tuple[Setting, ...], list[StudyRun]]:
+    """The runs of each combination of some settings, in the order of their values."""
+    found: dict[tuple[Setting, ...], list[StudyRun]] = {}
+    for run in study.counted:
+        found.setdefault(tuple(run.settings[name] for name in by), []).append(run)
+    return dict(sorted(found.items(), key=lambda item: [sort_key(value) for value in item[0]]))
+
+
+def _setting_in_words(value: Setting) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", "-")
+
+
+def alike(groups: Sequence[Sequence[float]]) -> float:
+    """The p-value of the Kruskal-Wallis test; 1 if all values are equal."""
+    from scipy.stats import kruskal
+
+    if len({value for group in groups for value in group}) == 1:
+        return 1.0
+    return float(kruskal(*groups).pvalue)
+
+
+def settings_figure(study: Study, by: str, scores: Sequence[str]) -> str:
+    """A point for each run, one panel a score, by the value of a setting."""
+    panels = []
+    for name in scores:
+        strips = [
+            Strip(_setting_in_words(setting), values, *interval(values))
+            for (setting,), runs in by_settings(study, [by]).items()
+            if (values := _values(runs, name))
+        ]
+        panels.append(Panel(MEANINGS[name].label, strips, _ceiling(study, name)))
+    return strips_svg(panels)
+
+
+def _ceiling(study: Study, name: str) -> float | None:
+    """The score of a perfect code on the data set of a study at 32x32, or None."""
+    dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
+    perfect = reference_scores_of(dataset, "paper")
+    return perfect[name].perfect if name in perfect else None
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
 def _values(runs: Sequence[StudyRun], name: str) -> list[float]:
@@ -282,6 +327,8 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
 
 THESES = ("circles_thesis", "rooms_thesis")
 """The studies that compare the families."""
+
+FIGURES: dict[str, Callable[[Study], str]] = dict.fromkeys(THESES, thesis_figure)
 
 
 if __name__ == "__main__":

@@ -149,10 +149,16 @@ def test_settings_are_rows_with_the_medians_of_their_runs(
     study = planted_study(
         tmp_path, tiny_config, {"gaussian": [0.2], "categorical": [0.1, 0.3, 0.5]}
     )
-    head, *rows = settings_table(study, "latents", scores=("mig", "infoe"))
+    head, *rows, last = settings_table(study, "latents", scores=("mig", "infoe"))
     assert head == ["latents", "runs", "MIG", "InfoE"]
     assert [row[:2] for row in rows] == [["categorical", "3"], ["gaussian", "1"]]
     assert rows[0][2].startswith("0.300 (")
+    assert last == [
+        "p (Kruskal-Wallis)",
+        "",
+        "0.6547",
+        "0.6547",
+    ]  # H = 0.2 by the ranks 1, 3, 4 and 2
 
 
 def test_the_interval_of_a_median_lies_within_the_values() -> None:

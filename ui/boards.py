@@ -138,9 +138,9 @@ def choose_within_data() -> None:
         selection.within_data,
         key=key,
         on_change=when_changed(key, partial(setattr, selection, "within_data")),
-        help="On: handles stop only at categories that are the most likely one of some image, and "
-        "in the range of the mean codes of a Gaussian latent. What the decoder makes of other "
-        "values was never trained.",
+        help="On: handles skip the dimmed values. They hardly occur in the data: their probability "
+        "over all images is below a tenth of that under the prior, so the decoder has hardly been "
+        "trained on them.",
     )
 
 
@@ -151,7 +151,7 @@ def show_legend(profile: LatentProfile) -> None:
         "**grey**: all images of the data set",
         "**▴**: the start",
         "**nats**: KL of the start image from the prior",
-        "**dimmed**: no image lies there",
+        "**dimmed**: hardly occurs in the data",
     ]
     if profile.factor_names:
         marks.insert(3, "**%**: how much of a true factor's entropy the latent encodes")
@@ -196,6 +196,7 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 kl_nats=view.kl_of(latent),
                 kl_of="the data, on average" if view.posterior is None else "the start image",
                 chosen=latent == view.chosen,
+                name=view.names.words(latent),
                 posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent][at].tolist(),
                 continuous=view.model.latents.num_categories is None,
@@ -205,8 +206,6 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 # Where none is active, folding all would leave an empty board.
                 active=bool(profile.active[latent] or not profile.active.any()),
                 visited=profile.visited[latent][at],
-                visit_points=profile.visit_points,
-                name=view.names.words(latent),
             )
         )
     return rows

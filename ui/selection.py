@@ -174,7 +174,7 @@ class Selection:
         is_chosen: whether a person or a link chose it, and not a page for want of a choice.
         second: address of the run that Compare shows beside it; "" until chosen.
         protocol: of every score that a page shows.
-        within_data: whether handles stop only where images of the data set lie.
+        within_data: whether handles stop only at values that occur in the data.
     """
 
     run: str = ""

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dvae_core.analysis.encoded import EncodedSet
 from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
@@ -20,6 +19,8 @@ from dvae_core.models.vae import VAE
 NUM_IMAGES = 1024
 NAMED_SHARE = 0.1
 """A latent with less of every factor's entropy is named after none."""
+VISITED_RATIO = 0.1
+"""A value hardly occurs in the data if the aggregate posterior has less of the prior's density."""
 _BATCH = 256
 
 
@@ -35,9 +36,9 @@ class LatentProfile:
         factor_names: (F,); () if information cannot be estimated.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
         num_points: images that the information was measured on.
-        visited: whether the data visit each of `values`, N times (P_j,); see `visited_values`. All
-            are True without data.
-        visit_points: images that `visited` was determined on; 0 without data.
+        visited: whether each of `values` occurs in the data: its density under the aggregate
+            posterior is at least a tenth of that under the prior. N times (P_j,); all True without
+            data.
     """
 
     span: str
@@ -48,7 +49,6 @@ class LatentProfile:
     information: NDArray[np.float64]
     num_points: int
     visited: tuple[NDArray[np.bool_], ...]
-    visit_points: int
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -83,44 +83,6 @@ class LatentProfile:
             num_points=num_points,
         )
 
-    def with_visits(self, encoded: EncodedSet) -> "LatentProfile":
-        """This with visits of the images of an encoded set, which may be many more."""
-        if encoded.categories is None:
-            visited = [
-                visited_values(codes, values, continuous=True)
-                for codes, values in zip(encoded.codes.T, self.values, strict=True)
-            ]
-        else:
-            visited = [
-                np.bincount(categories, minlength=len(values)) > 0
-                for categories, values in zip(encoded.categories.T, self.values, strict=True)
-            ]
-        return replace(self, visited=tuple(visited), visit_points=len(encoded))
-
-
-def visited_values(
-    codes: NDArray[np.floating], values: NDArray[np.floating], *, continuous: bool
-) -> NDArray[np.bool_]:
-    """Whether data visit each value of a traversal of one latent, (P,).
-
-    A category is visited if it is the most likely one of some image. A value of a continuous latent
-    is visited if the mean codes of the images reach it: it is the nearest to one of them, or lies
-    between two that are. Gaps between codes are gaps of the sample there, and not of the data.
-
-    Args:
-        codes: of the latent, the most likely category's value or the mean, (n,).
-        values: ascending, (P,).
-        continuous: whether the latent has no categories.
-    """
-    middles = (values[:-1] + values[1:]) / 2
-    nearest = np.searchsorted(middles, codes)
-    visited = np.zeros(len(values), dtype=bool)
-    if continuous:
-        visited[nearest.min() : nearest.max() + 1] = True
-    else:
-        visited[nearest] = True
-    return visited
-
 
 @torch.inference_mode()
 def latent_profile(
@@ -142,7 +104,6 @@ def latent_profile(
     if model.encoder is None:
         codes = model.latents.sample_prior(num_images, generator)
         posteriors, kl = [model.prior()], torch.zeros(codes.shape[1])
-        modes = None
     else:
         # One batch at a time, since the images of an imported model may be large.
         batches: Iterable[Tensor]
@@ -157,17 +118,13 @@ def latent_profile(
         posteriors = [model.encode(batch) for batch in batches]
         codes = torch.cat([posterior.mean_code() for posterior in posteriors])
         kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
-        modes = torch.cat([posterior.mode_code() for posterior in posteriors])
     rows = traversal_rows(model, span, codes)
-    if dataset is None or modes is None:
-        visited, visit_points = [np.ones(len(row), dtype=bool) for row in rows], 0
-    else:
-        continuous = model.latents.num_categories is None
-        visited = [
-            visited_values(column, row, continuous=continuous)
-            for column, row in zip(modes.cpu().numpy().T, _arrays(rows), strict=True)
-        ]
-        visit_points = num_images
+    aggregate = _arrays(aggregate_density(posteriors, rows))
+    prior = _arrays(aggregate_density([model.prior()], rows))
+    visited = tuple(
+        (density >= VISITED_RATIO * expected) | (dataset is None)
+        for density, expected in zip(aggregate, prior, strict=True)
+    )
     factor_names = dataset.factor_names if dataset else ()
     try:
         information = _information_shares(codes, factors)
@@ -176,13 +133,12 @@ def latent_profile(
     return LatentProfile(
         span=span,
         values=_arrays(rows),
-        aggregate=_arrays(aggregate_density(posteriors, rows)),
+        aggregate=aggregate,
         kl=kl.cpu().numpy(),
         factor_names=factor_names,
         information=information,
         num_points=num_images,
-        visited=tuple(visited),
-        visit_points=visit_points,
+        visited=visited,
     )
 
 

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from dvae_core.analysis.encoded import encode_set
 from dvae_core.analysis.latent_profile import (
     LatentProfile,
     aggregate_density,
     latent_profile,
-    visited_values,
 )
 from dvae_core.analysis.traversal import traversal_rows
 from dvae_core.config import ModelConfig
@@ -59,26 +58,41 @@ def test_without_a_data_set_the_prior_stands_in(model: VAE) -> None:
     assert all(np.isfinite(row).all() for row in profile.aggregate)
 
 
-def test_a_category_is_visited_by_images_whose_most_likely_one_it_is() -> None:
-    codes, values = np.array([-1.0, -1.0, 0.5]), np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    visited = visited_values(codes, values, continuous=False)
-    assert visited.tolist() == [True, False, False, True, False]
-    # A latent without categories is visited as far as the codes reach.
-    visited = visited_values(codes, values, continuous=True)
-    assert visited.tolist() == [True, True, True, True, False]
+class ConstantEncoder(nn.Module):
+    """Gives all images the same posterior."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.output.expand(len(images), -1)
 
 
-def test_visits_of_the_profile_and_of_all_encoded_images_agree(model: VAE) -> None:
-    circles = Circles(32)  # has 1,024 images: the profile draws some of them
-    profile = latent_profile(model, circles, num_images=4096)
-    encoded = encode_set(model, circles)
-    of_all = profile.with_visits(encoded)
-    assert (profile.visit_points, of_all.visit_points) == (4096, 1024)
-    for few, all_, row in zip(profile.visited, of_all.visited, profile.values, strict=True):
-        assert few.shape == row.shape
-        assert few.dtype == bool
-        assert not (few & ~all_).any()
-    assert all(np.all(visited) for visited in latent_profile(model, None).visited)
+def test_values_that_hardly_occur_in_the_data_are_told() -> None:
+    circles = Circles(32)
+    model = build_model(CONFIGS["categorical"], (1, 32, 32))
+    logits = torch.zeros(3, 6)
+    logits[0, 2] = 20.0  # nearly all of the mass
+    logits[1, 2] = np.log(45)  # leaves 0.02 for each other category, and the prior has 0.167
+    logits[2, 2] = np.log(65)  # leaves 0.0143, less than a tenth of 0.167
+    model.encoder = ConstantEncoder(logits.flatten()[None])
+    assert [row.tolist() for row in latent_profile(model, circles).visited] == [
+        [False, False, True, False, False, False],
+        [True] * 6,
+        [False, False, True, False, False, False],
+    ]
+    model = build_model(CONFIGS["gaussian"], (1, 32, 32))
+    model.encoder = ConstantEncoder(torch.tensor([[0.0] * 3 + [-2 * np.log(4.0)] * 3]))
+    profile = latent_profile(model, circles, "prior ±2 sd")
+    # A normal of standard deviation 1/4 is a tenth of the prior where 4 exp(-7.5 z^2) is 0.1.
+    expected = np.abs(profile.values[0]) <= np.sqrt(np.log(40) / 7.5)
+    np.testing.assert_array_equal(profile.visited[0], expected)
+    assert 0 < expected.sum() < len(expected)
+
+
+def test_without_data_nothing_is_rare(model: VAE) -> None:
+    assert all(visited.all() for visited in latent_profile(model, None).visited)
 
 
 def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile:
@@ -92,7 +106,6 @@ def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile
         np.array(information),
         num_points=1024,
         visited=tuple(np.ones((len(kl), 2), dtype=bool)),
-        visit_points=1024,
     )
 
 

@@ -27,7 +27,6 @@ def view(latents: Latents, shape: Shape, chosen: int | None = None) -> BoardView
         information=np.zeros((n, 0)),
         num_points=0,
         visited=tuple(np.ones(len(row), dtype=bool) for row in arrays),
-        visit_points=0,
     )
     code = torch.zeros(n)
     model = VAE(shape, None, latents, nn.Identity())

@@ -47,6 +47,7 @@ class BoardRow:
         kl_nats: KL of this latent's posterior, in nats.
         kl_of: what the KL is of, for its tooltip.
         chosen: True for the latent that the readout shows first.
+        name: what to call the latent; by default "latent 3".
         posterior: heights of q(z_i | x) at `values`, or empty when no image was the start. Only
             the shape counts: a peak fills the track, a flat posterior a quarter of it.
         aggregate: heights of the aggregate posterior at `values`, or empty.
@@ -55,10 +56,8 @@ class BoardRow:
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
-        visited: whether images of the data set lie at each of `values`, or empty where no data were
-            looked at. The board dims the others.
-        visit_points: images that were looked at, for the readout.
-        name: what to call the latent; by default "latent 3".
+        visited: whether each of `values` occurs in the data, or empty if all do. The board dims the
+            others.
     """
 
     latent: int
@@ -68,6 +67,7 @@ class BoardRow:
     kl_nats: float
     kl_of: str = "the start image"
     chosen: bool = False
+    name: str = ""
     posterior: Numbers = ()
     aggregate: Numbers = ()
     continuous: bool = False
@@ -76,8 +76,6 @@ class BoardRow:
     num_points: int = 0
     active: bool = True
     visited: Sequence[bool] | NDArray[np.bool_] = ()
-    visit_points: int = 0
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -311,7 +309,6 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "active": row.active,
         # Nothing to dim where all are visited, which saves the browser the look.
         "visited": [] if all(row.visited) else [bool(visited) for visited in row.visited],
-        "visitPoints": row.visit_points,
     }
 
 

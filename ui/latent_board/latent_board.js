@@ -16,7 +16,7 @@ const STILL_MS = 700; // a still of a playing row, where motion is to be reduced
 const STILLS = 16; // there and back
 const LOST_ANSWER_MS = 20000; // after which the board no longer shows that it waits
 const GAP_PX = 2; // between the thumbnails of a film strip
-const UNSEEN_ALPHA = 0.3; // of a thumbnail where no image of the data lies
+const UNSEEN_ALPHA = 0.3; // of a thumbnail whose value hardly occurs in the data
 const BAR_PX = 12; // width of a category's bar at most
 const FAR_APART_PX = 48; // between two categories
 const HINT_SEEN = "dvae-hint-seen"; // in the browser's storage: nobody needs the hint twice
@@ -323,9 +323,7 @@ class Board {
       : `nearest category ${at + 1} of ${facts.values.length}`;
     this.readout.unseen.textContent = isVisited(facts, at)
       ? ""
-      : facts.continuous
-        ? `beyond all of ${facts.visitPoints.toLocaleString("en")} images`
-        : `most likely for none of ${facts.visitPoints.toLocaleString("en")} images`;
+      : "hardly occurs in the data";
     this.readout.likely.textContent =
       facts.continuous || !facts.posterior.length
         ? ""
@@ -771,11 +769,11 @@ function spoken(facts, value) {
   const { name, values, continuous } = facts;
   const at = nearest(values, value);
   const category = `category ${at + 1} of ${values.length}, `;
-  const unseen = isVisited(facts, at) ? "" : ", no image of the data there";
+  const unseen = isVisited(facts, at) ? "" : ", hardly occurs in the data";
   return `${name}, ${continuous ? "" : category}value ${hundredths(value)}${unseen}`;
 }
 
-// Whether images of the data set lie at a value; true where none were looked at.
+// Whether a value occurs in the data; true where nobody looked.
 function isVisited({ visited }, index) {
   return !visited.length || visited[index];
 }
