@@ -622,6 +622,22 @@ def test_names_from_the_server_are_text(board: Board) -> None:
     expect(board.page.locator("img")).to_have_count(0)
 
 
+def test_the_name_that_a_person_gave_is_in_the_row_the_readout_and_the_slider(
+    board: Board,
+) -> None:
+    name = "latent 0 · <b>size</b>"
+    board.give(answer(change={"name": name}))
+    row = board.page.get_by_test_id("latent-row-0")
+    expect(row.locator(".name")).to_have_text(name)
+    expect(board.page.locator(".readout .name")).to_have_text(name)
+    expect(board.handle(0)).to_have_accessible_name(name)
+    expect(board.handle(0)).to_have_attribute(
+        "aria-valuetext", f"{name}, category 3 of 5, value 0.00"
+    )
+    board.give(answer(change={"name": ""}))  # removed again
+    expect(row.locator(".name")).to_have_text("latent 0")
+
+
 def test_inactive_rows_unfold(board: Board) -> None:
     board.give(answer(change={"active": False}))
     expect(board.page.get_by_test_id("latent-row-0")).to_be_hidden()
