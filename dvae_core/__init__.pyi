@@ -104,6 +104,13 @@ from .models.vae import VAE as VAE
 from .onnx.description import OnnxLayout as OnnxLayout
 from .runs.catalog import all_runs as all_runs
 from .runs.catalog import load_run as load_run
+from .runs.names import FoundLatent as FoundLatent
+from .runs.names import LatentName as LatentName
+from .runs.names import LatentNames as LatentNames
+from .runs.names import find_latents as find_latents
+from .runs.names import latent_names as latent_names
+from .runs.names import name_latent as name_latent
+from .runs.names import undo_name as undo_name
 from .runs.run import Run as Run
 from .runs.run import State as State
 from .selection.gap import GapCorrelation as GapCorrelation

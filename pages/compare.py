@@ -44,7 +44,7 @@ def show_argument(comparison: Comparison) -> Argument | None:
     grid = grid_around(comparison.dataset, comparison.sides[0].exploration.start, pair)
     panels, planes = zip(
         *(
-            plane_panel(side.name, side.model, side.points, comparison.dataset, grid)
+            plane_panel(side.name, side.model, side.points, comparison.dataset, grid, side.names)
             for side in comparison.sides
         ),
         strict=True,

@@ -11,6 +11,7 @@ from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
 from ui.boards import BoardView, choose_within_data, show_board, show_legend
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
@@ -19,6 +20,7 @@ from ui.explore.downloads import show_downloads
 from ui.explore.traversals import show_interpolation, show_pair
 from ui.history import show_history
 from ui.images import show_image
+from ui.latent_names import show_search, shown_names
 from ui.link import write_link
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
@@ -44,6 +46,7 @@ def board_and_tools(
     dataset: Dataset | None,
     profile: LatentProfile,
     order: list[int],
+    names: LatentNames,
 ) -> None:
     """What a released handle changes; the side bar is left alone."""
     resolved = resolve_start(exploration, model, dataset)
@@ -55,6 +58,7 @@ def board_and_tools(
         code=checked_code(exploration, model, resolved),
         posterior=resolved.posterior,
         chosen=exploration.latent,
+        names=names,
     )
     show_board(
         view,
@@ -168,6 +172,9 @@ with errors_shown():
         ):
             st.switch_page(PAGES / "latents.py")
 
+        show_search()
+
+    latent_names = shown_names(run)
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
     show_legend(profile)
-    board_and_tools(exploration, run, model, dataset, profile, in_order)
+    board_and_tools(exploration, run, model, dataset, profile, in_order, latent_names)

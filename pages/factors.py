@@ -21,6 +21,7 @@ from dvae_core.figures.information import (
     latent_information_heatmap,
 )
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run, State
 from ui.cached import (
     st_information,
@@ -32,6 +33,7 @@ from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
+from ui.latent_names import show_search, shown_names
 from ui.routing import PAGES
 from ui.run_picker import choose_protocol, choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_bars, show_reasons, show_scores
@@ -46,7 +48,12 @@ WIDE_CHART = 640  # pixels, from which on the chosen cell is below the heat map
 
 
 def show_cell(
-    exploration: Exploration, model: VAE, dataset: Dataset, latent: int, name: str
+    exploration: Exploration,
+    model: VAE,
+    dataset: Dataset,
+    latent_names: LatentNames,
+    latent: int,
+    name: str,
 ) -> None:
     """The traversal of a latent beside the ground-truth variation of a factor, from the start."""
     resolved = resolve_start(exploration, model, dataset)
@@ -59,8 +66,9 @@ def show_cell(
     values = model.latents.traversal_values(latent, len(varying))
     sliding = to_pixels(traverse_latent(model, resolved.code, latent, values))
     with st.container(key="cell"):
-        st.markdown(f"**latent {latent}** beside **{plain(name)}**")
-        show_grid(sliding[None], f"traversal of latent {latent}")
+        words = plain(latent_names.words(latent))
+        st.markdown(f"**{words}** beside **{plain(name)}**")
+        show_grid(sliding[None], f"traversal of {words}")
         show_grid(to_pixels(varying)[None], f"ground-truth variation of {plain(name)}")
         if st.button(f"Open latent {latent} in Explore", icon=":material/tune:"):
             exploration.order_by = name
@@ -70,11 +78,11 @@ def show_cell(
 
 
 def choose_cell(
-    exploration: Exploration, names: Sequence[str], order: list[int]
+    exploration: Exploration, names: Sequence[str], order: list[int], latent_names: LatentNames
 ) -> tuple[int, str] | None:
     """The chosen latent and factor, by a click on the heat map or by keyboard; None without one."""
     fields: dict[str, tuple[Sequence[object], Callable[[Any], str]]] = {
-        "latent": (order, lambda latent: f"latent {latent}"),
+        "latent": (order, latent_names.words),
         "factor": (names, str),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -107,7 +115,12 @@ def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.
 
 
 def show_information(
-    exploration: Exploration, run: Run, dataset: Dataset, protocol: ProtocolName, unit: str
+    exploration: Exploration,
+    run: Run,
+    dataset: Dataset,
+    protocol: ProtocolName,
+    unit: str,
+    latent_names: LatentNames,
 ) -> None:
     """The heat map, and the chosen cell beside it."""
     evaluation = st_information(run, protocol)
@@ -121,7 +134,7 @@ def show_information(
         title += f" MIG {score.value:.3f}"
     st.subheader(title, anchor=False, help=MEANINGS["mig"].meaning)
     bars = latent_bars(evaluation, protocol)
-    width = heatmap_width(len(names), len(bars))
+    width = heatmap_width(len(names), len(bars), latent_names)
     is_wide = width > WIDE_CHART
     left, right = (st.container() for _ in "ab") if is_wide else st.columns([3, 2], gap="medium")
     chart_key = f"{exploration.address}-information"
@@ -134,11 +147,11 @@ def show_information(
             exploration.latent, exploration.factor = latent, names[factor]
 
     with right:
-        cell = choose_cell(exploration, names, order)
+        cell = choose_cell(exploration, names, order, latent_names)
         if cell is None:
             st.caption("Click a cell to see what the latent and the factor change.")
         else:
-            show_cell(exploration, st_load_model(run), dataset, *cell)
+            show_cell(exploration, st_load_model(run), dataset, latent_names, *cell)
     with left:
         figure = information_heatmap(
             shares if unit == "share" else evaluation.matrix("mutual_information", protocol),
@@ -147,6 +160,7 @@ def show_information(
             unit=UNITS[unit],
             bars=bars,
             marked=None if cell is None else (cell[0], names.index(cell[1])),
+            latent_names=latent_names,
         )
         show_wide_chart(
             figure,
@@ -163,14 +177,17 @@ def show_information(
         )
 
 
-def show_between(run: Run, protocol: ProtocolName) -> None:
+def show_between(run: Run, protocol: ProtocolName, latent_names: LatentNames) -> None:
     """Mutual information between latents."""
     evaluation = st_information(run, protocol)
     between = evaluation.matrix("latent_information", protocol)
     if len(between) > 1:
         st.subheader("Mutual information between latents")
         order = diagonal_order(evaluation.matrix("mutual_information", protocol))
-        st.plotly_chart(latent_information_heatmap(between, order), config=CHART_CONFIG)
+        st.plotly_chart(
+            latent_information_heatmap(between, order, latent_names=latent_names),
+            config=CHART_CONFIG,
+        )
 
 
 def show_exports(run: Run, protocol: ProtocolName) -> None:
@@ -209,6 +226,7 @@ with st.sidebar:
     show_summary(run)
     protocol = choose_protocol()
     unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
+    show_search()
 if not run.record.has_encoder:
     st.info(
         "This model has no encoder, so its latents cannot be compared with factors. Explore can "
@@ -223,13 +241,14 @@ if run.state() is State.RUNNING:
         icon=":material/hourglass:",
     )
 
+latent_names = shown_names(run)
 dataset: Dataset | None = None
 with errors_shown():
     dataset = st_load_dataset(run.record.dataset, run.record.image_size)
 has_factors = dataset is not None and len(dataset.factor_sizes) > 0
 if has_factors:
     with errors_shown():
-        show_information(exploration, run, dataset, protocol, unit)
+        show_information(exploration, run, dataset, protocol, unit, latent_names)
 elif dataset is not None:
     st.info(
         f"{plain(dataset.name)} has no ground-truth factors, so there is no heat map. Metrics "
@@ -253,5 +272,5 @@ with errors_shown():
     show_evaluation(run, protocol)
 if has_factors:
     with errors_shown():
-        show_between(run, protocol)
+        show_between(run, protocol, latent_names)
         show_exports(run, protocol)

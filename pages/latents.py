@@ -18,11 +18,14 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.figures.latent_data import category_bars, factor_given_category
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
 from ui.cached import st_category_images, st_encoded_set, st_load_dataset, st_load_model
 from ui.charts import CHART_CONFIG
 from ui.errors import errors_shown, plain
 from ui.images import show_grid, show_image
+from ui.latent_names import show_search, shown_names
+from ui.latents.naming import show_naming
 from ui.link import current_view, set_view
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
@@ -38,32 +41,57 @@ PICKS = {"random": "At random", "typical": "Most typical"}
 _BINS = 20  # of a Gaussian latent
 
 
-def choose_latent(exploration: Exploration, encoded: EncodedSet) -> int:
-    """The latent of the selection, by default the one with the highest KL."""
-    order = [int(latent) for latent in np.argsort(-encoded.mean_kl)]
+def choose_latent(
+    exploration: Exploration, run: Run, encoded: EncodedSet | None, names: LatentNames
+) -> int:
+    """The latent of the selection, by default the one with the highest KL, or the first without
+    data."""
+    order = list(range(run.record.num_latents))
+    if encoded is not None:
+        order = [int(latent) for latent in np.argsort(-encoded.mean_kl)]
+
+    def describe(latent: int) -> str:
+        words = names.words(latent)
+        return words if encoded is None else f"{words} · {encoded.mean_kl[latent]:.2f} nats"
+
     latent = exploration.latent if exploration.latent in order else order[0]
     key = widget_key(f"{exploration.address}-latents-latent", latent)
     st.selectbox(
         "Latent",
         order,
         order.index(latent),
-        format_func=lambda latent: f"latent {latent} · {encoded.mean_kl[latent]:.2f} nats",
+        format_func=describe,
         key=key,
         on_change=when_changed(key, partial(setattr, exploration, "latent")),
-        help="In the order of their mean KL.",
+        help=None if encoded is None else "In the order of their mean KL.",
     )
     return latent
 
 
-def show_numbers(data: LatentData) -> None:
-    """Name, KL and use of the latent."""
-    name = f": {plain(data.suggested_name)}" if data.suggested_name else ""
+def show_heading(run: Run, latent: int, names: LatentNames, data: LatentData | None) -> None:
+    """The name of the latent, the factor that it encodes, and its note."""
+    factor = data.suggested_name if data is not None else ""
+    entry = names.entry(latent)
+    if entry is not None and entry.name:
+        words, lines = names.words(latent), [f"encodes {factor}"] if factor else []
+    else:
+        words, lines = f"latent {latent}" + (f": {factor}" if factor else ""), []
     st.subheader(
-        f"Latent {data.latent}{name}",
+        f"L{plain(words[1:])}",
         anchor=False,
         help="The factor of which the latent holds the largest share of the entropy, if that is "
-        "at least half.",
+        "at least half."
+        if factor
+        else None,
     )
+    if entry is not None and entry.note:
+        lines += entry.note.split("\n")
+    if lines:
+        st.caption("  \n".join(map(plain, lines)))
+
+
+def show_numbers(data: LatentData) -> None:
+    """KL and use of the latent."""
     if not data.active:
         st.info(
             "This latent is dead: its mean KL is at most 0.05 nats, so the encoder puts nearly "
@@ -96,7 +124,12 @@ def values_of(data: LatentData, model: VAE, categories: Sequence[int]) -> torch.
 
 
 def show_images(
-    exploration: Exploration, model: VAE, dataset: Dataset, encoded: EncodedSet, data: LatentData
+    exploration: Exploration,
+    model: VAE,
+    dataset: Dataset,
+    encoded: EncodedSet,
+    data: LatentData,
+    names: LatentNames,
 ) -> None:
     """The image that the decoder makes of each category, beside real images in it."""
     kind = "category" if data.edges is None else "bin"
@@ -123,7 +156,13 @@ def show_images(
         row = images[done : done + len(of_category)]
         done += len(of_category)
         with st.container(horizontal=True, vertical_alignment="center", key=f"row-{category}"):
-            st.markdown(f"{kind} **{category}**  \n{data.counts[category]:,} images", width=110)
+            name = names.name(data.latent, category)
+            st.markdown(
+                f"{kind} **{category}**  \n"
+                + (f"**{plain(name)}**  \n" if name else "")
+                + f"{data.counts[category]:,} images",
+                width=110,
+            )
             show_image(picture, "", 64)
             show_grid(row[None], "")
     left_out = int((data.counts > 0).sum()) - len(categories)
@@ -131,7 +170,7 @@ def show_images(
         st.caption(f"These have the most images; {left_out} more have some.")
 
 
-def show_factors(data: LatentData) -> None:
+def show_factors(data: LatentData, latent_names: LatentNames) -> None:
     """The distribution of a factor in each category."""
     st.subheader("What the categories say about a factor", anchor=False)
     shares = np.nan_to_num(data.shares)
@@ -150,7 +189,9 @@ def show_factors(data: LatentData) -> None:
         width=320,
     )
     st.plotly_chart(
-        factor_given_category(data, factor), key="latents-given-category", config=CHART_CONFIG
+        factor_given_category(data, factor, latent_names),
+        key="latents-given-category",
+        config=CHART_CONFIG,
     )
     if reason := data.undefined[factor]:
         st.caption(plain(f"No information: {reason}."))
@@ -201,27 +242,39 @@ address, run = chosen
 exploration = current_selection().exploration(address)
 with st.sidebar:
     show_summary(run)
+model: VAE | None = None
+dataset: Dataset | None = None
+encoded: EncodedSet | None = None
+data: LatentData | None = None
 if not run.record.has_encoder:
     st.info(
         "This model has no encoder, so nobody can say what the data put into its latents. Explore "
         "can still traverse them.",
         icon=":material/label_off:",
     )
+else:
+    with errors_shown():
+        model = st_load_model(run)
+        dataset = st_load_dataset(run.record.dataset, run.record.image_size)
+        encoded = st_encoded_set(run)
+names = shown_names(run)
+with st.sidebar:
+    latent = choose_latent(exploration, run, encoded, names)
+    show_search()
+if encoded is not None:
+    data = latent_data(encoded, latent, num_bins=_BINS, examples=IMAGES)
+show_heading(run, latent, names, data)
+show_naming(run, latent, names, data)
+if model is None or dataset is None or encoded is None or data is None:
     st.stop()
 with errors_shown():
-    model = st_load_model(run)
-    dataset = st_load_dataset(run.record.dataset, run.record.image_size)
-    encoded = st_encoded_set(run)
-    with st.sidebar:
-        latent = choose_latent(exploration, encoded)
-    data = latent_data(encoded, latent, num_bins=_BINS, examples=IMAGES)
     show_numbers(data)
     sampled = f" of {encoded.num_images:,}, drawn at random" if encoded.is_sample else ""
-    st.plotly_chart(category_bars(data), key="latents-density", config=CHART_CONFIG)
+    st.plotly_chart(category_bars(data, names), key="latents-density", config=CHART_CONFIG)
     st.caption(f"From {len(encoded):,} images{sampled}.")
-    show_images(exploration, model, dataset, encoded, data)
+    show_images(exploration, model, dataset, encoded, data, names)
     if data.factor_names:
-        show_factors(data)
+        show_factors(data, names)
     else:
         show_mean_images(run, data)
     show_pair(dataset, encoded, data)

@@ -23,14 +23,14 @@ BELOW: dict[str, set[str]] = {
     "models": {"errors", "config"},
     "objectives": {"errors", "config", "models"},
     "onnx": {"errors", "config", "system", "data", "models"},
-    "runs": {"errors", "config", "system", "models", "objectives", "onnx"},
+    "runs": {"errors", "config", "system", "data", "models", "objectives", "onnx"},
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
     "analysis": {
         *{"errors", "progress", "system", "data", "models", "runs"},
         "evaluation",
     },
     "selection": {"errors", "config", "models", "runs", "evaluation"},
-    "figures": {"config", "analysis"},
+    "figures": {"config", "runs", "analysis"},
     "jobs": {"errors", "config", "progress", "system", "runs"},
     "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},
     "training": {

@@ -148,6 +148,7 @@ def test_the_examples_of_the_names_hold() -> None:
 def test_the_worked_examples_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVAE_RUNS", raising=False)
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
     path = ROOT / "docs" / "api.md"
     failed, attempted = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
     assert attempted > 30

@@ -14,6 +14,7 @@ from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.cached import COMPUTING
 from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
 from ui.selection import current_selection
@@ -40,6 +41,7 @@ class BoardView:
         chosen: the latent to show first in the readout, or None.
         shown: active latents to show at first, the others fold away; None shows all, or
             `OPEN_ROWS` of many.
+        names: what people call the latents.
     """
 
     model: VAE
@@ -50,6 +52,7 @@ class BoardView:
     posterior: Posterior | None
     chosen: int | None = None
     shown: int | None = None
+    names: LatentNames = NO_NAMES
 
     @property
     def values(self) -> list[Tensor]:
@@ -193,6 +196,7 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 kl_nats=view.kl_of(latent),
                 kl_of="the data, on average" if view.posterior is None else "the start image",
                 chosen=latent == view.chosen,
+                name=view.names.words(latent),
                 posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent][at].tolist(),
                 continuous=view.model.latents.num_categories is None,

@@ -15,11 +15,15 @@ def errors_shown() -> Iterator[None]:
     lives on."""
     try:
         yield
-    except CoreError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    except OSError as error:  # a full disk, a folder that may not be written
-        what = f"{error.filename or 'a file'}: {error.strerror or error}"
-        st.error(plain(what), icon=":material/error:")
+    except (CoreError, OSError) as error:
+        st.error(plain(in_words(error)), icon=":material/error:")
+
+
+def in_words(error: CoreError | OSError) -> str:
+    """What an error of the core says, or of the disk: that it is full, or may not be written."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return str(error)
 
 
 def plain(text: str) -> str:

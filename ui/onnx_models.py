@@ -5,6 +5,7 @@ import re
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,8 +127,17 @@ def show_import() -> None:
             with errors_shown(), st.spinner("Checking the files …"):
                 if values is not None:
                     category_values = _read_values(values)
+                names = (described.latent_names or ()) if described else ()
                 _import(
-                    name, encoder, decoder, latents, dataset, layout, categories, category_values
+                    name,
+                    encoder,
+                    decoder,
+                    latents,
+                    dataset,
+                    layout,
+                    categories,
+                    category_values,
+                    names,
                 )
 
 
@@ -305,6 +315,7 @@ def _import(
     layout: OnnxLayout,
     num_categories: int | None,
     category_values: CategoryValues,
+    latent_names: Sequence[str],
 ) -> None:
     folder = own_folder(name)
     with tempfile.TemporaryDirectory() as uploads:
@@ -318,6 +329,7 @@ def _import(
             layout=layout,
             num_categories=num_categories,
             category_values=category_values,
+            latent_names=latent_names,
         )
     st.session_state["model-imports"] = st.session_state.get("model-imports", 0) + 1
     st.session_state["model-imported"] = f"runs/{imported.run.id}", imported.notes

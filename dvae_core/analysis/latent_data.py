@@ -87,11 +87,19 @@ class LatentData:
     def suggested_name(self) -> str:
         """The factor with the largest share of its entropy, and this share, such as "wall hue,
         100 %"; "" if no share is at least one half."""
+        factor = self.suggested_factor
+        if factor is None:
+            return ""
+        share = f"{self.shares[factor]:.0%}".replace("%", " %")
+        return f"{self.factor_names[factor]}, {share}"
+
+    @property
+    def suggested_factor(self) -> int | None:
+        """Index of the factor in `suggested_name`."""
         shares = np.nan_to_num(self.shares)
         if not len(shares) or shares.max() < NAMING_SHARE:
-            return ""
-        factor = int(shares.argmax())
-        return f"{self.factor_names[factor]}, {shares[factor]:.0%}".replace("%", " %")
+            return None
+        return int(shares.argmax())
 
 
 def latent_data(

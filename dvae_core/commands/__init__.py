@@ -9,6 +9,7 @@ from dvae_core.commands.command import Command
 from dvae_core.commands.data import Datasets, Download, Import, Sheet
 from dvae_core.commands.evaluation import Evaluate, Select, Traverse
 from dvae_core.commands.models import ExportModel, ImportModel
+from dvae_core.commands.names import Name, Names
 from dvae_core.commands.runs import Delete, ExportRun, ImportRun, Queue, Restore, Runs, Stop
 from dvae_core.commands.sweep import Sweep
 from dvae_core.commands.training import Estimate, Resume, Tensorboard, Train
@@ -23,6 +24,8 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "select": Select,
     "traverse": Traverse,
+    "name": Name,
+    "names": Names,
     "runs": Runs,
     "queue": Queue,
     "stop": Stop,

@@ -45,6 +45,7 @@ class ImportModel(Command):
         num_categories: number of categories K; required for a categorical decoder without encoder
         category_values: JSON file with the value of each category; required unless the values
             form an even grid from -1 to 1
+        latent_names: model.json of an export, whose names of latents the new run gets
     """
 
     name: str
@@ -55,13 +56,16 @@ class ImportModel(Command):
     encoder: Path | None = None
     num_categories: int | None = None
     category_values: Path | None = None
+    latent_names: Path | None = None
 
     def run(self) -> int:
+        from dvae_core.exchange.model_description import read_description
         from dvae_core.exchange.onnx_import import import_model, read_category_values
         from dvae_core.runs.catalog import own_folder
 
         check_range("--num-categories", self.num_categories, *CATEGORY_RANGE)
         values = read_category_values(self.category_values) if self.category_values else ()
+        described = read_description(self.latent_names) if self.latent_names else None
         imported = import_model(
             own_folder(self.name),
             self.decoder,
@@ -71,6 +75,7 @@ class ImportModel(Command):
             layout=self.layout,
             num_categories=self.num_categories,
             category_values=values,
+            latent_names=(described.latent_names or ()) if described else (),
         )
         run = imported.run
         for note in imported.notes:

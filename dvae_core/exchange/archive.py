@@ -18,7 +18,8 @@ from typing import BinaryIO
 from dvae_core.errors import CoreError, RunError
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import free_path
-from dvae_core.runs.files import TRAINER_STATE, Kind, find_file, travelling_files, travels
+from dvae_core.runs.files import NAMES, TRAINER_STATE, Kind, find_file, travelling_files, travels
+from dvae_core.runs.names import latent_names, names_path
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
 from dvae_core.runs.storage import check_tensors
 from dvae_core.system.files import new_folder
@@ -43,16 +44,22 @@ def export_run(run: Run, resumable: bool = True) -> bytes:
     """
     if problem := run.problem():
         raise RunError(problem)
+    latent_names(run)  # a damaged file could not be imported again
+    paths = {name: run.path / name for name in travelling_files(run.path)}
+    if (names := names_path(run)).is_file():  # perhaps in another folder
+        paths[NAMES] = names
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, file in travelling_files(run.path).items():
+        for name, path in paths.items():
+            file = find_file(name)
+            assert file is not None
             if file.kind is Kind.TRAINER and not resumable:
                 continue
             member = zipfile.ZipInfo(f"{run.id}/{name}")
             member.external_attr = (stat.S_IFREG | 0o644) << 16
             is_text = file.kind is Kind.RECORD  # weights and images hardly compress
             member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
-            archive.writestr(member, (run.path / name).read_bytes())
+            archive.writestr(member, path.read_bytes())
     return content.getvalue()
 
 
@@ -197,6 +204,7 @@ def _check_run(run: Run) -> None:
         run.metrics.read()
         run.scores.read()
         read_evaluation(run)
+        latent_names(run)
         for step in run.snapshot_steps():
             run.read_snapshot(step)
         readers: dict[str, Callable[[], object]] = {

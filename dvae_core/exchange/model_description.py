@@ -9,6 +9,7 @@ from dvae_core.errors import ConfigError, ModelError, printable
 from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE
 from dvae_core.onnx.description import OnnxLayout
+from dvae_core.runs.names import Line, latent_names
 from dvae_core.runs.run import Run
 
 MAX_BYTES = 4 * 2**20
@@ -28,10 +29,19 @@ class ModelDescription(OnnxLayout):
     category_values: tuple[tuple[float, ...], ...] | None = Field(
         None, description="ascending values of each latent; None without categories"
     )
+    latent_names: tuple[Line, ...] | None = Field(
+        None, description='names that people gave to the latents, "" for no name; None without any'
+    )
 
 
 def describe_model(run: Run, model: VAE, layout: OnnxLayout) -> ModelDescription:
-    """The description of a run's model whose ONNX files have this layout."""
+    """The description of a run's model whose ONNX files have this layout.
+
+    Raises:
+        RunError: the file with the names of the latents is damaged.
+    """
+    given = latent_names(run)
+    names = tuple(given.name(latent) for latent in range(model.latents.num_latents))
     latents, values = model.latents, None
     if isinstance(latents, CategoricalLatents):
         rows = zip(latents.values, latents.category_counts, strict=True)
@@ -44,8 +54,18 @@ def describe_model(run: Run, model: VAE, layout: OnnxLayout) -> ModelDescription
         num_latents=latents.num_latents,
         has_encoder=model.encoder is not None,
         category_values=values,
+        latent_names=names if any(names) else None,
         **layout.model_dump(),
     )
+
+
+def read_description(path: Path) -> ModelDescription:
+    """The description in a file; errors as in `parse_description`."""
+    try:
+        with open(path, "rb") as file:
+            return parse_description(path.name, file.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise ModelError(f"{printable(path, 200)} cannot be read: {error.strerror}") from None
 
 
 def parse_description(name: str, content: bytes) -> ModelDescription:

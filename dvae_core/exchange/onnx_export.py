@@ -97,6 +97,7 @@ def _readme(description: ModelDescription) -> str:
         "latents": description.latents,
         "dataset": description.dataset,
         "category-values": "model.json" if description.category_values else None,
+        "latent-names": "model.json" if description.latent_names else None,
         **_layout_flags(description),
     }
     encoder = (

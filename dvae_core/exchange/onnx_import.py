@@ -17,6 +17,7 @@ from dvae_core.models.vae import VAE
 from dvae_core.onnx.check import CheckedFile, CheckedModel, check_model
 from dvae_core.onnx.description import ImportedModel, OnnxFile, OnnxLayout
 from dvae_core.onnx.network import build_imported
+from dvae_core.runs.names import checked_names, name_latents
 from dvae_core.runs.run import Run, RunRecord, check_run_id
 
 CategoryValues = Sequence[Sequence[float]]
@@ -100,6 +101,7 @@ def import_model(
     layout: OnnxLayout | None = None,
     num_categories: int | None = None,
     category_values: CategoryValues = (),
+    latent_names: Sequence[str] = (),
 ) -> Imported:
     """Import a model that was trained in other software as a finished run.
 
@@ -115,10 +117,12 @@ def import_model(
         num_categories: K; required for a categorical decoder without encoder.
         category_values: ascending value of each category, one row per latent or one for all;
             the default is linspace(-1, 1, K).
+        latent_names: a name for each latent, "" for none; () for no names.
 
     Raises:
         ModelError: the files are not such a model, or do not fit the data set.
-        ConfigError: the category values do not form a grid.
+        ConfigError: the category values do not form a grid, or a name is too long or has control
+            characters.
         DataError: the data set is unknown or missing.
         RunError: the folder exists, or its name is not allowed.
     """
@@ -152,8 +156,16 @@ def import_model(
     )
     images = _sample_images(dataset, checked)
     notes = [*checked.notes, *_remarks(build_imported(checked, record, imported), images)]
+    names = checked_names(latent_names)
+    if names and len(names) != checked.num_latents:
+        raise ModelError(
+            f"{len(names)} names are given for {checked.num_latents} latents: give one for each "
+            f"latent, or none"
+        )
     encoder_content = checked.encoder.content if checked.encoder is not None else None
     run = Run.create_imported(run_dir, record, encoder_content, checked.decoder.content)
+    if any(names):
+        name_latents(run, {latent: name for latent, name in enumerate(names) if name})
     return Imported(run, tuple(notes))
 
 

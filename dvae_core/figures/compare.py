@@ -17,6 +17,7 @@ from dvae_core.figures.style import (
     run_box,
     styled,
 )
+from dvae_core.runs.names import NO_NAMES, LatentNames
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +65,10 @@ def angle_curves(
 
 
 def mass_heatmap(
-    picture: Picture, latents: tuple[int, int], degrees: float | None = None
+    picture: Picture,
+    latents: tuple[int, int],
+    degrees: float | None = None,
+    latent_names: LatentNames = NO_NAMES,
 ) -> go.Figure:
     """Probability mass or density of two latents: the first on the x axis, the second on y.
 
@@ -84,8 +88,9 @@ def mass_heatmap(
     )
     if degrees is not None:
         _draw_axes(figure, picture, degrees)
-    figure.update_xaxes(title_text=f"latent {latents[0]}", constrain="domain")
-    figure.update_yaxes(title_text=f"latent {latents[1]}", scaleanchor="x", constrain="domain")
+    across, up = (literal(latent_names.short_words(latent)) for latent in latents)
+    figure.update_xaxes(title_text=across, constrain="domain")
+    figure.update_yaxes(title_text=up, scaleanchor="x", constrain="domain")
     return styled(figure, height=300)
 
 

@@ -16,11 +16,12 @@ from dvae_core.figures.style import (
     shortened,
     styled,
 )
+from dvae_core.runs.names import NO_NAMES, LatentNames
 
 _BAR_SHARE = 0.18  # width of a column of bars, in widths of the heat map
 _COLUMN_PIXELS = 17  # width of an upright name of 12 pixels, and some room
 _CHARACTER_PIXELS = 7
-_SIDE_PIXELS = 190  # names of the latents on the left, colour bar on the right
+_SIDE_PIXELS = 190  # "latent 10" on the left, colour bar on the right
 
 
 def information_heatmap(
@@ -31,6 +32,7 @@ def information_heatmap(
     unit: str,
     bars: Mapping[str, NDArray[np.float64]] | None = None,
     marked: tuple[int, int] | None = None,
+    latent_names: LatentNames = NO_NAMES,
 ) -> go.Figure:
     """Heat map of the information that latents carry about factors, with bars for each latent.
 
@@ -44,6 +46,7 @@ def information_heatmap(
         unit: of `information`, for hover text and colour bar.
         bars: columns of bars by name: one number per latent, (N,), such as its KL.
         marked: the cell (latent, factor) to frame.
+        latent_names: what people call the latents.
     """
     bars = bars or {}
     rows = [f"latent {latent}" for latent in order]
@@ -85,7 +88,10 @@ def information_heatmap(
             customdata=cells,
             text=[f"{information[cell]:.2f}" for cell in cells],
             hovertext=[f"{information[cell]:.3f} {unit}" for cell in cells],
-            hovertemplate="%{y}, %{x}<br>%{hovertext}<extra></extra>",
+            hovertemplate=[
+                f"{literal(latent_names.words(latent))}, %{{x}}<br>%{{hovertext}}<extra></extra>"
+                for latent, _ in cells
+            ],
             mode="markers+text" if shown.size <= 200 else "markers",
             # At least 4.5:1 against the cell; a heat map's own numbers vanish on middling ones.
             textfont={
@@ -117,7 +123,7 @@ def information_heatmap(
         figure.update_xaxes(title_text=title, nticks=3, rangemode="tozero", row=1, col=column)
     if marked is not None and marked[0] in order:
         frame_cells(figure, order, [marked])
-    figure.update_yaxes(autorange="reversed", row=1, col=1)
+    figure.update_yaxes(autorange="reversed", row=1, col=1, **_ticks(rows, order, latent_names))
     # Plotly leaves out names where they are many, reads names such as "10" as numbers, and gives
     # upright names the space of the cells.
     labels = [literal(shortened(name)) for name in factor_names]
@@ -137,19 +143,28 @@ def information_heatmap(
     return styled(figure, height=height, top=40, hovermode="closest", hoverdistance=-1)
 
 
-def heatmap_width(num_factors: int, num_bars: int = 0) -> int:
+def heatmap_width(num_factors: int, num_bars: int = 0, latent_names: LatentNames = NO_NAMES) -> int:
     """The least width in pixels at which the upright names of an `information_heatmap` stand side
     by side.
 
     Args:
         num_factors: F.
         num_bars: columns of bars.
+        latent_names: what people call the latents.
     """
     cells = _COLUMN_PIXELS * num_factors * (1 + _BAR_SHARE * num_bars + 0.02 * num_bars)
-    return round(_SIDE_PIXELS + cells)
+    longest = max(
+        (len(latent_names.short_words(e.latent)) for e in latent_names.entries), default=0
+    )
+    return round(_SIDE_PIXELS + _CHARACTER_PIXELS * max(0, longest - len("latent 10")) + cells)
 
 
-def latent_information_heatmap(information: NDArray[np.float64], order: Sequence[int]) -> go.Figure:
+def latent_information_heatmap(
+    information: NDArray[np.float64],
+    order: Sequence[int],
+    *,
+    latent_names: LatentNames = NO_NAMES,
+) -> go.Figure:
     """Heat map of the mutual information between each pair of latents, (N, N) nats, with an empty
     diagonal."""
     shown = information[np.ix_(list(order), list(order))].astype(float)
@@ -170,5 +185,19 @@ def latent_information_heatmap(information: NDArray[np.float64], order: Sequence
             colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12},
         )
     )
-    figure.update_yaxes(autorange="reversed")
+    ticks = _ticks(names, order, latent_names)
+    figure.update_xaxes(**ticks)
+    figure.update_yaxes(autorange="reversed", **ticks)
     return styled(figure, height=160 + 30 * len(names), top=40)
+
+
+def _ticks(
+    rows: Sequence[str], order: Sequence[int], latent_names: LatentNames
+) -> dict[str, object]:
+    """Short names of the latents on an axis whose categories are `rows`."""
+    return {
+        "type": "category",
+        "tickmode": "array",
+        "tickvals": rows,
+        "ticktext": [literal(latent_names.short_words(latent)) for latent in order],
+    }

@@ -10,9 +10,10 @@ from dvae_core.analysis.embedding import Embedding
 from dvae_core.analysis.latent_data import LatentData
 from dvae_core.analysis.path import LatentPath
 from dvae_core.figures.style import ACCENT, COLOR_SCALE, MARK, literal, styled
+from dvae_core.runs.names import NO_NAMES, LatentNames
 
 
-def category_bars(data: LatentData) -> go.Figure:
+def category_bars(data: LatentData, latent_names: LatentNames = NO_NAMES) -> go.Figure:
     """Share of the images in each category of a latent (P,), with a mark at each category that has
     none."""
     shares = data.counts / data.counts.sum()
@@ -20,7 +21,7 @@ def category_bars(data: LatentData) -> go.Figure:
         go.Bar(
             x=np.arange(len(shares)),
             y=shares,
-            text=_places(data),
+            text=_places(data, latent_names),
             textposition="none",
             customdata=data.counts,
             marker={"color": ACCENT},
@@ -37,12 +38,14 @@ def category_bars(data: LatentData) -> go.Figure:
             hovertemplate="%{x}: never visited<extra></extra>",
             showlegend=False,
         )
-    figure.update_xaxes(title_text=_axis(data))
+    figure.update_xaxes(title_text=_axis(data, latent_names))
     figure.update_yaxes(title_text="share of images", tickformat=".0%", rangemode="tozero")
     return styled(figure, height=260, bargap=0.1)
 
 
-def factor_given_category(data: LatentData, factor: int) -> go.Figure:
+def factor_given_category(
+    data: LatentData, factor: int, latent_names: LatentNames = NO_NAMES
+) -> go.Figure:
     """Heat map of a factor's distribution in each category of a latent, (values, P); each column
     sums to one, and that of a category without images is empty."""
     counts = data.factor_counts[factor].T  # (values, P)
@@ -51,7 +54,7 @@ def factor_given_category(data: LatentData, factor: int) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            text=np.tile(_places(data), (len(counts), 1)),
+            text=np.tile(_places(data, latent_names), (len(counts), 1)),
             colorscale=COLOR_SCALE,
             zmin=0.0,
             zmax=1.0,
@@ -60,7 +63,7 @@ def factor_given_category(data: LatentData, factor: int) -> go.Figure:
             colorbar={"thickness": 12, "tickformat": ".0%"},
         )
     )
-    figure.update_xaxes(title_text=_axis(data))
+    figure.update_xaxes(title_text=_axis(data, latent_names))
     figure.update_yaxes(title_text=literal(data.factor_names[factor]))
     return styled(figure, height=320)
 
@@ -111,10 +114,10 @@ def embedding_scatter(
     return styled(figure, height=460)
 
 
-def path_curve(path: LatentPath) -> go.Figure:
+def path_curve(path: LatentPath, latent_names: LatentNames = NO_NAMES) -> go.Figure:
     """Distance to the target image after each step of a path, (steps + 1,), named by the latent
     that the step changes."""
-    names = ["start", *(f"latent {latent}" for latent in path.latents)]
+    names = ["start", *(literal(latent_names.short_words(int(i))) for i in path.latents)]
     figure = go.Figure(
         go.Scatter(
             x=np.arange(len(names)),
@@ -131,13 +134,15 @@ def path_curve(path: LatentPath) -> go.Figure:
     return styled(figure, height=300)
 
 
-def _axis(data: LatentData) -> str:
-    return f"{'category' if data.edges is None else 'bin'} of latent {data.latent}"
+def _axis(data: LatentData, latent_names: LatentNames) -> str:
+    kind = "category" if data.edges is None else "bin"
+    return f"{kind} of {literal(latent_names.words(data.latent))}"
 
 
-def _places(data: LatentData) -> list[str]:
+def _places(data: LatentData, latent_names: LatentNames) -> list[str]:
     """The categories, or the bins with their ranges, in words."""
     if data.edges is None:
-        return [f"category {category}" for category in range(len(data.counts))]
+        categories = range(len(data.counts))
+        return [literal(latent_names.words(data.latent, category)) for category in categories]
     pairs = zip(data.edges[:-1], data.edges[1:], strict=True)
     return [f"bin {place}, {low:.2f} to {high:.2f}" for place, (low, high) in enumerate(pairs)]

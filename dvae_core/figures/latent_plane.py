@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.figures.style import PALETTE
+from dvae_core.runs.names import NO_NAMES, LatentNames
 
 SIDE = 320
 _MARGIN = 30
@@ -38,6 +39,7 @@ def draw_plane(
     bounded: bool,
     arrows: NDArray[np.floating] | None = None,
     centre: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0),
+    latent_names: LatentNames = NO_NAMES,
 ) -> PlanePicture:
     """Draw lines of constant factor values, with the first latent on the x axis, the second on y.
 
@@ -51,6 +53,7 @@ def draw_plane(
         bounded: whether codes lie in [-1, 1]; the border is then drawn.
         arrows: (2, 2); column f is the change of the latents over the whole range of factor f.
         centre: (2,), where the arrows cross.
+        latent_names: what people call the latents.
     """
     reach = 1.2 * (1.0 if bounded else max(1.0, float(np.abs(codes).max())))
     scale = (SIDE / 2 - _MARGIN) / reach
@@ -59,7 +62,8 @@ def draw_plane(
         return SIDE / 2 + scale * np.asarray(points, np.float64) * (1.0, -1.0)
 
     points = place(codes)
-    parts = [_axes(place, reach, bounded, latents)]
+    across, up = (escape(latent_names.short_words(latent)) for latent in latents)
+    parts = [_axes(place, reach, bounded, across, up)]
     for factor, lines in ((1, points), (0, points.swapaxes(0, 1))):
         parts += _lines(lines, FACTOR_COLORS[factor])
     if arrows is not None:
@@ -100,7 +104,7 @@ def side_by_side(pictures: Sequence[PlanePicture], titles: Sequence[str], column
     )
 
 
-def _axes(place: _Place, reach: float, bounded: bool, latents: tuple[int, int]) -> str:
+def _axes(place: _Place, reach: float, bounded: bool, across: str, up: str) -> str:
     (left, bottom), (right, top) = place(np.array([[-1.0, -1.0], [1.0, 1.0]]) * reach)
     middle = SIDE / 2
     lines = [
@@ -115,9 +119,9 @@ def _axes(place: _Place, reach: float, bounded: bool, latents: tuple[int, int]) 
         )
     lines.append(
         f'<text x="{middle}" y="{SIDE - 9}" text-anchor="middle" fill="currentColor">'
-        f"latent {latents[0]} →</text>"
+        f"{across} →</text>"
         f'<text x="13" y="{middle}" text-anchor="middle" fill="currentColor" '
-        f'transform="rotate(-90 13 {middle})">latent {latents[1]} →</text>'
+        f'transform="rotate(-90 13 {middle})">{up} →</text>'
     )
     return "".join(lines)
 

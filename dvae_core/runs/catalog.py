@@ -42,8 +42,17 @@ def run_roots() -> dict[str, Path]:
 
 def is_shipped_run(run: Run) -> bool:
     """Whether a run came with the app, which nothing may change."""
-    folders = run.path.resolve().parents
-    return any(root.resolve() in folders for root in (SHIPPED_ROOT, STUDIES_ROOT))
+    return shipped_place(run) is not None
+
+
+def shipped_place(run: Run) -> str | None:
+    """The address of a run that came with the app, wherever the app is installed; None for any
+    other run."""
+    path = run.path.resolve()
+    for root in (SHIPPED_ROOT.resolve(), STUDIES_ROOT.resolve()):
+        if root in path.parents:
+            return path.relative_to(root.parent).as_posix()
+    return None
 
 
 def own_folder(name: str) -> Path:

@@ -29,6 +29,7 @@ class RunFile:
         holds: content.
         max_bytes: largest size accepted from an import; 0 for a local file.
         by_training: whether only the training process writes it after the run was created.
+        by_people: whether only people write it, on the machine that lists the run.
     """
 
     pattern: str
@@ -36,16 +37,22 @@ class RunFile:
     holds: str
     max_bytes: int = 0
     by_training: bool = False
+    by_people: bool = False
 
 
 TRAINER_STATE = "trainer.safetensors"
+NAMES = "names.json"
+MAX_NAMES_BYTES = 4 * 2**20
 SNAPSHOTS = f"snapshots/{'[0-9]' * 8}.safetensors"
 _MB, _GB = 2**20, 2**30
 
 RUN_FILES = (
     RunFile("config.json", Kind.RECORD, "RunRecord: how to build the model", _MAX_JSON_BYTES, True),
     RunFile("status.json", Kind.RECORD, "Status: progress of the training", _MAX_JSON_BYTES, True),
-    RunFile("notes.json", Kind.RECORD, "Notes: a name and remarks", _MAX_JSON_BYTES),
+    RunFile(
+        "notes.json", Kind.RECORD, "Notes: a name and remarks", _MAX_JSON_BYTES, by_people=True
+    ),
+    RunFile(NAMES, Kind.RECORD, "LatentNames: names of latents", MAX_NAMES_BYTES, by_people=True),
     RunFile("evaluation.json", Kind.RECORD, "scores of the model", _MAX_JSON_BYTES),
     RunFile("metrics.jsonl", Kind.RECORD, "RowLog of loss terms and speed", 512 * _MB, True),
     RunFile("scores.jsonl", Kind.RECORD, "RowLog of scores during training", 128 * _MB, True),

@@ -5,7 +5,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from dvae_core.config import (
@@ -53,6 +51,7 @@ from dvae_core.runs.storage import (
     write_record,
     write_tensors,
 )
+from dvae_core.runs.texts import checked_text
 from dvae_core.system.files import new_folder, remove_leftovers, write_atomically
 from dvae_core.system.processes import ProcessIdentity
 
@@ -145,12 +144,7 @@ class Notes(BaseModel):
     @field_validator("name", "notes")
     @classmethod
     def _is_plain(cls, text: str, info: ValidationInfo) -> str:
-        """Control characters could affect a terminal that prints the text."""
-        allowed = "\n\t" if info.field_name == "notes" else ""
-        for character in text:
-            if unicodedata.category(character) == "Cc" and character not in allowed:
-                raise PydanticCustomError("text", "Control characters are not allowed")
-        return text
+        return checked_text(text, "\n\t" if info.field_name == "notes" else "")
 
 
 class Run:

@@ -50,8 +50,9 @@ class Piece:
 
 def files_to_send(run: Run) -> list[str]:
     """Paths of the files of a run to send, except status.json. The saved state comes first, so that
-    files read after it are at least as new."""
-    paths = [path for path in travelling_files(run.path) if path != _STATUS]
+    files read after it are at least as new. What people write stays where they write it."""
+    files = travelling_files(run.path)
+    paths = [path for path, file in files.items() if path != _STATUS and not file.by_people]
     return sorted(paths, key=lambda path: path != TRAINER_STATE)
 
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from dvae_core.config import RunConfig
 from dvae_core.data.imported.dataset import import_images
 from dvae_core.data.imported.options import ImportOptions
+from dvae_core.runs.names import name_latent
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
@@ -45,6 +46,10 @@ def hostile_runs(own_folders: Path, tiny_config: RunConfig) -> None:
         run = Run.create(own_folders / "runs" / family, config, (1, 32, 32))
         train(run)
         run.write_notes(NAMES[3], NAMES[0])
+        for latent, name in enumerate((" ".join(NAMES[:4]), " ".join(NAMES[4:]))):
+            name_latent(run, latent, name, note=" ".join(NAMES))
+        if family == "categorical":
+            name_latent(run, 0, " ".join(NAMES), category=0)
 
 
 def texts(message: Message, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dvae_core.exchange.onnx_export import exported_files
 from dvae_core.exchange.onnx_import import import_model
+from dvae_core.runs.names import latent_names, name_latent
 from dvae_core.runs.run import Run
 from tests.app.conftest import OpenApp
 from tests.onnx import graphs
@@ -96,6 +97,7 @@ def test_a_checkpoint_is_refused_with_the_way_on(open_app: OpenApp, own_folders:
 def test_the_description_of_an_export_fills_the_form(
     open_app: OpenApp, own_folders: Path, runs: dict[str, Run]
 ) -> None:
+    name_latent(runs["checkpoints/discrete"], 1, "height")
     files = exported_files(runs["checkpoints/discrete"])
     app = open_app(PAGE)
     described = ("model.json", files["model.json"], "application/json")
@@ -109,6 +111,7 @@ def test_the_description_of_an_export_fills_the_form(
     app.text_input(key="model-name").set_value("again")
     app.button(key="model-import").click().run()
     assert not app.error
+    assert latent_names(Run(own_folders / "runs" / "again")).name(1) == "height"
     again = Run(own_folders / "runs" / "again").record
     assert (again.latents, again.dataset) == ("categorical", "circles")
     assert again.category_counts == runs["checkpoints/discrete"].record.category_counts

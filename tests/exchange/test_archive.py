@@ -15,6 +15,7 @@ from dvae_core.errors import RunError
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.archive import export_run, import_run
+from dvae_core.runs.names import NO_NAMES, latent_names, name_latent
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.trainer import train
@@ -53,6 +54,7 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     run = Run.create(tmp_path / "here" / "whole", config, (1, 32, 32))
     train(run, should_stop=stop_after(12))
     run.write_notes("The first", "It learns slowly.")
+    name_latent(run, 1, "height", note="of the disc")
     evaluation = evaluate(
         run, load_dataset("circles", 32), "paper", ("mig",), EvaluationSettings(points=200)
     )
@@ -63,6 +65,7 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     there = import_run(archive, tmp_path / "there")
     assert (there.id, there.state(), there.status().step) == ("whole", State.STOPPED, 12)
     assert there.read_notes().name == "The first"
+    assert latent_names(there) == latent_names(run) != NO_NAMES
     assert there.read_evaluation() == run.read_evaluation()
     assert there.metrics.read() == run.metrics.read()
     assert there.snapshot_steps() == run.snapshot_steps() != []
@@ -82,6 +85,19 @@ def test_a_run_without_its_trainer_is_smaller_and_explored_all_the_same(
     assert there.state() is State.FINISHED
     assert not there.has_trainer_state
     assert there.load_model() is not None
+
+
+def test_names_in_the_folder_of_the_user_travel_too(
+    tmp_path: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path)
+    names = name_latent(tiny_run, 1, "height")
+    archive = export_run(tiny_run)
+    monkeypatch.undo()
+    there = import_run(archive, tmp_path / "there")
+    assert latent_names(there) == names
+    assert (there.path / "names.json").is_file()
 
 
 def test_what_belongs_to_a_machine_stays_there(tiny_run: Run) -> None:
@@ -266,6 +282,11 @@ def rewritten(data: bytes, change: Callable[[dict[str, torch.Tensor]], None], pa
         ("metrics.jsonl", b'{"step": 4}\nx\n{"step": 8}\n', "not JSON"),
         ("evaluation.json", b'{"scores": 1}', "evaluation.json: scores"),
         ("notes.json", b'{"name": "\\u0000"}', "control characters are not allowed"),
+        (
+            "names.json",
+            b'{"entries": [{"latent": 0}]}',
+            "names.json: entries.0.written_at is missing",
+        ),
         ("snapshots/00000004.safetensors", b"x", "damaged or of another run"),
     ],
 )

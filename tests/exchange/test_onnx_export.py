@@ -18,6 +18,7 @@ from dvae_core.errors import ModelError
 from dvae_core.exchange.onnx_export import export_model
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import SHIPPED_ROOT
+from dvae_core.runs.names import latent_names, name_latent
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
@@ -75,13 +76,15 @@ def test_a_shipped_run_comes_back_equal(
     assert_equal(run.load_model(), again.load_model(), run.record.dataset)
 
 
-def test_known_cardinalities_come_back(
+def test_known_cardinalities_and_names_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: RunConfig
 ) -> None:
     config = tiny_config.model_copy(update={"cardinalities": (3,)})
     run = Run.create(tmp_path / "tiny", config, (1, 32, 32))
     train(run)
+    name_latent(run, 1, "height")
     again = import_again(export_model(run, tmp_path / "out"), monkeypatch, "tiny")
+    assert [entry.texts for entry in latent_names(again).entries] == [("height", "")]
     assert again.record.category_counts == run.record.category_counts == (3, 5)
     assert_equal(run.load_model(), again.load_model(), "circles")
     # An imported run goes out as it came in.

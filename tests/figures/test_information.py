@@ -2,6 +2,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dvae_core.figures.information import (
     latent_information_heatmap,
 )
 from dvae_core.figures.style import TEMPLATE, shortened
+from dvae_core.runs.names import LatentName, LatentNames
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +37,20 @@ def test_every_factor_has_its_name_on_the_axis_however_many_there_are() -> None:
     assert (axis.type, axis.tickmode) == ("category", "array")
     assert [unescape(text) for text in axis.ticktext] == [shortened(name) for name in names]
     assert list(axis.tickvals) == list(figure.data[0].x)
+
+
+def test_a_latent_has_the_name_that_people_gave_it_shortened_on_the_axis() -> None:
+    long = "<b>" + "x" * 40
+    when = datetime(2026, 11, 27, tzinfo=UTC)
+    names = LatentNames(entries=(LatentName(latent=1, name=long, written_at=when),))
+    figure = information_heatmap(INFORMATION, NAMES, [1, 0], unit="nats", latent_names=names)
+    ticks = [unescape(text) for text in figure.layout.yaxis.ticktext]
+    assert ticks == ["1 · " + long[:23] + "…", "latent 0"]
+    assert "<b>" not in figure.to_json().replace("\\u003c", "<")
+    assert unescape(figure.data[1].hovertemplate[0]).startswith(f"latent 1 · {long}, ")
+    between = latent_information_heatmap(np.eye(2), [1, 0], latent_names=names)
+    assert between.layout.xaxis.ticktext == figure.layout.yaxis.ticktext
+    assert heatmap_width(5, latent_names=names) > heatmap_width(5) + 100
 
 
 def test_many_factors_need_a_wider_heat_map() -> None:

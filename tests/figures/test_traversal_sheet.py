@@ -28,3 +28,10 @@ def test_heads_stand_above_the_rows() -> None:
     with_heads = traversal_sheet(frames, ["latent 0"], [("original", head)], scale=2)
     assert (with_heads[:20] == (9, 8, 7)).all(-1).sum() == 256
     assert with_heads.shape[0] > plain.shape[0]
+
+
+def test_a_long_label_makes_room_for_itself() -> None:
+    frames = np.zeros((1, 2, 8, 8, 3), np.uint8)
+    sheet = traversal_sheet(frames, ["3 · the hue of the wall behind   0.53 nats"])
+    assert sheet.shape[1] > traversal_sheet(frames, ["latent 0"]).shape[1]
+    assert (sheet[:, -2 * 10 - 6 : -2 * 10] == 255).all()  # nothing of it before the images

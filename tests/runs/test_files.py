@@ -9,6 +9,7 @@ from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.tensorboard import EventWriter
 from dvae_core.jobs import TRAINING, job_progress
 from dvae_core.runs.files import RUN_FILES, Kind, find_file, travelling_files, travels
+from dvae_core.runs.names import name_latent
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
@@ -29,6 +30,7 @@ def full_run(tmp_path: Path, tiny_config: RunConfig) -> Run:
         )
         run.write_evaluation(evaluation.model_dump(mode="json"))
     run.write_notes("The first", "")
+    name_latent(run, 0, "size")
     run.request_stop()
     return run
 
@@ -46,8 +48,8 @@ def test_what_travels_is_all_but_the_local_files(full_run: Run) -> None:
     there = travelling_files(full_run.path)
     assert {file.kind for file in there.values()} == set(Kind) - {Kind.LOCAL}
     left = {path for path in full_run.path.iterdir() if path.name not in there}
-    expected = {"jobs", "snapshots", "stop", "tensorboard", ".training.lock", ".evaluation.lock"}
-    assert {path.name for path in left} == expected
+    locks = {".training.lock", ".evaluation.lock", ".names.lock"}
+    assert {path.name for path in left} == {"jobs", "snapshots", "stop", "tensorboard"} | locks
 
 
 def test_an_unknown_file_never_travels(full_run: Run) -> None:

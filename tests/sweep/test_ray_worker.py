@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dvae_core.errors import RunError
+from dvae_core.runs.names import latent_names, name_latent
 from dvae_core.runs.run import Run, State
 from dvae_core.sweep.plan import Sweep
 from dvae_core.sweep.ray_worker import (
@@ -38,6 +39,17 @@ def take_pieces(run: Run, worker: RunWorker) -> list[Piece]:
         receive(run, pieces[-1])
     assert not worker.folder.exists()
     return pieces
+
+
+def test_what_people_write_during_a_training_elsewhere_stays(tiny_run: Run) -> None:
+    name_latent(tiny_run, 0, "size")
+    tiny_run.write_notes("The first", "")
+    assert not {"names.json", "notes.json"} & set(pack_files(tiny_run))
+    # The worker has no such files.
+    status = tiny_run.status()
+    receive(tiny_run, Piece({}, frozenset(pack_files(tiny_run)), status, ended=True, reason=""))
+    assert latent_names(tiny_run).name(0) == "size"
+    assert tiny_run.read_notes().name == "The first"
 
 
 def test_pieces_add_up_to_the_run_that_a_training_here_would_make(

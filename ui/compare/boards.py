@@ -65,6 +65,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                     code=code,
                     posterior=resolved.posterior,
                     shown=SHOWN,
+                    names=side.names,
                 ),
                 key=f"compare-{SIDES[index]}-{side.address}",
                 on_release=partial(comparison.move, index, match),
@@ -89,13 +90,15 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
 
 def describe_pairs(comparison: Comparison) -> str:
     """Which latent is whose partner, and why, as a Markdown list."""
-    names = comparison.dataset.factor_names
-    return "\n".join(
-        f"- {left} ↔ {right}: both encode {plain(names[factor])}"
-        if factor is not None
-        else f"- {left} ↔ {right}: by mutual information"
-        for (left, right), factor in comparison.pairs
-    )
+    factors, lines = comparison.dataset.factor_names, []
+    for latents, factor in comparison.pairs:
+        both = " ↔ ".join(
+            plain(side.names.short_words(latent))
+            for side, latent in zip(comparison.sides, latents, strict=True)
+        )
+        why = "by mutual information" if factor is None else f"both encode {plain(factors[factor])}"
+        lines.append(f"- {both}: {why}")
+    return "\n".join(lines)
 
 
 def show_information(comparison: Comparison) -> None:
@@ -118,11 +121,15 @@ def show_information(comparison: Comparison) -> None:
                 title += f" · MIG {mig(points.codes, points.factors):.3f}"
             st.markdown(title)
             figure = information_heatmap(
-                shares, comparison.dataset.factor_names, order, unit="share of entropy"
+                shares,
+                comparison.dataset.factor_names,
+                order,
+                unit="share of entropy",
+                latent_names=side.names,
             )
             show_wide_chart(
                 frame_cells(figure, order, cells),
-                heatmap_width(len(comparison.dataset.factor_names)),
+                heatmap_width(len(comparison.dataset.factor_names), 0, side.names),
                 key=f"information-{SIDES[index]}",
                 config=NO_TOOLBAR,
             )

@@ -19,10 +19,12 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.evaluation.representation import Representation
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import usable_runs
+from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
 from ui.cached import st_encode_points, st_load_model
 from ui.errors import plain
 from ui.latent_board import BoardEvent
+from ui.latent_names import shown_names
 from ui.link import current_view, parse_code, set_view
 from ui.run_picker import OPENING_RUN, describe, run_box, show_unusable
 from ui.selection import Code, Exploration, Start, current_selection, new_move
@@ -43,6 +45,7 @@ class Side:
         model: its model.
         points: its codes for images that both have seen.
         exploration: its start and code.
+        names: what people call its latents.
     """
 
     address: str
@@ -50,6 +53,7 @@ class Side:
     model: VAE
     points: Representation
     exploration: Exploration
+    names: LatentNames
 
     @property
     def name(self) -> str:
@@ -197,7 +201,14 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
         _right_exploration(left[1], *right),
     )
     sides = tuple(
-        Side(address, run, st_load_model(run), st_encode_points(run, dataset.name), exploration)
+        Side(
+            address,
+            run,
+            st_load_model(run),
+            st_encode_points(run, dataset.name),
+            exploration,
+            shown_names(run),
+        )
         for (address, run), exploration in zip((left, right), explorations, strict=True)
     )
     if explorations[0].start is None and dataset.has_all_combinations:

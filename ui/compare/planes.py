@@ -13,6 +13,7 @@ from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.representation import Representation
 from dvae_core.figures.latent_plane import draw_plane
 from dvae_core.models.vae import VAE
+from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.errors import plain
 from ui.latent_plane import Panel, latent_planes
 from ui.selection import Start
@@ -57,7 +58,12 @@ def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) ->
 
 
 def plane_panel(
-    title: str, model: VAE, points: Representation, dataset: Dataset, grid: FactorGrid
+    title: str,
+    model: VAE,
+    points: Representation,
+    dataset: Dataset,
+    grid: FactorGrid,
+    latent_names: LatentNames = NO_NAMES,
 ) -> tuple[Panel, FactorPlane]:
     """The panel of one run, and what it shows.
 
@@ -73,6 +79,7 @@ def plane_panel(
         bounded=model.latents.num_categories is not None,
         arrows=plane.fitted.matrix,
         centre=plane.fitted.centre,
+        latent_names=latent_names,
     )
     off = np.degrees(plane.fitted.angles)
     note = f"{first} {off[0]:.0f}° and {second} {off[1]:.0f}° off the nearest axis"

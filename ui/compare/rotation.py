@@ -79,12 +79,13 @@ def show_turning(comparison: Comparison, planes: Planes) -> None:
         st.columns(2), comparison.sides, planes, masses, resolved, ("left", "right"), strict=True
     ):
         with column, st.container(key=f"turned-{test_id}"):
-            st.markdown(f"**{plain(side.name)}**, latents {plane[0]} and {plane[1]}")
+            first, second = (plain(side.names.words(latent)) for latent in plane)
+            st.markdown(f"**{plain(side.name)}**, {first} and {second}")
             _show_terms(mass, degrees)
             _show_images(side.model, its, plane, degrees)
             turned = mass.turned(np.radians(degrees))
             st.plotly_chart(
-                mass_heatmap(turned.picture(), plane, degrees),
+                mass_heatmap(turned.picture(), plane, degrees, side.names),
                 key=f"mass-{test_id}",
                 config=NO_TOOLBAR,
             )

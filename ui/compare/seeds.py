@@ -18,6 +18,7 @@ from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Side
 from ui.compare.planes import plane_panel, show_panels
 from ui.errors import plain
+from ui.latent_names import shown_names
 
 MIN_SEEDS = 3
 
@@ -78,6 +79,7 @@ def show_seeds(
                 st_encode_points(run, dataset.name),
                 dataset,
                 grid,
+                shown_names(run),
             )[0]
             for rank, run in ranked
         ]

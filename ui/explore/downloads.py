@@ -24,9 +24,7 @@ SCALE = 2
 
 def show_downloads(view: BoardView, resolved: ResolvedStart, run_id: str) -> None:
     """Download buttons for the board as it stands. The address bar holds the link."""
-    latent = st.selectbox(
-        "Latent", list(view.order), format_func=lambda latent: f"latent {latent}", width=160
-    )
+    latent = st.selectbox("Latent", list(view.order), format_func=view.names.words, width=320)
     sheet = _sheet(view, resolved)
 
     def row(count: int) -> Tensor:
@@ -70,7 +68,7 @@ def _sheet(view: BoardView, resolved: ResolvedStart) -> NDArray[np.uint8]:
             ("original", to_pixels(resolved.image)),
             ("decoded", to_pixels(back.image)),
         ]
-    labels = [f"latent {latent}   {view.kl_of(latent):.2f} nats" for latent in latents]
+    labels = [f"{view.names.short_words(i)}   {view.kl_of(i):.2f} nats" for i in latents]
     scale = max(1, 64 // view.model.image_shape[2])
     return traversal_sheet([to_pixels(row) for row in traversals], labels, heads, scale)
 

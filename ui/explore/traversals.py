@@ -13,6 +13,7 @@ from dvae_core.analysis.traversal import (
 )
 from dvae_core.data.dataset import Dataset
 from ui.boards import BoardView, spaced
+from ui.errors import plain
 from ui.images import show_grid
 from ui.widgets import whole_number
 
@@ -33,8 +34,9 @@ def show_pair(view: BoardView, key: str) -> None:
         return
     rows, columns = (spaced(view.values[latent], GRID_SIDE) for latent in (down, across))
     grid = traverse_pair(view.model, view.code, (down, across), rows, columns)
-    caption = f"latent {down} down, latent {across} across, lowest values at the top left"
-    show_grid(to_pixels(grid), caption)
+    words = view.names.words
+    caption = f"{words(down)} down, {words(across)} across, lowest values at the top left"
+    show_grid(to_pixels(grid), plain(caption))
 
 
 def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key: str) -> None:
@@ -58,7 +60,8 @@ def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key
     show_grid(straight[None], "all latents together")
     show_grid(
         by_latent[None],
-        "active latents one after the other: " + ", ".join(map(str, moving)),
+        plain("active latents one after the other: ")
+        + ", ".join(plain(view.names.short_words(latent)) for latent in moving),
     )
     show_grid(to_pixels(other)[None, None], "second image")
 
@@ -68,7 +71,7 @@ def _choose_latent(label: str, view: BoardView, place: int, key: str) -> int:
         label,
         list(view.order),
         index=place,
-        format_func=lambda latent: f"latent {latent}",
+        format_func=view.names.words,
         key=key,
-        width=160,
+        width=240,
     )

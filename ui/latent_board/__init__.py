@@ -47,6 +47,7 @@ class BoardRow:
         kl_nats: KL of this latent's posterior, in nats.
         kl_of: what the KL is of, for its tooltip.
         chosen: True for the latent that the readout shows first.
+        name: what to call the latent; by default "latent 3".
         posterior: heights of q(z_i | x) at `values`, or empty when no image was the start. Only
             the shape counts: a peak fills the track, a flat posterior a quarter of it.
         aggregate: heights of the aggregate posterior at `values`, or empty.
@@ -66,6 +67,7 @@ class BoardRow:
     kl_nats: float
     kl_of: str = "the start image"
     chosen: bool = False
+    name: str = ""
     posterior: Numbers = ()
     aggregate: Numbers = ()
     continuous: bool = False
@@ -291,6 +293,7 @@ def _check(rows: Sequence[BoardRow], frames: BoardFrames, code: Sequence[float])
 def _row_data(row: BoardRow) -> dict[str, Any]:
     return {
         "latent": row.latent,
+        "name": row.name or f"latent {row.latent}",
         "values": [float(value) for value in row.values],
         "start": float(row.start),
         "value": float(row.value),

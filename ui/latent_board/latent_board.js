@@ -315,7 +315,7 @@ class Board {
     }
     const { facts } = row;
     const at = nearest(facts.values, this.code[row.latent]);
-    this.readout.name.textContent = `latent ${row.latent}`;
+    this.readout.name.textContent = facts.name;
     this.readout.carries.textContent = facts.carries;
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
@@ -364,7 +364,6 @@ class Row {
     this.board = board;
     this.latent = latent;
     this.name = element("span", { class: "name" });
-    this.name.textContent = `latent ${latent}`;
     this.carries = element("span", { class: "carries" });
     this.share = element("span", { class: "share" });
     this.kl = element("span", { class: "kl" });
@@ -406,7 +405,6 @@ class Row {
         class: "handle",
         role: "slider",
         tabindex: "0",
-        "aria-label": `latent ${latent}`,
         "aria-orientation": "horizontal",
         "data-testid": `latent-handle-${latent}`,
       },
@@ -450,6 +448,8 @@ class Row {
   update(facts, repaint) {
     const before = this.facts;
     this.facts = facts;
+    this.name.textContent = facts.name;
+    this.name.title = facts.name;
     this.carries.textContent = facts.carries;
     const encodes = facts.carries && facts.information !== null;
     this.share.textContent = encodes ? `${Math.round(100 * facts.information)} %` : "";
@@ -463,7 +463,7 @@ class Row {
     this.root.classList.toggle("chosen", facts.chosen);
     this.root.classList.toggle("inactive", !facts.active);
     const { side } = this.board.data;
-    const name = `latent ${this.latent}${encodes ? `, ${facts.carries}` : ""}`;
+    const name = `${facts.name}${encodes ? `, ${facts.carries}` : ""}`;
     this.handle.setAttribute("aria-label", side ? `${side}: ${name}` : name);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));
@@ -766,11 +766,11 @@ function target(key, values, start, value) {
 }
 
 function spoken(facts, value) {
-  const { latent, values, continuous } = facts;
+  const { name, values, continuous } = facts;
   const at = nearest(values, value);
   const category = `category ${at + 1} of ${values.length}, `;
   const unseen = isVisited(facts, at) ? "" : ", hardly occurs in the data";
-  return `latent ${latent}, ${continuous ? "" : category}value ${hundredths(value)}${unseen}`;
+  return `${name}, ${continuous ? "" : category}value ${hundredths(value)}${unseen}`;
 }
 
 // Whether a value occurs in the data; true where nobody looked.

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from dvae_core.figures.information import heatmap_width, information_heatmap
 from dvae_core.figures.traversal_sheet import traversal_sheet
+from dvae_core.runs.names import LatentNames
 from dvae_core.runs.row_log import Row
 from dvae_core.runs.run import Run, State
 from dvae_core.runs.snapshot import Snapshot
 from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.images import montage, to_png
+from ui.latent_names import shown_names
 from ui.widgets import when_changed, widget_key
 
 # Rows of the heat map: what carries nothing only makes it long.
@@ -40,6 +42,7 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
         return
     step = _choose_step(address, steps)
     # The pictures of a step are the same whenever they are taken, unless this is another run.
+    names = shown_names(run)
     modified_at = run.record.created_at.isoformat()
     mig = next((row["mig"] for row in scores if row["step"] == step and "mig" in row), None)
     left, right = st.columns(2)
@@ -50,19 +53,19 @@ def show_snapshots(address: str, run: Run, scores: list[Row]) -> None:
             width="stretch",
         )
         st.image(
-            _traversals(str(run.path), step, modified_at),
+            _traversals(str(run.path), step, modified_at, names),
             "Traversals of the latents with the highest KL, from the first image.",
             width="stretch",
         )
     with right:
-        figure = _heatmap(str(run.path), step, modified_at)
+        figure = _heatmap(str(run.path), step, modified_at, names)
         if figure is None:
             st.caption("The data set has no factors, so there is no heat map.")
         else:
             num_factors = len(_read(str(run.path), step, modified_at).factor_names)
             show_wide_chart(
                 figure,
-                heatmap_width(num_factors, num_bars=1),
+                heatmap_width(num_factors, num_bars=1, latent_names=names),
                 key="train-information",
                 config=CHART_CONFIG,
             )
@@ -108,14 +111,14 @@ def _reconstructions(path: str, step: int, modified_at: str) -> bytes:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _traversals(path: str, step: int, modified_at: str) -> bytes:
+def _traversals(path: str, step: int, modified_at: str, names: LatentNames) -> bytes:
     snapshot = _read(path, step, modified_at)
-    labels = [f"latent {latent}   {snapshot.kl[latent]:.2f} nats" for latent in snapshot.latents]
+    labels = [f"{names.short_words(i)}   {snapshot.kl[i]:.2f} nats" for i in snapshot.latents]
     return to_png(traversal_sheet(snapshot.traversals, labels))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _heatmap(path: str, step: int, modified_at: str) -> go.Figure | None:
+def _heatmap(path: str, step: int, modified_at: str, names: LatentNames) -> go.Figure | None:
     snapshot = _read(path, step, modified_at)
     if not snapshot.factor_names:
         return None
@@ -127,6 +130,7 @@ def _heatmap(path: str, step: int, modified_at: str) -> go.Figure | None:
         busiest,
         unit="share of entropy",
         bars={"KL, nats": snapshot.kl.astype(np.float64)},
+        latent_names=names,
     )
 
 
