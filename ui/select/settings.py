@@ -28,7 +28,9 @@ def show_settings(choice: StudyChoice) -> None:
             "varies them:",
             icon=":material/info:",
         )
-        st.code("python -m dvae_core sweep sweeps/circles_categories.toml --engine local", language=None)
+        st.code(
+            "python -m dvae_core sweep sweeps/circles_categories.toml --engine local", language=None
+        )
         return
     first = settings.index(DEFAULT) if DEFAULT in settings else 0
     setting = st.selectbox("Setting", settings, index=first, key="select-setting", width=300)
