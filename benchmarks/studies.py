@@ -322,10 +322,11 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "rooms_steps": steps_table,
     "rooms_thesis": thesis_table,
     "circles_quick": quick_table,
+    "circles_continuous": thesis_table,
 }
 """The studies and their tables."""
 
-THESES = ("circles_thesis", "rooms_thesis")
+THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
 
 FIGURES: dict[str, Callable[[Study], str]] = dict.fromkeys(THESES, thesis_figure)

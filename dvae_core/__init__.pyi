@@ -20,7 +20,9 @@ from .analysis.neighbours import Neighbours as Neighbours
 from .analysis.neighbours import nearest_images as nearest_images
 from .analysis.path import LatentChange as LatentChange
 from .analysis.path import LatentPath as LatentPath
+from .analysis.path import image_distances as image_distances
 from .analysis.path import latent_changes as latent_changes
+from .analysis.path import leading_changes as leading_changes
 from .analysis.path import path_between as path_between
 from .analysis.reconstruction import Reconstruction as Reconstruction
 from .analysis.reconstruction import read_image as read_image

@@ -17,22 +17,32 @@ from ui.boards import BoardView, choose_within_data, show_board, show_legend
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
 from ui.explore.downloads import show_downloads
-from ui.explore.traversals import show_interpolation, show_pair
+from ui.explore.image_differences import show_differences
+from ui.explore.second_image import TOOL, Explorations, keep_in_link, open_second
+from ui.explore.traversals import show_pair
+from ui.explore.two_images import (
+    SHOWN,
+    ImagePair,
+    show_actions,
+    show_boards,
+    show_nothing_pinned,
+    show_pin,
+)
 from ui.history import show_history
 from ui.images import show_image
 from ui.latent_names import show_search, shown_names
-from ui.link import write_link
+from ui.link import current_view, write_link
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
-from ui.selection import Exploration, current_selection
-from ui.start_picker import checked_code, choose_start, resolve_start
+from ui.selection import Exploration, current_selection, new_move
+from ui.start_picker import ResolvedStart, checked_code, choose_start, resolve_start
 from ui.titles import show_title
 from ui.view import choose_part
 from ui.widgets import when_changed, widget_key
 
 TOOLS = {
     "pair": "Two latents at once",
-    "interpolation": "From one image to another",
+    TOOL: "Two images",
     "downloads": "Export",
 }
 
@@ -40,7 +50,7 @@ TOOLS = {
 @st.fragment
 @errors_shown()
 def board_and_tools(
-    exploration: Exploration,
+    explorations: Explorations,
     run: Run,
     model: VAE,
     dataset: Dataset | None,
@@ -49,58 +59,86 @@ def board_and_tools(
     names: LatentNames,
 ) -> None:
     """What a released handle changes; the side bar is left alone."""
-    resolved = resolve_start(exploration, model, dataset)
-    view = BoardView(
-        model=model,
-        profile=profile,
-        order=order,
-        start_code=resolved.code,
-        code=checked_code(exploration, model, resolved),
-        posterior=resolved.posterior,
-        chosen=exploration.latent,
-        names=names,
-    )
-    show_board(
-        view,
-        key=f"board-{exploration.address}",
-        on_release=lambda event: exploration.move(event.code),
-    )
-    with st.container(horizontal=True, key="steps"):
-        show_history([exploration])
-    if resolved.image is not None:
-        own = reconstruct(model, resolved.image, resolved.code)
-        with st.container(horizontal=True, gap="medium", key="start-images"):
-            show_image(to_pixels(resolved.image), "start image")
-            show_image(to_pixels(own.image), "its reconstruction")
-            show_image(to_pixels((1 + own.difference) / 2), "reconstruction − start")
-            st.metric(
-                "Reconstruction loss of the start",
-                f"{own.loss:.1f} nats",
-                help="Bernoulli cross entropy of the start image under its own reconstruction, "
-                "summed over pixels and channels. Sliding a latent does not change it.",
-            )
+    exploration, second = explorations
+    shows_two = current_view().get("tool") == TOOL and second.start is not None
+
+    def look_at(each: Exploration) -> tuple[ResolvedStart, BoardView]:
+        resolved = resolve_start(each, model, dataset)
+        view = BoardView(
+            model=model,
+            profile=profile,
+            order=order,
+            start_code=resolved.code,
+            code=checked_code(each, model, resolved),
+            posterior=resolved.posterior,
+            chosen=exploration.latent,
+            shown=SHOWN if shows_two else None,
+            names=names,
+        )
+        return resolved, view
+
+    resolved, view = look_at(exploration)
+    pair = None
+    if shows_two:
+        other, other_view = look_at(second)
+        pair = ImagePair(explorations, (resolved, other), (view, other_view), dataset)
+        show_boards(pair)
+    else:
+        show_board(
+            view,
+            key=f"board-{exploration.address}",
+            on_release=lambda event: exploration.move(event.code),
+        )
+    with st.container(horizontal=True, vertical_alignment="center", key="steps"):
+        show_history(explorations if current_view().get("tool") == TOOL else [exploration])
+        show_pin(explorations, "pin")
+    if pair is None:
+        show_start(model, resolved)
+    else:
+        with st.container(horizontal=True, vertical_alignment="center", key="pair-actions"):
+            if show_actions(pair):
+                st.rerun()
     tool = choose_part("Tools", "tool", TOOLS, key="tool")
     if tool == "pair":
         show_pair(view, key=f"{exploration.address}-pair")
-    elif tool == "interpolation":
-        show_interpolation(
-            view, exploration.hard, dataset, key=f"{exploration.address}-interpolation"
-        )
+    elif tool == TOOL and pair is not None:
+        show_differences(pair)
+    elif tool == TOOL:
+        show_nothing_pinned(explorations, dataset)
     elif tool == "downloads":
         show_downloads(view, resolved, run.id)
+    keep_in_link(second)
     write_link(in_fragment=True)
 
 
-def snap(exploration: Exploration, model: VAE, dataset: Dataset | None, hard: bool) -> None:
-    """Change what the start's code is; latents that a person moved stay where they are."""
-    before = resolve_start(exploration, model, dataset).code
-    exploration.snap(hard, exploration.code)
-    if exploration.code is not None:
-        moved, after = (
-            torch.tensor(exploration.code),
-            resolve_start(exploration, model, dataset).code,
+def show_start(model: VAE, resolved: ResolvedStart) -> None:
+    """The start image beside its reconstruction."""
+    if resolved.image is None:
+        return
+    own = reconstruct(model, resolved.image, resolved.code)
+    with st.container(horizontal=True, gap="medium", key="start-images"):
+        show_image(to_pixels(resolved.image), "start image")
+        show_image(to_pixels(own.image), "its reconstruction")
+        show_image(to_pixels((1 + own.difference) / 2), "reconstruction − start")
+        st.metric(
+            "Reconstruction loss of the start",
+            f"{own.loss:.1f} nats",
+            help="Bernoulli cross entropy of the start image under its own reconstruction, "
+            "summed over pixels and channels. Sliding a latent does not change it.",
         )
-        exploration.code = tuple(torch.where(moved == before, after, moved).tolist())
+
+
+def snap(explorations: Explorations, model: VAE, dataset: Dataset | None, hard: bool) -> None:
+    """Change what the start's code is; latents that a person moved stay where they are."""
+    together = new_move()
+    for each in explorations:
+        if each.start is None:
+            continue
+        before = resolve_start(each, model, dataset).code
+        each.snap(hard, each.code, together)
+        if each.code is not None:
+            moved, after = torch.tensor(each.code), resolve_start(each, model, dataset).code
+            each.code = tuple(torch.where(moved == before, after, moved).tolist())
 
 
 show_title(
@@ -127,6 +165,7 @@ with errors_shown():
                 plain(f"Only prior samples and your own images are available as a start: {error}")
             )
     resolve_start(exploration, model, dataset)  # settles a start that is not available here
+    explorations = open_second(exploration, run, model, dataset)
 
     with st.sidebar:
         show_summary(run)
@@ -157,7 +196,7 @@ with errors_shown():
                 "Snap to the most likely category",
                 exploration.hard,
                 key=hard_key,
-                on_change=when_changed(hard_key, partial(snap, exploration, model, dataset)),
+                on_change=when_changed(hard_key, partial(snap, explorations, model, dataset)),
                 help="Off: the start's code is the expectation of each latent's posterior, which "
                 "may lie between two categories. On: the value of its most likely category.",
             )
@@ -177,4 +216,4 @@ with errors_shown():
     latent_names = shown_names(run)
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
     show_legend(profile)
-    board_and_tools(exploration, run, model, dataset, profile, in_order, latent_names)
+    board_and_tools(explorations, run, model, dataset, profile, in_order, latent_names)

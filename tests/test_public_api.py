@@ -37,6 +37,7 @@ CANNOT_REFUSE = {
     "gap_correlations",
     "gap_picks",
     "group_boxes",
+    "image_distances",
     "information_heatmap",
     "interpolate",
     "interpolate_by_latent",

@@ -1,6 +1,9 @@
 """Pictures for a page: PNG, enlarged without smoothing."""
 
+import base64
+import html
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -42,6 +45,22 @@ def show_grid(grid: NDArray[np.uint8], caption: str, thumbnail: int = 64) -> Non
     width = grid.shape[1] * (grid.shape[3] + 1) * scale
     with st.container(width=width):  # which a narrow window may shrink, unlike an image
         st.image(picture, caption, width="stretch", output_format="PNG")
+
+
+def show_film(frames: NDArray[np.uint8], captions: Sequence[str], width: int = 64) -> None:
+    """Images of uint8 (count, H, W, C) in a row that wraps, each with its caption below, plain text
+    of one or two lines."""
+    scale = max(1, width // frames.shape[2])
+    figures = []
+    for frame, caption in zip(frames, captions, strict=True):
+        data = base64.b64encode(to_png(frame, scale)).decode("ascii")
+        words = html.escape(caption)
+        figures.append(
+            f'<figure><img src="data:image/png;base64,{data}" alt="{words}" width="{width}">'
+            f"<figcaption>{words}</figcaption></figure>"
+        )
+    with st.container(key="film"):
+        st.html("".join(figures))
 
 
 def show_image(pixels: NDArray[np.uint8], caption: str, width: int = 128) -> None:

@@ -167,16 +167,18 @@ def _read_exploration(exploration: Exploration, link: View) -> list[str]:
 def _exploration_in_words(exploration: Exploration) -> View:
     words: dict[str, str | None] = {
         "start": exploration.start.to_text() if exploration.start else None,
-        # Nine digits give every float32 back as it was.
-        "code": ",".join(f"{value:.9g}" for value in exploration.code)
-        if exploration.code
-        else None,
+        "code": write_code(exploration.code) if exploration.code else None,
         "hard": "1" if exploration.hard else None,
         "latent": None if exploration.latent is None else str(exploration.latent),
         "factor": exploration.factor,
         "order": exploration.order_by,
     }
     return {name: text for name, text in words.items() if text is not None}
+
+
+def write_code(code: Code) -> str:
+    """A code in a link. Nine digits give every float32 back as it was."""
+    return ",".join(f"{value:.9g}" for value in code)
 
 
 def parse_code(text: str) -> Code | None:

@@ -99,24 +99,31 @@ class Exploration:
 
         Args:
             code: the new code; None for the start's own.
-            move: from `new_move`, where explorations of two runs change together.
+            move: from `new_move`, where several explorations change together.
         """
         self._remember(move)
         self.code = code
 
-    def begin(self, start: Start, move: int | None = None) -> None:
-        """Go to another start, at its own code; `move` as in `move`."""
-        self._remember(move)
-        self.start, self.code = start, None
+    def begin(self, start: Start | None, move: int | None = None, code: Code | None = None) -> None:
+        """Go to another start.
 
-    def snap(self, hard: bool, code: Code | None) -> None:
+        Args:
+            start: the new start; None for none.
+            move: as in `move`.
+            code: the new code; None for the start's own.
+        """
+        self._remember(move)
+        self.start, self.code = start, code
+
+    def snap(self, hard: bool, code: Code | None, move: int | None = None) -> None:
         """Take the start's code as that of the most likely categories, or as their expectation.
 
         Args:
             hard: whether as that of the most likely categories.
             code: the new code; None for the start's own.
+            move: as in `move`.
         """
-        self._remember(None)
+        self._remember(move)
         self.hard, self.code = hard, code
 
     @property

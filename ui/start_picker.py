@@ -46,12 +46,12 @@ def resolve_start(exploration: Exploration, model: VAE, dataset: Dataset | None)
     """Look up an exploration's start, and take the nearest sensible one where it has none."""
     if exploration.start is not None:
         try:
-            return _look_up(exploration, exploration.start, model, dataset)
+            return look_up(exploration.start, exploration.hard, model, dataset)
         except DataError as error:
             st.info(plain(f"This start is not available: {error}."), icon=":material/link_off:")
             exploration.code = None
     exploration.start = first_start(dataset)
-    return _look_up(exploration, exploration.start, model, dataset)
+    return look_up(exploration.start, exploration.hard, model, dataset)
 
 
 def checked_code(exploration: Exploration, model: VAE, resolved: ResolvedStart) -> Tensor:
@@ -80,8 +80,37 @@ def first_start(dataset: Dataset | None) -> Start:
     return Start("factors", dataset.typical_factors())
 
 
-def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, key: str) -> None:
-    """The controls that choose a start."""
+def random_start(dataset: Dataset | None) -> Start:
+    """A random image of the data set, or a random sample of the prior where there is none."""
+    random = np.random.default_rng()
+    if dataset is None:
+        return Start("prior", (int(random.integers(1, 10**6)),))
+    if not dataset.factor_sizes:
+        return _start_at(int(random.integers(len(dataset))), "image", dataset)
+    # Without factors each image has its own number.
+    instance = int(random.integers(1, 10**6)) if dataset.is_noisy else 0
+    return _start_at(int(random.integers(len(dataset))), "factors", dataset, instance)
+
+
+def choose_start(
+    exploration: Exploration,
+    model: VAE,
+    dataset: Dataset | None,
+    key: str,
+    *,
+    label: str = "Start from",
+    shortcut: str | None = "n",
+) -> None:
+    """The controls that choose a start.
+
+    Args:
+        exploration: takes the start.
+        model: of the exploration.
+        dataset: offers its images.
+        key: of the widgets.
+        label: of the control that chooses the kind.
+        shortcut: key for another random start.
+    """
     kinds = dict(KINDS)
     if dataset is None:
         del kinds["data"]
@@ -102,7 +131,7 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
             exploration.begin(first_start(dataset))
 
     kind = st.segmented_control(
-        "Start from",
+        label,
         list(kinds),
         format_func=kinds.__getitem__,
         default=shown,
@@ -111,16 +140,25 @@ def choose_start(exploration: Exploration, model: VAE, dataset: Dataset | None, 
         on_change=when_changed(kind_key, take_kind),
     )
     if kind == "data" and dataset is not None:
-        _choose_from_data(exploration, dataset, key)
+        _choose_from_data(exploration, dataset, key, shortcut)
     elif kind == "prior":
-        _choose_from_prior(exploration, key)
+        _choose_from_prior(exploration, key, shortcut)
     else:
         _choose_upload(exploration, model, dataset, key)
 
 
-def _look_up(
-    exploration: Exploration, start: Start, model: VAE, dataset: Dataset | None
-) -> ResolvedStart:
+def look_up(start: Start, hard: bool, model: VAE, dataset: Dataset | None) -> ResolvedStart:
+    """Look up a start.
+
+    Args:
+        start: an image or a sample of the prior.
+        hard: whether its code is that of the most likely categories.
+        model: encodes the image.
+        dataset: that the image may come from.
+
+    Raises:
+        DataError: there is no such image.
+    """
     if start.kind == "prior":
         generator = torch.Generator().manual_seed(start.numbers[0])
         return ResolvedStart(model.latents.sample_prior(1, generator)[0])
@@ -130,7 +168,7 @@ def _look_up(
     else:
         image = _data_image(start, dataset)
     posterior = encode_image(model, image)
-    code = posterior.mode_code() if exploration.hard else posterior.mean_code()
+    code = posterior.mode_code() if hard else posterior.mean_code()
     return ResolvedStart(code[0], image, posterior)
 
 
@@ -145,7 +183,9 @@ def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
     raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
 
 
-def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> None:
+def _choose_from_data(
+    exploration: Exploration, dataset: Dataset, key: str, shortcut: str | None
+) -> None:
     kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
 
     def current() -> Start:
@@ -179,12 +219,6 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
         index = (_index_of(numbers, dataset) + by) % len(dataset)
         exploration.begin(_start_at(index, kind, dataset))
 
-    def draw() -> None:
-        random = np.random.default_rng()
-        instance = int(random.integers(1, 10**6)) if has_instances else 0
-        exploration.begin(_start_at(int(random.integers(len(dataset))), kind, dataset, instance))
-
-    # Without factors each image has its own number.
     has_instances = dataset.is_noisy and kind == "factors"
     with st.container(horizontal=True):
         st.button(
@@ -207,8 +241,8 @@ def _choose_from_data(exploration: Exploration, dataset: Dataset, key: str) -> N
             "Random",
             icon=":material/shuffle:",
             key=f"{key}-random",
-            shortcut="n",
-            on_click=draw,
+            shortcut=shortcut,
+            on_click=lambda: exploration.begin(random_start(dataset)),
         )
         if has_instances:
             st.button(
@@ -247,7 +281,7 @@ def _index_of(numbers: tuple[int, ...], dataset: Dataset) -> int:
     return int(dataset.indices_of(torch.tensor([numbers]))[0])
 
 
-def _choose_from_prior(exploration: Exploration, key: str) -> None:
+def _choose_from_prior(exploration: Exploration, key: str, shortcut: str | None) -> None:
     seed = (
         exploration.start.numbers[0]
         if exploration.start and exploration.start.kind == "prior"
@@ -258,7 +292,7 @@ def _choose_from_prior(exploration: Exploration, key: str) -> None:
         "Another sample",
         icon=":material/casino:",
         key=f"{key}-sample",
-        shortcut="n",
+        shortcut=shortcut,
         on_click=lambda: exploration.begin(Start("prior", (seed + 1,))),
     )
 

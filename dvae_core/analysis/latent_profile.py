@@ -33,6 +33,7 @@ class LatentProfile:
         values: of the traversals, ascending, N times (P_j,).
         aggregate: density of the aggregate posterior at `values`, N times (P_j,).
         kl: divergence of each latent's posterior from the prior, nats, (N,).
+        spread: standard deviation of each latent's code over the images, (N,).
         factor_names: (F,); () if information cannot be estimated.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
         num_points: images that the information was measured on.
@@ -45,6 +46,7 @@ class LatentProfile:
     values: tuple[NDArray[np.float32], ...]
     aggregate: tuple[NDArray[np.float32], ...]
     kl: NDArray[np.float32]
+    spread: NDArray[np.float64]
     factor_names: tuple[str, ...]
     information: NDArray[np.float64]
     num_points: int
@@ -54,6 +56,13 @@ class LatentProfile:
     def active(self) -> NDArray[np.bool_]:
         """Whether the KL of each latent is above 0.05 nats, (N,)."""
         return self.kl > ACTIVE_KL
+
+    def scales(self) -> NDArray[np.float64]:
+        """Factors that bring codes to units of `spread`, (N,). A latent that is not active has 0:
+        division by its tiny spread would let its noise decide. Where none is active, as without an
+        encoder, all count."""
+        counted = (self.active | (not self.active.any())) & (self.spread > 0)
+        return np.divide(1.0, self.spread, out=np.zeros(len(self.spread)), where=counted)
 
     def by_kl(self) -> list[int]:
         """Latents by descending KL."""
@@ -135,6 +144,7 @@ def latent_profile(
         values=_arrays(rows),
         aggregate=aggregate,
         kl=kl.cpu().numpy(),
+        spread=codes.double().std(0, correction=0).cpu().numpy(),
         factor_names=factor_names,
         information=information,
         num_points=num_images,

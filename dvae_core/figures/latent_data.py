@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dvae_core.analysis.embedding import Embedding
 from dvae_core.analysis.latent_data import LatentData
 from dvae_core.analysis.path import LatentPath
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, MARK, literal, styled
+from dvae_core.figures.style import ACCENT, COLOR_SCALE, MARK, PALETTE, literal, styled
 from dvae_core.runs.names import NO_NAMES, LatentNames
 
 
@@ -114,24 +114,56 @@ def embedding_scatter(
     return styled(figure, height=460)
 
 
-def path_curve(path: LatentPath, latent_names: LatentNames = NO_NAMES) -> go.Figure:
+def path_curve(
+    path: LatentPath,
+    straight: NDArray[np.floating] | None = None,
+    latent_names: LatentNames = NO_NAMES,
+) -> go.Figure:
     """Distance to the target image after each step of a path, (steps + 1,), named by the latent
-    that the step changes."""
-    names = ["start", *(literal(latent_names.short_words(int(i))) for i in path.latents)]
+    that the step changes.
+
+    Args:
+        path: from `path_between`.
+        straight: distances of evenly spaced codes on the straight line between both ends, for
+            comparison, (count,).
+        latent_names: what people call the latents.
+    """
+    steps = len(path.latents)
+    words = latent_names.words
+    latents = ["all others" if i < 0 else literal(words(i)) for i in path.latents.tolist()]
     figure = go.Figure(
         go.Scatter(
-            x=np.arange(len(names)),
+            x=np.arange(steps + 1),
             y=path.distances,
-            text=names,
+            text=["start", *latents],
+            name="one latent at a time",
             mode="lines+markers",
             line={"color": ACCENT, "width": 2.5},
             hovertemplate="%{text}: %{y:.4f}<extra></extra>",
-            showlegend=False,
         )
     )
-    figure.update_xaxes(tickmode="array", tickvals=np.arange(len(names)), ticktext=names)
+    if straight is not None:
+        shares = np.linspace(0.0, 1.0, len(straight))
+        figure.add_scatter(
+            x=shares * steps,
+            y=straight,
+            customdata=shares,
+            name="all at once",
+            mode="lines",
+            line={"color": PALETTE[1], "width": 2, "dash": "dot"},
+            hovertemplate="%{customdata:.0%} of the way: %{y:.4f}<extra></extra>",
+        )
+    # Numbers alone: the names of many steps would run into each other.
+    places = ["start", *("others" if latent < 0 else str(latent) for latent in path.latents)]
+    figure.update_xaxes(
+        title_text="latent that the step changes",
+        tickmode="array",
+        tickvals=np.arange(steps + 1),
+        ticktext=places,
+    )
     figure.update_yaxes(title_text="mean squared distance", rangemode="tozero")
-    return styled(figure, height=300)
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    return styled(figure, height=300, showlegend=straight is not None, legend=legend)
 
 
 def _axis(data: LatentData, latent_names: LatentNames) -> str:

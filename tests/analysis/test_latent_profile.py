@@ -35,6 +35,14 @@ def test_a_profile_describes_every_latent(model: VAE) -> None:
     assert (profile.information <= 1).all()
 
 
+def test_the_spread_is_the_deviation_of_the_codes(model: VAE) -> None:
+    profile = latent_profile(model, None, num_images=50)
+    drawn = model.latents.sample_prior(50, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        codes = model.encode(model.decode_images(drawn)).mean_code().numpy()
+    np.testing.assert_allclose(profile.spread, codes.std(0), rtol=1e-4)
+
+
 def test_the_aggregate_is_the_mean_of_the_posteriors(model: VAE) -> None:
     images = Circles(32).images_at(torch.arange(300))
     rows = traversal_rows(model)
@@ -102,6 +110,7 @@ def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile
         rows,
         rows,
         np.array(kl, np.float32),
+        np.arange(len(kl), dtype=np.float64),
         ("x", "y"),
         np.array(information),
         num_points=1024,
@@ -115,3 +124,9 @@ def test_latents_are_ordered_by_kl_or_by_a_factor() -> None:
     assert profile.by_information(0) == [2, 1, 0]
     assert profile.carries(1) == ("y", 0.9)
     assert profile.active.tolist() == [False, True, True]
+    assert profile.scales().tolist() == [0, 1, 0.5]
+
+
+def test_without_an_active_latent_all_that_vary_have_a_scale() -> None:
+    # As without an encoder; the spreads are 0, 1 and 2.
+    assert profile_of([0.0, 0.0, 0.0], [[0.0, 0.0]] * 3).scales().tolist() == [0, 1, 0.5]

@@ -4,7 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from dvae_core.analysis import path as module
-from dvae_core.analysis.path import latent_changes, path_between
+from dvae_core.analysis.path import (
+    image_distances,
+    latent_changes,
+    leading_changes,
+    path_between,
+)
 from dvae_core.config import ModelConfig
 from dvae_core.errors import ConfigError
 from dvae_core.models.latents import GaussianLatents
@@ -83,6 +88,25 @@ def test_of_equal_latents_the_lower_goes_first() -> None:
     assert path.latents.tolist() == [0, 1, 2]
 
 
+def test_latents_that_are_not_asked_for_change_together_at_the_end() -> None:
+    model = linear_model(torch.tensor([[5.0, 5, 5, 5], [1, 1, 1, 1], [2, 2, 2, 2], [1, 0, 0, 0]]))
+    start, end = torch.zeros(4), torch.tensor([1.0, 1, 1, 1])
+    path = path_between(model, start, end, [1, 2])
+    assert path.latents.tolist() == [2, 1, -1]
+    assert path.codes.tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 1]]
+    assert path.distances[-1] == 0
+    # Without others that differ there is no last step, and equal latents are no step either.
+    end = torch.tensor([0.0, 1, 0, 0])
+    assert path_between(model, start, end, [1, 2]).latents.tolist() == [1]
+    with pytest.raises(ConfigError, match="no latent 4"):
+        path_between(model, start, end, [4])
+
+
+def test_distances_of_images_are_mean_squares() -> None:
+    images = torch.tensor([[[[0.0, 1.0]]], [[[0.5, 0.5]]]])
+    assert image_distances(images, torch.tensor([[[0.0, 0.5]]])).tolist() == [0.125, 0.125]
+
+
 def test_equal_codes_are_a_path_without_steps() -> None:
     path = path_between(linear_model(torch.ones(3, 4)), torch.ones(3), torch.ones(3))
     assert (path.codes.shape, path.latents.shape, path.distances.tolist()) == ((1, 3), (0,), [0])
@@ -97,6 +121,15 @@ def test_changes_are_ordered_by_their_share() -> None:
     assert [c.latent for c in scaled] == [0, 2, 3]
     np.testing.assert_allclose([c.share for c in scaled], [9 / 13, 4 / 13, 0])
     assert latent_changes(start, start) == []
+
+
+def test_leading_changes_are_the_fewest_with_the_share() -> None:
+    changes = latent_changes(torch.zeros(3), torch.tensor([1.0, 3.0, 2.0]))  # 9, 4 and 1 of 14
+    for share, latents in ((0.0, [1]), (9 / 14, [1]), (0.9, [1, 2]), (1.0, [1, 2, 0])):
+        assert [change.latent for change in leading_changes(changes, share)] == latents
+    assert leading_changes([]) == []
+    with pytest.raises(ConfigError, match=r"the share is 1\.5"):
+        leading_changes(changes, 1.5)
 
 
 def test_codes_that_do_not_fit_are_refused() -> None:

@@ -205,3 +205,28 @@ def test_an_uploaded_image_becomes_the_start(page: Page, address: str, tmp_path:
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
     settled(page)
     expect_code(page, uploaded)
+
+
+def test_linked_boards_of_two_images_move_and_return_together(page: Page, address: str) -> None:
+    query = {"run": FAMILIES[0], "start": "factors-20.9", "tool": "interpolation"}
+    page.goto(f"{address}/?{urlencode(query)}&other=factors-4.25")
+    boards = [page.get_by_test_id(f"board-{side}") for side in ("A", "B")]
+    for board in boards:
+        expect(board.get_by_test_id("latent-board")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    before = [code(board) for board in boards]
+    handle = boards[0].get_by_test_id("latent-handle-1")
+    handle.focus()
+    handle.press("Home")
+    handle.press("Tab")  # lets go
+    expect(boards[1].get_by_test_id("latent-handle-1")).to_have_attribute("aria-valuenow", "-1")
+    assert [code(board)[1] for board in boards] == [-1, -1]
+    assert [code(board)[0] for board in boards] == [each[0] for each in before]
+    page.get_by_role("button", name="Undo").click()
+    for board, expected in zip(boards, before, strict=True):
+        expect(board.get_by_test_id("latent-handle-1")).not_to_have_attribute("aria-valuenow", "-1")
+        assert code(board) == pytest.approx(expected, abs=1e-4)
+    for latent in ("0", "1"):  # a click in the list reaches the readouts of both
+        page.get_by_role("button", name=f"latent {latent}", exact=True).click()
+        for board in boards:
+            expect(board.locator(".readout .name")).to_have_text(f"latent {latent}")

@@ -64,3 +64,15 @@ def test_steps_of_a_path_are_named_by_their_latents() -> None:
     figure = path_curve(path)
     assert list(figure.data[0].text) == ["start", "latent 1", "latent 0"]
     assert list(figure.data[0].y) == [0.5, 0.1, 0]
+    assert not figure.layout.showlegend
+
+
+def test_the_straight_way_stands_beside_a_path_over_the_same_length() -> None:
+    path = LatentPath(
+        torch.zeros(3, 3), np.array([1, -1]), np.array([0.5, 0.1, 0.0]), torch.zeros(3, 1, 2, 2)
+    )
+    figure = path_curve(path, np.array([0.5, 0.6, 0.2, 0.1, 0.0]))
+    assert list(figure.data[0].text) == ["start", "latent 1", "all others"]
+    assert list(figure.layout.xaxis.ticktext) == ["start", "1", "others"]
+    assert list(figure.data[1].x) == [0, 0.5, 1, 1.5, 2]
+    assert figure.layout.showlegend

@@ -6,8 +6,6 @@ from functools import partial
 import streamlit as st
 
 from dvae_core.analysis.latent_profile import LatentProfile
-from dvae_core.analysis.reconstruction import reconstruct
-from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
 from dvae_core.evaluation.information import measure_information
@@ -20,12 +18,11 @@ from ui.charts import NO_TOOLBAR, show_wide_chart
 from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
 from ui.errors import errors_shown, plain
 from ui.history import show_history
-from ui.images import show_image
 from ui.link import write_link
+from ui.reconstruction import show_reconstruction
 from ui.run_picker import show_summary
 from ui.start_picker import checked_code
 
-IMAGE_PX = 96
 SHOWN = 3  # rows of a board at first, so that the page stays short
 
 
@@ -72,16 +69,7 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
                 label=f"latents of {side.name}",
                 side=SIDES[index],
             )
-            if resolved.image is not None:
-                own = reconstruct(side.model, resolved.image, resolved.code)
-                with st.container(horizontal=True):
-                    show_image(to_pixels(resolved.image), "start image", IMAGE_PX)
-                    show_image(to_pixels(own.image), "reconstruction", IMAGE_PX)
-                    show_image(to_pixels((1 + own.difference) / 2), "difference", IMAGE_PX)
-                    with st.container(width=120, gap=None):
-                        st.markdown(f"Reconstruction loss **{own.loss:.1f} nats**")
-                        if resolved.posterior is not None:
-                            st.markdown(f"KL **{resolved.posterior.kl().sum():.2f} nats**")
+            show_reconstruction(side.model, resolved)
     with st.container(horizontal=True):
         show_history(comparison.explorations)
     show_right_code(comparison)

@@ -25,7 +25,7 @@ from ui.cached import st_encode_points, st_load_model
 from ui.errors import plain
 from ui.latent_board import BoardEvent
 from ui.latent_names import shown_names
-from ui.link import current_view, parse_code, set_view
+from ui.link import current_view, parse_code, set_view, write_code
 from ui.run_picker import OPENING_RUN, describe, run_box, show_unusable
 from ui.selection import Code, Exploration, Start, current_selection, new_move
 from ui.start_picker import ResolvedStart, resolve_start
@@ -222,7 +222,7 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
 def show_right_code(comparison: Comparison) -> None:
     """Make the link say the right code too: the selection's own is the left one."""
     code = comparison.sides[1].exploration.code
-    set_view(second_code="" if code is None else ",".join(f"{value:.9g}" for value in code))
+    set_view(second_code="" if code is None else write_code(code))
 
 
 def _right_exploration(left: Run, address: str, run: Run) -> Exploration:

@@ -1,24 +1,13 @@
-"""Walks through the latent space that need more than one handle."""
+"""Traversals of two latents together."""
 
 import streamlit as st
-import torch
 
-from dvae_core.analysis.reconstruction import encode_image
-from dvae_core.analysis.traversal import (
-    decode_codes,
-    interpolate,
-    interpolate_by_latent,
-    to_pixels,
-    traverse_pair,
-)
-from dvae_core.data.dataset import Dataset
+from dvae_core.analysis.traversal import to_pixels, traverse_pair
 from ui.boards import BoardView, spaced
 from ui.errors import plain
 from ui.images import show_grid
-from ui.widgets import whole_number
 
 GRID_SIDE = 9
-WALK_IMAGES = 12
 
 
 def show_pair(view: BoardView, key: str) -> None:
@@ -37,33 +26,6 @@ def show_pair(view: BoardView, key: str) -> None:
     words = view.names.words
     caption = f"{words(down)} down, {words(across)} across, lowest values at the top left"
     show_grid(to_pixels(grid), plain(caption))
-
-
-def show_interpolation(view: BoardView, hard: bool, dataset: Dataset | None, key: str) -> None:
-    """From the current code to that of another image: all latents together, then one by one.
-
-    With `hard` the way ends at the other image's most likely categories; in between all codes are
-    soft.
-    """
-    if dataset is None:
-        st.info("The second image comes from the data set, which is not available here.")
-        return
-    seed = whole_number("Second image (random seed)", 0, 9999, default=1, key=f"{key}-seed")
-    if seed is None:
-        return
-    other = dataset.sample_images(1, torch.Generator(dataset.device).manual_seed(seed))[0]
-    posterior = encode_image(view.model, other)
-    end = (posterior.mode_code() if hard else posterior.mean_code())[0]
-    straight = to_pixels(decode_codes(view.model, interpolate(view.code, end, WALK_IMAGES)))
-    moving = [latent for latent in view.order if view.profile.active[latent]]
-    by_latent = to_pixels(decode_codes(view.model, interpolate_by_latent(view.code, end, moving)))
-    show_grid(straight[None], "all latents together")
-    show_grid(
-        by_latent[None],
-        plain("active latents one after the other: ")
-        + ", ".join(plain(view.names.short_words(latent)) for latent in moving),
-    )
-    show_grid(to_pixels(other)[None, None], "second image")
 
 
 def _choose_latent(label: str, view: BoardView, place: int, key: str) -> int:

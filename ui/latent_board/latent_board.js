@@ -189,8 +189,11 @@ class Board {
     else this.open.before(this.welcome);
     this.tell("");
     this.busy(false);
-    const current = this.playing?.row ?? this.rows.get(this.current);
-    const first = data.rows.find((row) => row.chosen) ?? data.rows[0];
+    const chosen = data.rows.find((row) => row.chosen);
+    const isNews = chosen && chosen.latent !== this.chosen;
+    this.chosen = chosen?.latent;
+    const current = this.playing?.row ?? (isNews ? null : this.rows.get(this.current));
+    const first = chosen ?? data.rows[0];
     if (!current && first.chosen && folded.includes(first)) this.unfold(true);
     this.point(current ?? this.rows.get(first.latent));
     this.paint(this.rows.get(this.current));
