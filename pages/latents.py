@@ -106,7 +106,12 @@ def show_numbers(data: LatentData) -> None:
             f"{data.effective_categories:.1f} of {len(data.counts)}",
             help="The exponential of the entropy of how often each occurs.",
         )
-        st.metric("Never visited", str(len(data.never_visited)))
+        st.metric(
+            "Without an image",
+            str(len(data.never_visited)),
+            help="The boards dim by the aggregate posterior instead, which also counts images that "
+            "place a little of their probability here.",
+        )
 
 
 def shown_categories(data: LatentData) -> list[int]:

@@ -205,6 +205,7 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 num_points=profile.num_points,
                 # Where none is active, folding all would leave an empty board.
                 active=bool(profile.active[latent] or not profile.active.any()),
+                category_names=view.names.of_categories(latent),
                 visited=profile.visited[latent][at],
             )
         )

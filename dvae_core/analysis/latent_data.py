@@ -72,7 +72,7 @@ class LatentData:
 
     @property
     def never_visited(self) -> list[int]:
-        """Categories without an image."""
+        """Categories, or bins, that have no image."""
         return np.flatnonzero(self.counts == 0).tolist()
 
     @property

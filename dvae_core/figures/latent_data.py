@@ -35,7 +35,7 @@ def category_bars(data: LatentData, latent_names: LatentNames = NO_NAMES) -> go.
             y=np.zeros(len(empty)),
             mode="markers",
             marker={"color": MARK, "symbol": "x", "size": 7},
-            hovertemplate="%{x}: never visited<extra></extra>",
+            hovertemplate="%{x}: no image<extra></extra>",
             showlegend=False,
         )
     figure.update_xaxes(title_text=_axis(data, latent_names))

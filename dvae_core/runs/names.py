@@ -124,6 +124,14 @@ class LatentNames(BaseModel):
         entry = self.entry(latent, category)
         return entry.name if entry else ""
 
+    def of_categories(self, latent: int) -> dict[int, str]:
+        """The names of the categories of a latent that have one."""
+        return {
+            entry.category: entry.name
+            for entry in self.entries
+            if entry.latent == latent and entry.category is not None and entry.name
+        }
+
     def words(self, latent: int, category: int | None = None) -> str:
         """What to call it in a text: "latent 3 · wall hue", "category 4 · red", or without the name
         if it has none."""

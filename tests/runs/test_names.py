@@ -77,6 +77,7 @@ def test_the_clock_of_a_new_name_has_a_time_zone(run: Run) -> None:
 def test_a_category_has_a_name_of_its_own(run: Run) -> None:
     names = name_latent(run, 1, "red", category=4)
     assert (names.words(1), names.words(1, 4)) == ("latent 1", "category 4 · red")
+    assert (names.of_categories(1), names.of_categories(0)) == ({4: "red"}, {})
 
 
 def test_what_is_not_given_stays(run: Run) -> None:

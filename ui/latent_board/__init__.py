@@ -13,8 +13,8 @@ which answers with frames for the new code.
 import base64
 import math
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,6 +56,7 @@ class BoardRow:
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
         active: False folds the row away with the other inactive ones.
+        category_names: what people call categories, by their index in `values`.
         visited: whether each of `values` occurs in the data, or empty if all do. The board dims the
             others.
     """
@@ -75,6 +76,7 @@ class BoardRow:
     information: float | None = None
     num_points: int = 0
     active: bool = True
+    category_names: Mapping[int, str] = field(default_factory=dict)
     visited: Sequence[bool] | NDArray[np.bool_] = ()
 
 
@@ -307,6 +309,7 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "information": None if row.information is None else _finite(row.information),
         "points": row.num_points,
         "active": row.active,
+        "categoryNames": dict(row.category_names),
         # Nothing to dim where all are visited, which saves the browser the look.
         "visited": [] if all(row.visited) else [bool(visited) for visited in row.visited],
     }

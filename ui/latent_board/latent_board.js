@@ -323,14 +323,12 @@ class Board {
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
       ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
-      : `nearest category ${at + 1} of ${facts.values.length}`;
-    this.readout.unseen.textContent = isVisited(facts, at)
-      ? ""
-      : "hardly occurs in the data";
+      : `nearest category ${category(facts, at)}`;
+    this.readout.unseen.textContent = isVisited(facts, at) ? "" : "hardly occurs in the data";
     this.readout.likely.textContent =
       facts.continuous || !facts.posterior.length
         ? ""
-        : `most likely for the start image: ${facts.posterior.indexOf(Math.max(...facts.posterior)) + 1}`;
+        : `most likely for the start image: ${facts.posterior.indexOf(Math.max(...facts.posterior))}`;
   }
 
   busy(waits) {
@@ -771,9 +769,15 @@ function target(key, values, start, value) {
 function spoken(facts, value) {
   const { name, values, continuous } = facts;
   const at = nearest(values, value);
-  const category = `category ${at + 1} of ${values.length}, `;
   const unseen = isVisited(facts, at) ? "" : ", hardly occurs in the data";
-  return `${name}, ${continuous ? "" : category}value ${hundredths(value)}${unseen}`;
+  const where = continuous ? "" : `category ${category(facts, at)}, `;
+  return `${name}, ${where}value ${hundredths(value)}${unseen}`;
+}
+
+// A category in words, counted from 0 as everywhere in the app.
+function category({ values, categoryNames }, index) {
+  const name = categoryNames[index];
+  return `${index}${name ? ` · ${name}` : ""} of 0 to ${values.length - 1}`;
 }
 
 // Whether a value occurs in the data; true where nobody looked.
