@@ -185,6 +185,7 @@ def test_a_node_without_the_package_is_named_and_nothing_started(
     assert "has no package dvae_core: install this version there" in said
 
 
+@pytest.mark.slow  # again the same question, after all that starts a sweep
 def test_a_node_without_the_data_set_is_named_and_nothing_started(
     cluster: Any,
     sweep_file: Path,

@@ -87,18 +87,6 @@ def test_a_training_killed_at_every_touch_of_the_disk_ends_with_the_same_bits(
     assert_same_end(run, whole)
 
 
-def test_a_training_killed_at_random_moments_ends_with_the_same_bits(
-    tmp_path: Path, tiny_config: RunConfig
-) -> None:
-    changes = {"steps": 60, "snapshot_every": 7, "log_every": 2, "checkpoint_seconds": 0.05}
-    run = new_run(tmp_path / "killed", tiny_config, **changes)
-    whole = new_run(tmp_path / "whole", tiny_config, **changes)
-    deaths, _ = count_deaths(let_it_die(run, "times", "0", "4"))
-    assert deaths >= 3  # one may come after the end
-    train(whole)
-    assert_same_end(run, whole)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("objective", OBJECTIVES)
