@@ -10,17 +10,17 @@
 // resolves to null. A request that was begun comes to its end, so that a strip changes even while
 // codes come faster than it can be decoded. Urgent requests go first. Of the others, the lane that
 // was served longest ago goes first, so that the strips of a board take turns. Workers get batches
-// of a few milliseconds, which is how long an urgent request waits at most.
+// of about two milliseconds, which is how long an urgent request waits.
 //
 // A page with a content security policy needs `worker-src blob:`, and 'wasm-unsafe-eval' in its
-// `script-src`. Without the latter, or without SIMD, workers decode in plain JavaScript, about
-// fifteen times slower. Nothing is fetched. `decoder_script` puts worker and kernel in; the text can
-// then stand in a script or a module as it is.
+// `script-src`. Without the latter, or without SIMD, workers decode in plain JavaScript, about ten
+// times slower. Nothing is fetched. `decoder_script` puts worker and kernel in; the text can then
+// stand in a script or a module as it is.
 
 const createDecoder = (() => {
   const WORKER = "@WORKER@"; // decoder_worker.js
   const KERNEL = "@KERNEL@"; // decoder_kernel.wasm, base64
-  const BATCH_MS = 4;
+  const BATCH_MS = 2;
   const START_MS = 20000;
 
   // packed      Uint8Array of pack_decoder
@@ -71,7 +71,7 @@ const createDecoder = (() => {
     turns = 0; // requests begun so far
     served = new Map(); // by lane: the turn of its last request begun
     finished = new Map(); // by lane: the turn of its last request that came to its end
-    perBatch = 4; // images, by the speed measured
+    perBatch = 2; // images, by the speed measured
     failure = null;
 
     // imageShape  [C, H, W]
