@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "select_opening": [],
     "encoded_set": [],
     "board_latency": ["--training"],
+    "browser_decoder": [],
     "snapshots": [],
     "datasets": [],
     "metrics": [],

@@ -22,6 +22,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"errors", "config", "progress", "system"},
     "models": {"errors", "config"},
     "objectives": {"errors", "config", "models"},
+    "web": {"errors", "models"},
     "onnx": {"errors", "config", "system", "data", "models"},
     "runs": {"errors", "config", "system", "data", "models", "objectives", "onnx"},
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},

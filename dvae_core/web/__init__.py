@@ -1,0 +1,1 @@
+"""What runs in a browser, without a server: the decoder."""
