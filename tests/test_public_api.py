@@ -37,6 +37,8 @@ CANNOT_REFUSE = {
     "gap_correlations",
     "gap_picks",
     "group_boxes",
+    "image_csv",
+    "image_table",
     "information_heatmap",
     "interpolate",
     "interpolate_by_latent",
