@@ -13,7 +13,7 @@ from ui.errors import plain
 
 PATIENCE_SECONDS = 1.0
 """A page waits this long before it shows progress, so that small sets do not flicker."""
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 1.0
 MAX_KEPT_BYTES = 512 * 2**20
 """Limit on the encoded sets in the server's memory, beside the one in use."""
 

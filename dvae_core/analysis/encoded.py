@@ -321,15 +321,18 @@ def _drawn(
     dataset: Dataset, numbers: NDArray[np.int64], seed: int, wanted: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """`draw_encoded` of checked rows, ascending."""
+    if not dataset.is_noisy:
+        for start in range(0, len(wanted), ENCODING_BATCH):
+            rows = wanted[start : start + ENCODING_BATCH]
+            yield rows, _batch_points(dataset, numbers[rows], seed, 0)[1]
+        return
     batches = wanted // ENCODING_BATCH
     for batch in np.unique(batches).tolist():
         rows = wanted[batches == batch]
         start = batch * ENCODING_BATCH
         # The noise of an image depends on those before it in its batch.
-        drawn = np.arange(start, min(start + ENCODING_BATCH, len(numbers)))
-        drawn = drawn if dataset.is_noisy else rows
-        _, images = _batch_points(dataset, numbers[drawn], seed, batch)
-        yield rows, images if len(drawn) == len(rows) else images[rows - start]
+        drawn = numbers[start : start + ENCODING_BATCH]
+        yield rows, _batch_points(dataset, drawn, seed, batch)[1][rows - start]
 
 
 def _batch_points(

@@ -118,7 +118,7 @@ def _show_nearest(images: Images, resolved: ResolvedStart, row: int | None) -> N
         for each, distance, picture in zip(rows, near.distances, pictures, strict=True):
             number = images.encoded.numbers[each]
             st.button(
-                f"![image {number}]({data_url(to_png(picture, scale))})",
+                f"![image {number}]({data_url(to_png(picture, scale, quick=True))})",
                 key=f"nearest-{each}",
                 help=f"Image {number:,}, {distance:.2f} standard deviations away. Click to start "
                 "from it.",

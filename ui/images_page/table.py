@@ -221,7 +221,7 @@ def _pictures(images: Images, rows: NDArray[np.int64]) -> dict[str, list[str]]:
 
 def _urls(pixels: NDArray[np.uint8]) -> list[str]:
     scale = max(1, THUMBNAIL // pixels.shape[2])
-    return [data_url(to_png(each, scale)) for each in pixels]
+    return [data_url(to_png(each, scale, quick=True)) for each in pixels]
 
 
 def data_url(png: bytes) -> str:

@@ -12,8 +12,9 @@ from dvae_core.errors import ConfigError
 from ui.link import current_view, set_view
 
 PAGE = "images"
-MAP_POINTS = 10_000
-"""Most points of the map. Rows are in random order, so the first are a sample."""
+MAP_POINTS = 5_000
+"""Most points of the map: a browser draws 10,000 in two seconds. Rows are in random order, so the
+first are a sample."""
 MAX_CONDITIONS = 12
 
 
@@ -53,8 +54,8 @@ def chosen_points(total: int) -> NDArray[np.bool_] | None:
 
 
 def keep_points(rows: Sequence[int], total: int) -> None:
-    """Keep the points of these rows as a part of the slice, as bits: at most 1,700 characters of
-    the link for 10,000 points."""
+    """Keep the points of these rows as a part of the slice, as bits: at most 900 characters of the
+    link for 5,000 points."""
     bits = np.zeros(min(total, MAP_POINTS), bool)
     bits[list(rows)] = True
     packed = zlib.compress(np.packbits(bits).tobytes(), 9)
