@@ -16,9 +16,10 @@ from typing import TypeVar
 
 from benchmarks.tables import head, row
 from benchmarks.timing import seconds
+from dvae_core.analysis.conditions import slice_of
 from dvae_core.analysis.encoded import DEFAULT_COUNT, cached_encoded_set
 from dvae_core.analysis.latent_data import category_images, counterfactual_pair, latent_data
-from dvae_core.analysis.slices import slice_of, slice_report
+from dvae_core.analysis.slices import slice_report
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs

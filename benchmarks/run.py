@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "app_start": [],
     "select_opening": [],
     "encoded_set": [],
+    "images_page": [],
     "board_latency": ["--training"],
     "browser_decoder": [],
     "snapshots": [],

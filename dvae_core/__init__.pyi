@@ -1,6 +1,8 @@
 """The names that notebooks and scripts build on, and where each one is defined."""
 
+from .analysis.conditions import slice_of as slice_of
 from .analysis.embedding import Embedding as Embedding
+from .analysis.embedding import latent_plane as latent_plane
 from .analysis.embedding import principal_components as principal_components
 from .analysis.embedding import umap_embedding as umap_embedding
 from .analysis.encoded import EncodedSet as EncodedSet
@@ -9,6 +11,8 @@ from .analysis.encoded import cached_encoded_set as cached_encoded_set
 from .analysis.encoded import encode_set as encode_set
 from .analysis.encoded import images_of as images_of
 from .analysis.encoded import read_encoded_set as read_encoded_set
+from .analysis.image_table import image_csv as image_csv
+from .analysis.image_table import image_table as image_table
 from .analysis.latent_data import CategoryImages as CategoryImages
 from .analysis.latent_data import CounterfactualPair as CounterfactualPair
 from .analysis.latent_data import LatentData as LatentData
@@ -28,7 +32,6 @@ from .analysis.reconstruction import Reconstruction as Reconstruction
 from .analysis.reconstruction import read_image as read_image
 from .analysis.reconstruction import reconstruct as reconstruct
 from .analysis.slices import SliceReport as SliceReport
-from .analysis.slices import slice_of as slice_of
 from .analysis.slices import slice_report as slice_report
 from .analysis.slices import worst_reconstructions as worst_reconstructions
 from .analysis.traversal import decode_codes as decode_codes

@@ -210,6 +210,13 @@ with errors_shown():
             help="How often each category of the chosen latent occurs, and the images in it.",
         ):
             st.switch_page(PAGES / "latents.py")
+        if dataset is not None and st.button(
+            "Images like this one",
+            icon=":material/table_view:",
+            key="explore-images",
+            help="The images nearest to the start in code space, and a table of all.",
+        ):
+            st.switch_page(PAGES / "images.py")
 
         show_search()
 

@@ -38,7 +38,7 @@ from ui.routing import PAGES
 from ui.run_picker import choose_protocol, choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_bars, show_reasons, show_scores
 from ui.selection import Exploration, current_selection
-from ui.start_picker import resolve_start
+from ui.start_picker import factors_of_start, resolve_start
 from ui.titles import show_title
 from ui.widgets import when_changed, widget_key
 
@@ -57,9 +57,11 @@ def show_cell(
 ) -> None:
     """The traversal of a latent beside the ground-truth variation of a factor, from the start."""
     resolved = resolve_start(exploration, model, dataset)
-    factors = torch.tensor(exploration.start.numbers if exploration.start else ())
-    if exploration.start is None or exploration.start.kind != "factors":
+    of_start = factors_of_start(exploration.start, dataset)
+    if of_start is None:
         factors = dataset.factors_at(torch.tensor([len(dataset) // 2]))[0]
+    else:
+        factors = torch.tensor(of_start)
     factor = dataset.factor_names.index(name)
     varying, _ = factor_variation(dataset, factors, factor, STRIP_IMAGES)
     # As many images of one as of the other, so that the strips are equally long.

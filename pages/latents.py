@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
+from dvae_core.analysis.conditions import category_condition
 from dvae_core.analysis.encoded import EncodedSet, images_of
 from dvae_core.analysis.latent_data import (
     LatentData,
@@ -20,8 +21,9 @@ from dvae_core.figures.latent_data import category_bars, factor_given_category
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
-from ui.cached import st_category_images, st_encoded_set, st_load_dataset, st_load_model
+from ui.cached import st_category_images, st_load_dataset, st_load_model
 from ui.charts import CHART_CONFIG
+from ui.encoding import st_encoded_set
 from ui.errors import errors_shown, plain
 from ui.images import show_grid, show_image
 from ui.latent_names import show_search, shown_names
@@ -170,6 +172,15 @@ def show_images(
             )
             show_image(picture, "", 64)
             show_grid(row[None], "")
+            if st.button(
+                "",
+                icon=":material/table_view:",
+                key=f"images-of-{category}",
+                help=f"All images of this {kind}",
+            ):
+                where = category_condition(data, category)
+                set_view("images", where=where, points="", page="", part="")
+                st.switch_page(PAGES / "images.py")
     left_out = int((data.counts > 0).sum()) - len(categories)
     if left_out:
         st.caption(f"These have the most images; {left_out} more have some.")
@@ -210,10 +221,10 @@ def show_factors(data: LatentData, latent_names: LatentNames) -> None:
         )
 
 
-def show_mean_images(run: Run, data: LatentData) -> None:
+def show_mean_images(run: Run, encoded: EncodedSet, data: LatentData) -> None:
     """Mean and standard deviation of the images of each category."""
     st.subheader("What varies within a category", anchor=False)
-    found = st_category_images(run, data, shown_categories(data))
+    found = st_category_images(run, encoded, data, shown_categories(data))
     show_grid(to_pixels(torch.from_numpy(found.mean))[None], "mean image of each category")
     spread = torch.from_numpy(found.deviation)
     show_grid(to_pixels(2 * spread)[None], "standard deviation of each pixel, times two")
@@ -281,7 +292,7 @@ with errors_shown():
     if data.factor_names:
         show_factors(data, names)
     else:
-        show_mean_images(run, data)
+        show_mean_images(run, encoded, data)
     show_pair(dataset, encoded, data)
     if st.button(f"Open latent {latent} in Explore", icon=":material/tune:", key="latents-explore"):
         exploration.latent = latent

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from dvae_core.analysis.encoded import EncodedSet, cached_encoded_set
+from dvae_core.analysis.encoded import EncodedSet
 from dvae_core.analysis.latent_data import CategoryImages, LatentData, category_images
 from dvae_core.analysis.latent_profile import LatentProfile, latent_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
@@ -69,6 +69,11 @@ class _Images(NamedTuple):
 
 def _images(dataset: str, size: ImageSize) -> _Images:
     return _Images(dataset, size, imported_at(dataset))
+
+
+def images_of_run(run: Run) -> _Images:
+    """Names the images of a run's data set; equal names have equal images."""
+    return _images(run.record.dataset, run.record.image_size)
 
 
 def st_load_dataset(name: str, image_size: ImageSize) -> Dataset:
@@ -168,38 +173,23 @@ def _encode_points(path: str, modified_at: int, images: _Images) -> Representati
     ).train
 
 
-ENCODED_IMAGES = 10_000
-
-
-def st_encoded_set(run: Run) -> EncodedSet:
-    """Codes of a run for the images of its data set."""
-    images = _images(run.record.dataset, run.record.image_size)
-    return _encoded_set(str(run.path), modified_at(run), images)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Encoding up to 10,000 images …")
-def _encoded_set(path: str, modified_at: int, images: _Images) -> EncodedSet:
-    return cached_encoded_set(Run(path), _load_dataset(images), ENCODED_IMAGES)
-
-
-def st_category_images(run: Run, data: LatentData, categories: Sequence[int]) -> CategoryImages:
-    """Mean and spread of the images of some categories of a latent of `st_encoded_set`."""
-    images = _images(run.record.dataset, run.record.image_size)
-    key = (str(run.path), modified_at(run), images, data.latent, tuple(categories))
-    return _category_images(*key, data)
+def st_category_images(
+    run: Run, encoded: EncodedSet, data: LatentData, categories: Sequence[int]
+) -> CategoryImages:
+    """Mean and spread of the images of some categories of a latent of an encoded set."""
+    key = encoded.origin, len(encoded), data.latent, tuple(categories)
+    return _category_images(images_of_run(run), repr(key), encoded, data, tuple(categories))
 
 
 @st.cache_resource(max_entries=32, show_spinner="Averaging images …")
 def _category_images(
-    path: str,
-    modified_at: int,
     images: _Images,
-    latent: int,
-    categories: tuple[int, ...],
+    key: str,
+    _encoded: EncodedSet,
     _data: LatentData,
+    _categories: tuple[int, ...],
 ) -> CategoryImages:
-    encoded = _encoded_set(path, modified_at, images)
-    return category_images(_load_dataset(images), encoded, _data, categories)
+    return category_images(_load_dataset(images), _encoded, _data, _categories)
 
 
 ROTATION_IMAGES = 64

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def to_png(pixels: NDArray[np.uint8], scale: int = 1) -> bytes:
-    """PNG of uint8 (H, W, C), every pixel `scale` wide and high."""
+def to_png(pixels: NDArray[np.uint8], scale: int = 1, *, quick: bool = False) -> bytes:
+    """PNG of uint8 (H, W, C), every pixel `scale` wide and high; `quick` for many that are shown
+    once, as larger files in less time."""
     large = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     buffer = io.BytesIO()
-    Image.fromarray(large.squeeze(-1) if large.shape[-1] == 1 else large).save(buffer, "PNG")
+    image = Image.fromarray(large.squeeze(-1) if large.shape[-1] == 1 else large)
+    image.save(buffer, "PNG", compress_level=1 if quick else 6)
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from dvae_core.evaluation.results import ProtocolName
 from ui.selection import Code, Exploration, Start, current_selection
+from ui.widgets import end_fragment
 
 SELECTION = (
     "run",
@@ -83,6 +84,8 @@ def write_link(*, in_fragment: bool = False) -> None:
         in_fragment: whether a fragment alone runs. The browser hears of the link with its answer,
             so that an earlier one is its Back at once.
     """
+    if in_fragment:
+        end_fragment()
     selection = current_selection()
     link = {}
     if selection.run:

@@ -19,6 +19,7 @@ def navigate() -> "Page":
             st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:"),
             st.Page(PAGES / "factors.py", title="Factors", icon=":material/grid_on:"),
             st.Page(PAGES / "latents.py", title="Latents", icon=":material/view_module:"),
+            st.Page(PAGES / "images.py", title="Images", icon=":material/table_view:"),
             st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),
             st.Page(PAGES / "select.py", title="Select", icon=":material/checklist:"),
             st.Page(PAGES / "method.py", title="Method", icon=":material/school:"),

@@ -92,6 +92,30 @@ def random_start(dataset: Dataset | None) -> Start:
     return _start_at(int(random.integers(len(dataset))), "factors", dataset, instance)
 
 
+def start_at_image(number: int, dataset: Dataset) -> Start:
+    """The start at an image by its number in `Dataset.points_at`; where chance varies the images of
+    the same factors, at one of them."""
+    if _is_named_by_number(dataset):
+        return Start("image", (number,))
+    return _start_at(number, "factors", dataset)
+
+
+def factors_of_start(start: Start | None, dataset: Dataset) -> tuple[int, ...] | None:
+    """The factors (F,) of a start in a data set with factors; None where it has none."""
+    if start is None or not dataset.factor_sizes or start.kind not in ("factors", "image"):
+        return None
+    if start.kind == "factors":
+        return start.numbers
+    if not _is_named_by_number(dataset) or start.numbers[0] >= dataset.num_images:
+        return None
+    return tuple(dataset.points_at(torch.tensor(start.numbers))[0][0].tolist())
+
+
+def _is_named_by_number(dataset: Dataset) -> bool:
+    """Whether factors do not say which image is meant."""
+    return not dataset.factor_sizes or dataset.num_images > len(dataset)
+
+
 def choose_start(
     exploration: Exploration,
     model: VAE,
@@ -178,8 +202,12 @@ def _data_image(start: Start, dataset: Dataset | None) -> Tensor:
     generator = torch.Generator(dataset.device).manual_seed(start.instance)
     if start.kind == "factors" and dataset.factor_sizes:
         return dataset.images(torch.tensor([start.numbers]), generator)[0]
-    if start.kind == "image" and not dataset.factor_sizes and start.numbers[0] < len(dataset):
-        return dataset.images_at(torch.tensor(start.numbers), generator)[0]
+    if (
+        start.kind == "image"
+        and _is_named_by_number(dataset)
+        and start.numbers[0] < dataset.num_images
+    ):
+        return dataset.points_at(torch.tensor(start.numbers), generator)[1][0]
     raise DataError(f"{dataset.name} has no image “{start.to_text()}”")
 
 
@@ -189,11 +217,11 @@ def _choose_from_data(
     kind: Literal["factors", "image"] = "factors" if dataset.factor_sizes else "image"
 
     def current() -> Start:
-        return (
-            exploration.start
-            if exploration.start and exploration.start.kind == kind
-            else first_start(dataset)
-        )
+        start = exploration.start
+        if start is not None and start.kind == kind:
+            return start
+        factors = factors_of_start(start, dataset)
+        return first_start(dataset) if factors is None else Start("factors", factors)
 
     resolved = current()
     numbers = resolved.numbers

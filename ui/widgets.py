@@ -22,6 +22,12 @@ def enter_page(page: str) -> bool:
     return bool(st.session_state.pop(_SPOKE, False))
 
 
+def end_fragment() -> None:
+    """End a run of a fragment, whose answer the browser has heard: what a person did in it says
+    nothing of the next run of the page."""
+    st.session_state.pop(_SPOKE, None)
+
+
 def widget_key(name: str, value: object) -> str:
     """The key of a widget that shows a value of the app. The caller gives the widget that value as
     its default too.

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.analysis.encoded import EncodedSet
 from dvae_core.errors import EvaluationError
+
+JITTER = 0.35
+"""Largest shift of a point in `latent_plane`, in mean distances of neighbouring categories."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,39 @@ class Embedding:
         points: float64 (n, 2).
         explained: share of the codes' variance along each axis, (2,); None if the axes have no
             such meaning.
+        axes: names of the axes; None for the method with a number.
     """
 
     method: str
     points: NDArray[np.float64]
     explained: NDArray[np.float64] | None
+    axes: tuple[str, str] | None = None
+
+
+def latent_plane(encoded: EncodedSet, x: int, y: int, seed: int = 0) -> Embedding:
+    """The mean codes of two latents, (n, 2).
+
+    Confident posteriors of categorical latents put many images on one spot. Their points are moved
+    at random by up to 0.35 of the mean distance between neighbouring categories, so that categories
+    stay apart; points of Gaussian latents stay where they are.
+
+    Args:
+        encoded: codes of n images.
+        x: index of one latent.
+        y: index of the other.
+        seed: of the shifts, which are the same for each row every time.
+
+    Raises:
+        EvaluationError: there is no such latent.
+    """
+    encoded.check_latent(x)
+    encoded.check_latent(y)
+    points = encoded.codes[:, [x, y]].astype(np.float64)
+    if encoded.categories is not None:
+        categories = np.ptp(encoded.categories[:, [x, y]], axis=0)
+        steps = np.ptp(points, axis=0) / np.maximum(categories, 1)
+        points += steps * np.random.default_rng(seed).uniform(-JITTER, JITTER, points.shape)
+    return Embedding("latents", points, None, (f"latent {x}", f"latent {y}"))
 
 
 def principal_components(encoded: EncodedSet) -> Embedding:
@@ -52,6 +84,11 @@ def principal_components(encoded: EncodedSet) -> Embedding:
     points = np.pad(centred @ components, ((0, 0), (0, missing)))
     explained = np.pad(np.maximum(variances[order], 0) / total, (0, missing))
     return Embedding("principal components", points, explained)
+
+
+def is_umap_installed() -> bool:
+    """Whether `umap_embedding` finds its package."""
+    return find_spec("umap") is not None
 
 
 def umap_embedding(encoded: EncodedSet, num_neighbours: int = 15, seed: int = 0) -> Embedding:

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -115,6 +115,19 @@ class EncodedSet:
         """Mean KL of each latent, nats, (N,)."""
         return self.kl.mean(axis=0, dtype=np.float64)
 
+    @cached_property
+    def total_kl(self) -> NDArray[np.float32]:
+        """KL of each image, summed over latents, nats, (n,)."""
+        return self.kl.sum(axis=1)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the arrays."""
+        layout = _layout(
+            len(self), self.num_latents, len(self.factor_sizes), self.categories is not None
+        )
+        return _num_bytes(layout)
+
     @property
     def active(self) -> NDArray[np.bool_]:
         """Whether the mean KL of each latent is above 0.05 nats, (N,)."""
@@ -143,13 +156,34 @@ class EncodedSet:
         np.divide(1.0, self.spread, out=scales, where=self.active & (self.spread > 0))
         return scales
 
+    def part(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "EncodedSet":
+        """The images of some rows: indices (B,), each at most once, or a slice (n,).
+
+        `draw_encoded` and `images_of` take the whole set: the noise of an image depends on its row.
+        """
+        return replace(
+            self,
+            numbers=self.numbers[rows],
+            factors=self.factors[rows],
+            codes=self.codes[rows],
+            deviations=self.deviations[rows],
+            categories=None if self.categories is None else self.categories[rows],
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+            kl=self.kl[rows],
+            losses=self.losses[rows],
+        )
+
+    def to_npz(self) -> bytes:
+        """The content of the file that `save` writes."""
+        return _packed(self)
+
     def save(self, path: Path) -> None:
         """Write the set as .npz, atomically.
 
         Raises:
             OSError: the file cannot be written.
         """
-        _write(self, path)
+        write_atomically(path, self.to_npz())
 
 
 def encode_set(
@@ -287,15 +321,18 @@ def _drawn(
     dataset: Dataset, numbers: NDArray[np.int64], seed: int, wanted: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """`draw_encoded` of checked rows, ascending."""
+    if not dataset.is_noisy:
+        for start in range(0, len(wanted), ENCODING_BATCH):
+            rows = wanted[start : start + ENCODING_BATCH]
+            yield rows, _batch_points(dataset, numbers[rows], seed, 0)[1]
+        return
     batches = wanted // ENCODING_BATCH
     for batch in np.unique(batches).tolist():
         rows = wanted[batches == batch]
         start = batch * ENCODING_BATCH
         # The noise of an image depends on those before it in its batch.
-        drawn = np.arange(start, min(start + ENCODING_BATCH, len(numbers)))
-        drawn = drawn if dataset.is_noisy else rows
-        _, images = _batch_points(dataset, numbers[drawn], seed, batch)
-        yield rows, images if len(drawn) == len(rows) else images[rows - start]
+        drawn = numbers[start : start + ENCODING_BATCH]
+        yield rows, _batch_points(dataset, drawn, seed, batch)[1][rows - start]
 
 
 def _batch_points(
@@ -504,7 +541,7 @@ def _assembled(header: _Header, arrays: dict[str, NDArray]) -> EncodedSet:
     )
 
 
-def _write(encoded: EncodedSet, path: Path) -> None:
+def _packed(encoded: EncodedSet) -> bytes:
     rows, latents = encoded.codes.shape
     header = _Header(
         origin=encoded.origin,
@@ -520,7 +557,7 @@ def _write(encoded: EncodedSet, path: Path) -> None:
     text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
     arrays = {name: getattr(encoded, name) for name in layout}
     np.savez(content, allow_pickle=False, header=text, **arrays)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()
 
 
 def _read(path: Path, origin: EncodingOrigin | None) -> tuple[_Header, dict[str, NDArray]]:

@@ -9,8 +9,19 @@ from numpy.typing import NDArray
 from dvae_core.analysis.embedding import Embedding
 from dvae_core.analysis.latent_data import LatentData
 from dvae_core.analysis.path import LatentPath
-from dvae_core.figures.style import ACCENT, COLOR_SCALE, MARK, PALETTE, literal, styled
+from dvae_core.figures.style import (
+    ACCENT,
+    COLOR_SCALE,
+    GROUND,
+    MARK,
+    PALETTE,
+    literal,
+    styled,
+)
 from dvae_core.runs.names import NO_NAMES, LatentNames
+
+_SVG_POINTS = 12_000  # more need WebGL, which not every browser has
+_OUTSIDE = "#8c9390"  # stands out from both grounds, less than any colour
 
 
 def category_bars(data: LatentData, latent_names: LatentNames = NO_NAMES) -> go.Figure:
@@ -74,44 +85,73 @@ def embedding_scatter(
     *,
     label: str = "",
     numbers: Sequence[int] | NDArray[np.integer] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    start: int | None = None,
+    near: Sequence[int] | NDArray[np.integer] = (),
 ) -> go.Figure:
-    """Points of an embedding, with `customdata` (row,) for clicks.
+    """Points of an embedding, with `customdata` (row) for clicks.
 
     Args:
         embedding: (n, 2).
         values: colours of the points, such as a factor, (n,).
         label: name of `values`.
         numbers: of the images, for hover text, (n,); by default the rows.
+        mask: points in colour, (n,); the others are grey. None for all.
+        start: row of a point to mark with a cross.
+        near: rows of points to mark with rings.
     """
-    rows = np.arange(len(embedding.points))
-    color = ACCENT if values is None else values
-    shown = literal(label) + " %{marker.color}<br>" if values is not None else ""
-    figure = go.Figure(
-        go.Scattergl(
-            x=embedding.points[:, 0],
-            y=embedding.points[:, 1],
-            mode="markers",
-            customdata=rows[:, None],
-            text=[f"image {number:,}" for number in (rows if numbers is None else numbers)],
-            marker={
-                "color": color,
-                "colorscale": COLOR_SCALE,
-                "size": 5,
-                "opacity": 0.7,
-                "showscale": values is not None,
-                "colorbar": {"title": {"text": literal(label), "side": "right"}, "thickness": 12},
-            },
-            hovertemplate=f"{shown}%{{text}}<extra></extra>",
-            showlegend=False,
+    points = embedding.points.astype(np.float32)  # half the bytes for the browser
+    rows = np.arange(len(points), dtype=np.int32)
+    numbers = rows if numbers is None else np.asarray(numbers)
+    colored = np.ones(len(points), bool) if mask is None else mask
+    figure = go.Figure()
+    trace = go.Scatter if len(points) <= _SVG_POINTS else go.Scattergl
+
+    def add(part: NDArray, hover: str, **marker: object) -> None:
+        figure.add_trace(
+            trace(
+                x=points[part, 0],
+                y=points[part, 1],
+                mode="markers",
+                customdata=rows[part],
+                text=numbers[part],
+                marker=marker,
+                hovertemplate=f"{hover}image %{{text:,}}<extra></extra>",
+                showlegend=False,
+            )
         )
-    )
-    titles = [f"{embedding.method} {axis}" for axis in (1, 2)]
+
+    if not colored.all():
+        add(~colored, "", color=_OUTSIDE, size=3, opacity=0.35)
+    marker: dict[str, object] = {"color": ACCENT}
+    hover = ""
+    if values is not None:
+        shown = np.asarray(values)
+        marker = {
+            "color": shown[colored],
+            "colorscale": COLOR_SCALE,
+            # Of all points, so that a colour keeps its meaning where the mask changes.
+            "cmin": shown.min(),
+            "cmax": shown.max(),
+            "showscale": True,
+            "colorbar": {"title": {"text": literal(label), "side": "right"}, "thickness": 12},
+        }
+        hover = literal(label) + " %{marker.color:,}<br>"
+    add(colored, hover, size=5, opacity=0.7, **marker)
+    ring = {"color": "rgba(0, 0, 0, 0)", "line": {"color": MARK, "width": 1.5}}
+    if len(near):
+        add(np.asarray(near), "one of the nearest: ", size=11, **ring)
+    if start is not None:
+        cross = {"color": MARK, "symbol": "cross", "line": {"color": GROUND, "width": 1}}
+        add(np.array([start]), "start: ", size=15, **cross)
+    titles = embedding.axes or tuple(f"{embedding.method} {axis}" for axis in (1, 2))
+    titles = tuple(map(literal, titles))
     if embedding.explained is not None:
-        shares = embedding.explained
-        titles = [f"{name} ({share:.0%})" for name, share in zip(titles, shares, strict=True)]
+        pairs = zip(titles, embedding.explained, strict=True)
+        titles = tuple(f"{name} ({share:.0%})" for name, share in pairs)
     figure.update_xaxes(title_text=titles[0])
     figure.update_yaxes(title_text=titles[1])
-    return styled(figure, height=460)
+    return styled(figure, height=480, top=34)  # room for tools
 
 
 def path_curve(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dvae_core.analysis.embedding import principal_components, umap_embedding
+from dvae_core.analysis.embedding import latent_plane, principal_components, umap_embedding
 from dvae_core.errors import EvaluationError
 from tests.analysis.made import made_set, random_set
 
@@ -77,3 +77,21 @@ def test_umap_of_too_few_images_or_dead_latents_is_refused() -> None:
         umap_embedding(random_set(10, 2), num_neighbours=10)
     with pytest.raises(EvaluationError, match="no latent is active"):
         umap_embedding(made_set(np.eye(20), kl=0.01))
+
+
+def test_points_of_categories_stay_apart_and_move_the_same_way_each_time() -> None:
+    draw = np.random.default_rng(1)
+    categories = draw.integers(0, 5, (400, 2))
+    encoded = made_set(categories / 2 - 1, categories=categories, counts=[5, 5])
+    plane = latent_plane(encoded, 1, 0)
+    assert plane.axes == ("latent 1", "latent 0")
+    assert len(np.unique(plane.points, axis=0)) == 400
+    np.testing.assert_array_equal((plane.points[:, 0] / 0.5 + 2).round(), categories[:, 1])
+    np.testing.assert_array_equal(plane.points, latent_plane(encoded, 1, 0).points)
+
+
+def test_points_of_codes_stay_where_they_are() -> None:
+    encoded = made_set([[0.0, 1.0], [2.0, 3.0]])
+    np.testing.assert_array_equal(latent_plane(encoded, 0, 1).points, [[0, 1], [2, 3]])
+    with pytest.raises(EvaluationError, match="no latent 2"):
+        latent_plane(encoded, 0, 2)

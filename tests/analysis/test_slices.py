@@ -3,8 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dvae_core.analysis.conditions import (
+    Comparison,
+    category_condition,
+    comparison_of,
+    factor_in_condition,
+    join_conditions,
+    slice_of,
+    split_condition,
+)
 from dvae_core.analysis.encoded import EncodedSet
-from dvae_core.analysis.slices import slice_of, slice_report, worst_reconstructions
+from dvae_core.analysis.latent_data import latent_data
+from dvae_core.analysis.slices import part_counts, slice_report, worst_reconstructions
 from dvae_core.errors import ConfigError, EvaluationError
 from dvae_core.evaluation.information import mutual_information_matrix
 from tests.analysis.made import made_set, random_set
@@ -51,6 +61,13 @@ ENCODED = made_set(
         ("x = 1 OR\n\tx=2", [3, 4]),
         ("loss < 1e39", [0, 1, 2, 3, 4, 5]),  # beyond single precision
         ("x = 2.5", []),
+        ("x in 1..3", [2, 3, 4]),
+        ("x in 3..1", []),
+        ("latent 0 in .2..0.3", [1, 2]),
+        ("'wall hue' in -1..0 and not kl in 1..1.25", [4]),
+        ("loss >= 80%", [4, 5]),
+        ("loss <= 20% or category 1 in 2..2", [0, 1, 2]),
+        ("loss in 40%..60%", [2, 3]),
     ],
 )
 def test_a_condition_means_what_it_says(text: str, rows: list[int]) -> None:
@@ -63,7 +80,7 @@ def test_a_condition_means_what_it_says(text: str, rows: list[int]) -> None:
         ("", "character 1: expected a factor, latent, category, loss or kl, found the end"),
         ("  ", "character 1: expected a factor"),
         ("x = ", "character 4: expected a number, found the end"),
-        ("x", "character 2: expected =, !=, <, <=, > or >=, found the end"),
+        ("x", "character 2: expected =, !=, <, <=, >, >= or in, found the end"),
         ("x = y", "character 5: expected a number, found 'y'"),
         ("x = 1e999", "character 5: expected a finite number, found '1e999'"),
         ("x = ١", "expected a number"),
@@ -75,6 +92,8 @@ def test_a_condition_means_what_it_says(text: str, rows: list[int]) -> None:
         ("wall = 1", "character 1: no factor is called 'wall': the factors are 'wall hue', 'x'"),
         ("x < 3 and X < 3", "character 11: no factor is called 'X'"),
         ("latent 2 = 1", "character 8: expected a latent from 0 to 1, found '2'"),
+        ("x in 3", "no factor is called 'x in 3'"),
+        ("loss > 101%", "character 8: expected a percentile from 0% to 100%, found '101%'"),
         ("latent -1 = 1", "expected a latent from 0 to 1, found '-1'"),
         ("category = 1", "character 10: expected the number of a latent, found '='"),
         ("x ! 1", "character 3: '!' is not one of =, !="),
@@ -125,6 +144,73 @@ def test_any_text_is_a_mask_or_one_line(text: str) -> None:
         message = ""
         assert (mask.dtype, mask.shape) == (np.dtype(bool), (6,))
     assert message.isprintable()
+
+
+def test_the_word_in_may_be_part_of_a_name() -> None:
+    encoded = made_set(np.zeros((3, 1)), factors=[[0], [1], [2]], names=["light in room"])
+    assert slice_of(encoded, "light in room in 1..2").tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", []),
+        ("x = 1", ["x = 1"]),
+        ("x = 1 AND (loss > 2 and kl < 3) and not y = 1", ["x = 1", "(loss > 2 and kl < 3)",
+                                                          "not y = 1"]),
+        ("x = 1 or y = 2 and kl < 3", ["x = 1 or y = 2 and kl < 3"]),
+        ("'this and that' = 1 and x = 2", ["'this and that' = 1", "x = 2"]),
+    ],
+)  # fmt: skip
+def test_a_condition_is_split_at_and(text: str, parts: list[str]) -> None:
+    assert split_condition(text) == parts
+
+
+def test_joined_parts_mean_all_of_them() -> None:
+    parts = ["x = 5 or x = 0", "wall hue = 1"]
+    joined = join_conditions(parts)
+    assert np.flatnonzero(slice_of(ENCODED, joined)).tolist() == [5]
+    assert len(split_condition(joined)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("loss >= 95%", Comparison("loss", ">=", "95%")),
+        ("category 2 in 10..20", Comparison("category 2", "in", "10..20")),
+        ('"the ""odd"" one"=1', Comparison(factor_in_condition('the "odd" one'), "=", "1")),
+        ("wall  hue = 3", Comparison("wall hue", "=", "3")),
+        ("not x = 1", None),
+        ("(x = 1)", None),
+        ("x = 1 and y = 2", None),
+        ("x = y", None),
+        ("x", None),
+        ("'", None),
+    ],
+)
+def test_a_single_comparison_is_taken_apart(text: str, expected: Comparison | None) -> None:
+    found = comparison_of(text)
+    assert found == expected
+    assert found is None or comparison_of(found.to_text()) == found
+
+
+def test_counts_say_which_condition_is_to_blame() -> None:
+    masks = [slice_of(ENCODED, text) for text in ("x < 2", "wall hue = 3", "loss > 0")]
+    counts = part_counts(masks)
+    assert [count.alone for count in counts] == [2, 1, 6]
+    assert [count.without for count in counts] == [1, 2, 0]
+    assert part_counts([]) == []
+
+
+def test_a_category_and_a_bin_are_conditions() -> None:
+    data = latent_data(ENCODED, 1)
+    found = slice_of(ENCODED, category_condition(data, 4))
+    assert found.tolist() == (data.category == 4).tolist()
+    bare = made_set(np.random.default_rng(0).normal(size=(300, 1)))
+    bins = latent_data(bare, 0, num_bins=7)
+    for place in range(7):
+        found = slice_of(bare, category_condition(bins, place))
+        assert found.tolist() == (bins.category == place).tolist()
 
 
 def test_a_report_has_the_means_of_a_loop() -> None:

@@ -80,6 +80,8 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.cached.EvaluationSettings", lambda: few)
     monkeypatch.setattr("ui.cached.ROTATION_IMAGES", 6)
     monkeypatch.setattr("ui.cached.AGGREGATE_IMAGES", 128)
+    # No browser asks for the progress of an encoding.
+    monkeypatch.setattr("ui.encoding.PATIENCE_SECONDS", 60.0)
 
 
 @pytest.fixture(autouse=True)

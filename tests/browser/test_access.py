@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-PATHS = ("", "compare", "factors", "train", "select", "method", "data", "models")
+PATHS = ("", "compare", "factors", "images", "train", "select", "method", "data", "models")
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 COLLISIONS = Path(__file__).with_name("collisions.js").read_text(encoding="utf-8")
 MAX_TABS = 10

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
 
-SHARED = ("Explore", "Factors", "Latents", "Models", "Train")
+SHARED = ("Explore", "Factors", "Images", "Latents", "Models", "Train")
 """Pages with a box "Run"."""
 PAGES = (*SHARED, "Compare", "Select", "Method")
 PATHS = {page: "" if page == "Explore" else page.lower() for page in PAGES}

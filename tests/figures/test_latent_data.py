@@ -47,14 +47,29 @@ def test_points_know_their_rows() -> None:
     embedding = Embedding("principal components", points, np.array([0.75, 0.2]))
     figure = embedding_scatter(embedding, np.array([4, 5]), label="100%{x}", numbers=[7, 1234])
     trace = figure.data[0]
-    assert trace.customdata.tolist() == [[0], [1]]
-    assert list(trace.text) == ["image 7", "image 1,234"]
+    assert list(trace.customdata) == [0, 1]
+    assert list(trace.text) == [7, 1234]
     assert list(trace.marker.color) == [4, 5]
     assert "%{x}" not in trace.hovertemplate
     assert figure.layout.xaxis.title.text == "principal components 1 (75%)"
     plain = embedding_scatter(Embedding("UMAP", points, None))
     assert plain.layout.yaxis.title.text == "UMAP 2"
     assert not plain.data[0].marker.showscale
+    assert len(plain.data) == 1
+
+
+def test_points_outside_a_slice_are_grey_and_colours_keep_their_meaning() -> None:
+    points = np.arange(8.0).reshape(4, 2)
+    embedding = Embedding("latents", points, None, ("latent 3", "latent 5"))
+    mask = np.array([False, True, True, False])
+    figure = embedding_scatter(embedding, np.arange(4), mask=mask, start=3, near=[0, 2])
+    outside, inside, near, start = figure.data
+    assert list(outside.customdata) == [0, 3]
+    assert list(inside.customdata) == [1, 2]
+    assert (inside.marker.cmin, inside.marker.cmax) == (0, 3)
+    assert list(near.customdata) == [0, 2]
+    assert list(start.x) == [6]
+    assert figure.layout.xaxis.title.text == "latent 3"
 
 
 def test_steps_of_a_path_are_named_by_their_latents() -> None:

@@ -17,6 +17,7 @@ from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.errors import plain
 from ui.latent_plane import Panel, latent_planes
 from ui.selection import Start
+from ui.start_picker import factors_of_start
 
 STRAIGHT = 0.6  # R² of the linear map, below which its angles say little
 CLEAR_DEGREES = 5.0
@@ -51,10 +52,8 @@ def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
 
 def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) -> FactorGrid:
     """The grid of two factors; the others stay as at the start, or typical."""
-    factors = list(dataset.typical_factors())
-    if start is not None and start.kind == "factors":
-        factors = list(start.numbers)
-    return factor_grid(dataset, factors, pair)
+    factors = factors_of_start(start, dataset) or dataset.typical_factors()
+    return factor_grid(dataset, list(factors), pair)
 
 
 def plane_panel(

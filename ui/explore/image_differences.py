@@ -24,6 +24,7 @@ from ui.errors import plain
 from ui.explore.second_image import take_over
 from ui.explore.two_images import ImagePair
 from ui.images import show_film
+from ui.start_picker import factors_of_start
 from ui.view import choose_part
 
 MOST_STEPS = 12
@@ -72,11 +73,12 @@ def show_differences(pair: ImagePair) -> None:
 
 def _differing_factors(pair: ImagePair) -> list[tuple[str, int, int]] | None:
     """Name and values in A and B of each factor that differs; None where they are not known."""
-    starts = [each.start for each in pair.explorations]
-    if pair.dataset is None or not all(start and start.kind == "factors" for start in starts):
+    if pair.dataset is None:
         return None
-    values = [start.numbers for start in starts if start is not None]
-    triples = zip(pair.dataset.factor_names, *values, strict=True)
+    first, second = (factors_of_start(each.start, pair.dataset) for each in pair.explorations)
+    if first is None or second is None:
+        return None
+    triples = zip(pair.dataset.factor_names, first, second, strict=True)
     return [(name, a, b) for name, a, b in triples if a != b]
 
 

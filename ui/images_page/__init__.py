@@ -1,0 +1,1 @@
+"""Parts of the page Images: conditions, table, map, scores, and the chosen image."""

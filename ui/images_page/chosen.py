@@ -1,0 +1,132 @@
+"""The chosen image, which is the start on every page: its codes, and the images nearest to it."""
+
+import numpy as np
+import streamlit as st
+
+from dvae_core.analysis.encoded import EncodedSet, images_of
+from dvae_core.analysis.neighbours import nearest_images
+from dvae_core.analysis.reconstruction import reconstruct
+from dvae_core.analysis.traversal import decode_codes, to_pixels
+from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.runs.names import LatentNames
+from ui.errors import plain
+from ui.images import show_image, to_png
+from ui.images_page.table import Images, data_url
+from ui.routing import PAGES
+from ui.selection import Exploration, Start
+from ui.start_picker import ResolvedStart, factors_of_start, resolve_start
+
+NEAREST = 8
+_CODES = 12  # of the latents with the highest KL
+
+
+def row_of_start(images: Images, start: Start | None) -> int | None:
+    """The row of the start's image; None where it is not among the encoded ones."""
+    encoded = images.encoded
+    if start is None:
+        return None
+    if start.kind == "image":
+        found = encoded.numbers == start.numbers[0]
+    else:
+        factors = factors_of_start(start, images.dataset)
+        if factors is None:
+            return None
+        found = (encoded.factors == np.array(factors)).all(axis=1)
+    rows = np.flatnonzero(found)
+    return int(rows[0]) if len(rows) else None
+
+
+def nearest_to(images: Images, resolved: ResolvedStart, row: int | None) -> list[int]:
+    """Rows of the images nearest to the start, the nearest first."""
+    found = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
+    return found.rows.tolist()
+
+
+def show_chosen(images: Images, exploration: Exploration) -> None:
+    """The start, with ways to other pages and to its neighbours."""
+    resolved = resolve_start(exploration, images.model, images.dataset)
+    row = row_of_start(images, exploration.start)
+    st.subheader(_title(images, exploration.start, row), anchor=False)
+    with st.container(horizontal=True, key="chosen-images"):
+        if resolved.image is None:
+            show_image(to_pixels(decode_codes(images.model, resolved.code)), "decoded", 96)
+        else:
+            own = reconstruct(images.model, resolved.image, resolved.code)
+            show_image(to_pixels(resolved.image), "start image", 96)
+            show_image(to_pixels(own.image), "reconstruction", 96)
+            show_image(to_pixels((1 + own.difference) / 2), "difference", 96)
+    words = [] if row is not None else ["not among the encoded images"]
+    if resolved.image is not None:
+        words.append(f"reconstruction loss {own.loss:.1f} nats")
+    if resolved.posterior is not None:
+        words.append(f"KL {float(resolved.posterior.kl().sum()):.1f} nats")
+    factors = factors_of_start(exploration.start, images.dataset)
+    if factors is not None:
+        named = zip(images.dataset.factor_names, factors, strict=True)
+        words.append(", ".join(f"{name} {value}" for name, value in named))
+    st.markdown(plain(" · ".join(words)))
+    st.caption(plain(_codes(images.encoded, resolved, images.names)))
+    if images.dataset.is_noisy and row is not None and exploration.start.kind == "factors":  # type: ignore[union-attr]
+        st.caption(
+            "Chance varies the images of the same factors in this data set: the start is another "
+            "one than in the table."
+        )
+    with st.container(horizontal=True):
+        if st.button("Explore", icon=":material/tune:", type="primary", key="images-explore"):
+            st.switch_page(PAGES / "explore.py")
+        if st.button("Latents", icon=":material/view_module:", key="images-latents"):
+            st.switch_page(PAGES / "latents.py")
+    _show_nearest(images, resolved, row)
+
+
+def _title(images: Images, start: Start | None, row: int | None) -> str:
+    if row is not None:
+        return f"Start: image {images.encoded.numbers[row]:,}"
+    if start is not None and start.kind == "prior":
+        return f"Start: prior sample {start.numbers[0]}"
+    if start is not None and start.kind == "upload":
+        return "Start: your image"
+    return "Start"
+
+
+def _codes(encoded: EncodedSet, resolved: ResolvedStart, names: LatentNames) -> str:
+    """The code of each active latent, or the most likely category and its probability."""
+    order = [int(j) for j in np.argsort(-encoded.mean_kl) if encoded.active[j]]
+    posterior = resolved.posterior
+    if isinstance(posterior, CategoricalPosterior):
+        highest = posterior.probabilities()[0].max(-1)
+        pairs = list(zip(highest.indices.tolist(), highest.values.tolist(), strict=True))
+        parts = [f"{names.words(j)}: {pairs[j][0]} ({pairs[j][1]:.0%})" for j in order[:_CODES]]
+        head = "Most likely categories, by KL: "
+    else:
+        parts = [f"{names.words(j)}: {resolved.code[j]:.2f}" for j in order[:_CODES]]
+        head = "Codes, by KL: "
+    if not parts:
+        return "No latent is active."
+    more = f", and {len(order) - _CODES} more" if len(order) > _CODES else ""
+    return head + ", ".join(parts) + more
+
+
+def _show_nearest(images: Images, resolved: ResolvedStart, row: int | None) -> None:
+    near = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
+    rows = near.rows.tolist()
+    if not rows:
+        return
+    st.markdown("**Nearest in code space**")
+    pictures = to_pixels(images_of(images.dataset, images.encoded, rows))
+    scale = max(1, 64 // pictures.shape[2])
+    with st.container(horizontal=True, gap="small", key="nearest"):
+        for each, distance, picture in zip(rows, near.distances, pictures, strict=True):
+            number = images.encoded.numbers[each]
+            st.button(
+                f"![image {number}]({data_url(to_png(picture, scale, quick=True))})",
+                key=f"nearest-{each}",
+                help=f"Image {number:,}, {distance:.2f} standard deviations away. Click to start "
+                "from it.",
+                on_click=images.choose,
+                args=(each,),
+            )
+    st.caption(
+        "By the Euclidean distance of the mean codes, each active latent in units of its standard "
+        "deviation over the set. Click one to start from it."
+    )
