@@ -43,6 +43,11 @@ SHOTS = {
     "latents": Shot(
         f"/latents?run={OPENING_RUN}&latent=6", "[class*=st-key-row-]", size=(1400, 1500)
     ),
+    "images": Shot(
+        f"/images?run={OPENING_RUN}&where=loss+>=+90%25&sort=-loss",
+        "[class*=st-key-nearest-]",
+        size=(1400, 1100),
+    ),
     "select": Shot("/select?folder=checkpoints", ".js-plotly-plot"),
 }
 
