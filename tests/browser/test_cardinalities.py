@@ -42,9 +42,9 @@ def test_every_row_slides_over_its_own_categories_on_one_axis(page: Page, addres
     for latent, count in enumerate((3, 40, 64)):
         handle = page.get_by_test_id(f"latent-handle-{latent}")
         handle.focus()
-        for key, category in (("Home", 1), ("End", count)):
+        for key, category in (("Home", 0), ("End", count - 1)):
             page.keyboard.press(key)
-            said = f"latent {latent}, category {category} of {count}"
+            said = f"latent {latent}, category {category} of 0 to {count - 1}"
             assert (handle.get_attribute("aria-valuetext") or "").startswith(said)
             place = handle.bounding_box()
             assert place is not None

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from math import gcd
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -99,12 +100,14 @@ def back_to(page: Page, run: str) -> None:
 def rounds(names: tuple[str, ...]) -> Iterator[str]:
     """A walk from the first name that reaches each name from three others.
 
-    Each round goes to every name, the next, the third or the fifth on. All ordered pairs would take
-    three times as long, and what a page shows depends on having been left, not on where to.
+    Each round goes to every name, by steps of one length. All ordered pairs would take three times
+    as long, and what a page shows depends on having been left, not on where to.
     """
+    count = len(names)
+    steps = [step for step in range(1, count) if gcd(step, count) == 1]  # which miss no name
     yield names[0]
-    for step in (1, 3, 5):
-        yield from (names[step * place % len(names)] for place in range(1, len(names) + 1))
+    for step in steps[:3]:
+        yield from (names[step * place % count] for place in range(1, count + 1))
 
 
 @pytest.mark.timeout(900)
