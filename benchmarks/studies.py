@@ -101,8 +101,8 @@ def report() -> None:
     studies = {name: read_study(STUDIES_ROOT / name, "paper") for name in TABLES}
     for name, table in TABLES.items():
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
-    for name, figure in FIGURES.items():
-        (IMAGES / f"{name}.svg").write_text(figure(studies[name]), encoding="utf-8")
+    for name in THESES:
+        (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
     theses = {name: studies[name] for name in THESES}
     replace_table(DOCUMENT, "criteria", markdown(criteria_table(theses)))
 
@@ -190,6 +190,8 @@ def by_family(study: Study) -> dict[str, list[StudyRun]]:
 
 def thesis_figure(study: Study) -> str:
     """A point for each run: MIG, and what a user pays for it."""
+    dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
+    perfect = reference_scores_of(dataset, "paper")
     panels = []
     for name in DRAWN:
         strips = [
@@ -198,7 +200,8 @@ def thesis_figure(study: Study) -> str:
             if (values := _values(runs, name))
         ]
         if strips:
-            panels.append(Panel(MEANINGS[name].label, strips, _ceiling(study, name)))
+            ceiling = perfect[name].perfect if name in perfect else None
+            panels.append(Panel(MEANINGS[name].label, strips, ceiling))
     return strips_svg(panels)
 
 
@@ -261,26 +264,6 @@ def alike(groups: Sequence[Sequence[float]]) -> float:
     return float(kruskal(*groups).pvalue)
 
 
-def settings_figure(study: Study, by: str, scores: Sequence[str]) -> str:
-    """A point for each run, one panel a score, by the value of a setting."""
-    panels = []
-    for name in scores:
-        strips = [
-            Strip(_setting_in_words(setting), values, *interval(values))
-            for (setting,), runs in by_settings(study, [by]).items()
-            if (values := _values(runs, name))
-        ]
-        panels.append(Panel(MEANINGS[name].label, strips, _ceiling(study, name)))
-    return strips_svg(panels)
-
-
-def _ceiling(study: Study, name: str) -> float | None:
-    """The score of a perfect code on the data set of a study at 32x32, or None."""
-    dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
-    perfect = reference_scores_of(dataset, "paper")
-    return perfect[name].perfect if name in perfect else None
-
-
 def _p(value: float) -> str:
     return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
@@ -328,8 +311,6 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
 
 THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
-
-FIGURES: dict[str, Callable[[Study], str]] = dict.fromkeys(THESES, thesis_figure)
 
 
 if __name__ == "__main__":

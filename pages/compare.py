@@ -21,7 +21,7 @@ from ui.score_tables import differences_table, show_differences, show_reasons
 from ui.start_picker import choose_start
 from ui.titles import show_title
 from ui.view import choose_part
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose, when_changed, widget_key
 
 PARTS = {
     "scores": "Scores",
@@ -180,14 +180,12 @@ with errors_shown():
         )
         wanted = view.get("match", "")
         wanted = wanted if wanted in MATCHES else "quantile"
-        key = widget_key("match", wanted)
-        match = st.selectbox(
+        choose(
             "Match linked latents by",
-            list(MATCHES),
-            list(MATCHES).index(wanted),
-            format_func=MATCHES.__getitem__,
-            key=key,
-            on_change=when_changed(key, lambda match: set_view(match=match)),
+            MATCHES,
+            wanted,
+            name="match",
+            take=lambda match: set_view(match=match),
             disabled=not linked,
         )
         choose_within_data()
@@ -204,7 +202,7 @@ with errors_shown():
     if dataset.factor_sizes:
         with errors_shown():
             shown = show_argument(comparison)
-    show_boards(comparison, match if linked else None)
+    show_boards(comparison, wanted if linked else None)
     part = choose_part(
         "Details",
         "part",

@@ -7,7 +7,6 @@ import torch
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.reconstruction import reconstruct
-from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
@@ -29,9 +28,9 @@ from ui.explore.two_images import (
     show_pin,
 )
 from ui.history import show_history
-from ui.images import show_image
 from ui.latent_names import show_search, shown_names
 from ui.link import current_view, write_link
+from ui.reconstruction import show_pictures
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
 from ui.selection import Exploration, current_selection, new_move
@@ -117,9 +116,8 @@ def show_start(model: VAE, resolved: ResolvedStart) -> None:
         return
     own = reconstruct(model, resolved.image, resolved.code)
     with st.container(horizontal=True, gap="medium", key="start-images"):
-        show_image(to_pixels(resolved.image), "start image")
-        show_image(to_pixels(own.image), "its reconstruction")
-        show_image(to_pixels((1 + own.difference) / 2), "reconstruction − start")
+        captions = ("start image", "its reconstruction", "reconstruction − start")
+        show_pictures(resolved.image, own, captions, width=128)
         st.metric(
             "Reconstruction loss of the start",
             f"{own.loss:.1f} nats",
@@ -203,21 +201,20 @@ with errors_shown():
 
         if dataset is not None:
             choose_within_data()
-        if dataset is not None and st.button(
-            "Real images of a latent",
-            icon=":material/view_module:",
-            key="explore-latents",
-            help="How often each category of the chosen latent occurs, and the images in it.",
-        ):
-            st.switch_page(PAGES / "latents.py")
-        if dataset is not None and st.button(
-            "Images like this one",
-            icon=":material/table_view:",
-            key="explore-images",
-            help="The images nearest to the start in code space, and a table of all.",
-        ):
-            st.switch_page(PAGES / "images.py")
-
+            if st.button(
+                "Real images of a latent",
+                icon=":material/view_module:",
+                key="explore-latents",
+                help="How often each category of the chosen latent occurs, and the images in it.",
+            ):
+                st.switch_page(PAGES / "latents.py")
+            if st.button(
+                "Images like this one",
+                icon=":material/table_view:",
+                key="explore-images",
+                help="The images nearest to the start in code space, and a table of all.",
+            ):
+                st.switch_page(PAGES / "images.py")
         show_search()
 
     latent_names = shown_names(run)

@@ -10,7 +10,7 @@ from dvae_core.runs.run import Run
 from ui.cached import st_load_dataset, st_load_model
 from ui.encoding import st_encoded_set
 from ui.errors import errors_shown
-from ui.images_page.chosen import nearest_to, row_of_start, show_chosen
+from ui.images_page.chosen import look_up_chosen, show_chosen
 from ui.images_page.map import show_map
 from ui.images_page.scores import show_means, show_scores
 from ui.images_page.slices import choose_slice
@@ -19,7 +19,7 @@ from ui.latent_names import shown_names
 from ui.link import write_link
 from ui.run_picker import choose_run, show_summary
 from ui.selection import Exploration, current_selection
-from ui.start_picker import resolve_start, start_at_image
+from ui.start_picker import start_at_image
 from ui.titles import show_title
 from ui.view import choose_part
 
@@ -56,23 +56,22 @@ def show_page(
 
     names = shown_names(run)
     images = Images(model, dataset, encoded, choose, names)
-    chosen = choose_slice(encoded, names)
-    show_means(encoded, chosen.mask)
+    mask = choose_slice(encoded, names)
+    show_means(encoded, mask)
+    chosen = look_up_chosen(images, exploration)
     left, right = st.columns([3, 2], gap="large")
     with left:
         part = choose_part("Show", "part", PARTS, key="images-part", default="table")
         if part == "map":
-            start = resolve_start(exploration, model, dataset)
-            row = row_of_start(images, exploration.start)
-            show_map(images, chosen.mask, row, nearest_to(images, start, row))
-        elif not chosen.mask.any():
+            show_map(images, mask, chosen.row, chosen.near.rows.tolist())
+        elif not mask.any():
             st.caption("Remove or change a condition to see images.")
         elif part == "scores":
-            show_scores(encoded, chosen.mask, names)
+            show_scores(encoded, mask, names)
         else:
-            show_table(images, np.flatnonzero(chosen.mask), run.id)
+            show_table(images, np.flatnonzero(mask), run.id)
     with right:
-        show_chosen(images, exploration)
+        show_chosen(images, chosen)
     write_link(in_fragment=True)
 
 

@@ -43,6 +43,25 @@ PICKS = {"random": "At random", "typical": "Most typical"}
 _BINS = 20  # of a Gaussian latent
 
 
+def load(run: Run) -> tuple[VAE, Dataset, EncodedSet] | None:
+    """The model, its data set and their codes; None, with the reason on the page, without them."""
+    if not run.record.has_encoder:
+        st.info(
+            "This model has no encoder, so nobody can say what the data put into its latents. "
+            "Explore can still traverse them.",
+            icon=":material/label_off:",
+        )
+        return None
+    with errors_shown():
+        model = st_load_model(run)
+        return (
+            model,
+            st_load_dataset(run.record.dataset, run.record.image_size),
+            st_encoded_set(run),
+        )
+    return None
+
+
 def choose_latent(
     exploration: Exploration, run: Run, encoded: EncodedSet | None, names: LatentNames
 ) -> int:
@@ -258,31 +277,20 @@ address, run = chosen
 exploration = current_selection().exploration(address)
 with st.sidebar:
     show_summary(run)
-model: VAE | None = None
-dataset: Dataset | None = None
-encoded: EncodedSet | None = None
-data: LatentData | None = None
-if not run.record.has_encoder:
-    st.info(
-        "This model has no encoder, so nobody can say what the data put into its latents. Explore "
-        "can still traverse them.",
-        icon=":material/label_off:",
-    )
-else:
-    with errors_shown():
-        model = st_load_model(run)
-        dataset = st_load_dataset(run.record.dataset, run.record.image_size)
-        encoded = st_encoded_set(run)
+loaded = load(run)
+encoded = None if loaded is None else loaded[2]
 names = shown_names(run)
 with st.sidebar:
     latent = choose_latent(exploration, run, encoded, names)
     show_search()
+data = None
 if encoded is not None:
     data = latent_data(encoded, latent, num_bins=_BINS, examples=IMAGES)
 show_heading(run, latent, names, data)
 show_naming(run, latent, names, data)
-if model is None or dataset is None or encoded is None or data is None:
+if loaded is None or data is None:
     st.stop()
+model, dataset, encoded = loaded
 with errors_shown():
     show_numbers(data)
     sampled = f" of {encoded.num_images:,}, drawn at random" if encoded.is_sample else ""

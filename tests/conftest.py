@@ -71,6 +71,16 @@ def _no_job_is_left_behind() -> Iterator[None]:
     assert not [jobs[process] for process in left]
 
 
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders of runs and data sets, and none that the app ships."""
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
+    monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def reference_folder() -> Path:
     """The folder of published frames and reference metric values, where this machine has it."""

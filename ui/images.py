@@ -49,16 +49,20 @@ def show_grid(grid: NDArray[np.uint8], caption: str, thumbnail: int = 64) -> Non
         st.image(picture, caption, width="stretch", output_format="PNG")
 
 
+def data_url(png: bytes) -> str:
+    """A picture as an address."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
 def show_film(frames: NDArray[np.uint8], captions: Sequence[str], width: int = 64) -> None:
     """Images of uint8 (count, H, W, C) in a row that wraps, each with its caption below, plain text
     of one or two lines."""
     scale = max(1, width // frames.shape[2])
     figures = []
     for frame, caption in zip(frames, captions, strict=True):
-        data = base64.b64encode(to_png(frame, scale)).decode("ascii")
         words = html.escape(caption)
         figures.append(
-            f'<figure><img src="data:image/png;base64,{data}" alt="{words}" width="{width}">'
+            f'<figure><img src="{data_url(to_png(frame, scale))}" alt="{words}" width="{width}">'
             f"<figcaption>{words}</figcaption></figure>"
         )
     with st.container(key="film"):

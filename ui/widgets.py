@@ -1,11 +1,13 @@
 """Widgets that show what the app holds: the one way to give them a value, and number fields."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from ui.errors import plain
+
+T = TypeVar("T")
 
 _SPOKE = "widget-spoke"
 
@@ -68,6 +70,29 @@ def _widgets() -> dict[str, tuple[str, int]]:
     """Key of each widget of this page, and the number of times it was replaced, by name."""
     widgets: dict[str, tuple[str, int]] = st.session_state.setdefault("widgets", {})
     return widgets
+
+
+def choose(
+    label: str,
+    options: Mapping[T, str],
+    value: T,
+    *,
+    name: str,
+    take: Callable[[T], None],
+    **more: Any,
+) -> None:
+    """A select box of `options`, in words, that shows a value of the app; `name` and `take` as in
+    `widget_key` and `when_changed`, `more` for `st.selectbox`."""
+    key = widget_key(name, value)
+    st.selectbox(
+        label,
+        list(options),
+        list(options).index(value),
+        format_func=options.__getitem__,
+        key=key,
+        on_change=when_changed(key, take),
+        **more,
+    )
 
 
 def whole_number(

@@ -23,7 +23,7 @@ from dvae_core.data.folder import data_folder
 from dvae_core.data.imported.dataset import imported_at
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.errors import DataError, EvaluationError, printable
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL, unit_scales
 from dvae_core.evaluation.representation import ENCODING_BATCH
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE, reconstruction_loss
@@ -152,9 +152,7 @@ class EncodedSet:
 
     def scales(self) -> NDArray[np.float64]:
         """The factors of `scaled_codes`, (N,): 1 / `spread`, or 0."""
-        scales = np.zeros(self.num_latents)
-        np.divide(1.0, self.spread, out=scales, where=self.active & (self.spread > 0))
-        return scales
+        return unit_scales(self.spread, self.active)
 
     def part(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "EncodedSet":
         """The images of some rows: indices (B,), each at most once, or a slice (n,).

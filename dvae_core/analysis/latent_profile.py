@@ -12,7 +12,7 @@ from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL, unit_scales
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 
@@ -61,8 +61,7 @@ class LatentProfile:
         """Factors that bring codes to units of `spread`, (N,). A latent that is not active has 0:
         division by its tiny spread would let its noise decide. Where none is active, as without an
         encoder, all count."""
-        counted = (self.active | (not self.active.any())) & (self.spread > 0)
-        return np.divide(1.0, self.spread, out=np.zeros(len(self.spread)), where=counted)
+        return unit_scales(self.spread, self.active | (not self.active.any()))
 
     def by_kl(self) -> list[int]:
         """Latents by descending KL."""

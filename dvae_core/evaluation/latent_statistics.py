@@ -19,6 +19,18 @@ from dvae_core.progress import Progress, no_progress
 ACTIVE_KL = 0.05
 
 
+def unit_scales(spread: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Factors (N,) that bring codes to units of their standard deviation over images.
+
+    Args:
+        spread: standard deviation of each latent's code, (N,).
+        counted: which latents are to count, (N,); the others have 0, as have those without spread.
+    """
+    scales = np.zeros(len(spread))
+    np.divide(1.0, spread, out=scales, where=counted & (spread > 0))
+    return scales
+
+
 class Autoencoder(Encoder, Protocol):
     """A model that encodes and decodes."""
 

@@ -181,9 +181,7 @@ def latent_names(run: Run) -> LatentNames:
     Raises:
         RunError: their file is damaged, too large, or names latents that the run does not have.
     """
-    path = names_path(run)
-    if not path.is_file():
-        path = run.path / NAMES  # names that came with a run which nobody may write to
+    path = _readable(run, names_path(run))
     if not path.is_file():
         return LatentNames()
     status = path.stat()
@@ -337,6 +335,12 @@ def names_path(run: Run) -> Path:
     return own if is_writable and not users.is_file() else users
 
 
+def _readable(run: Run, path: Path) -> Path:
+    """The file of the names that are to be saved at a path: until they are, perhaps those that came
+    with a run which nobody may write to."""
+    return path if path.is_file() else run.path / NAMES
+
+
 def _users_files() -> set[str]:
     """Ids of the runs that have names in the data folder."""
     try:
@@ -420,7 +424,7 @@ def _writing(run: Run) -> Iterator[_Draft]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_name(f".{path.stem}.lock"), timeout=_LOCK_SECONDS):
-            known = path if path.is_file() else run.path / NAMES
+            known = _readable(run, path)
             before = _read(known) if known.is_file() else LatentNames()
             _check_fits(known, run, before)
             draft = _Draft(before)

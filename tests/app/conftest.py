@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
+from dvae_core.data.imported.dataset import import_images
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.runs.run import Run
 from dvae_core.training.estimate import Estimate
+from dvae_core.training.trainer import train
 
 APP = Path(__file__).parents[2] / "ui" / "main.py"
 
@@ -19,15 +23,26 @@ OpenApp = Callable[..., AppTest]
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_folders(own_folders: Path) -> Path:
     """Empty folders of runs and data sets, and no cache of another test."""
-    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
-    monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")
     st.cache_data.clear()
     st.cache_resource.clear()
-    return tmp_path
+    return own_folders
+
+
+@pytest.fixture
+def train_unlabelled(own_folders: Path, tiny_config: RunConfig) -> Callable[[int], str]:
+    """Train a run on so many images without factors; returns its address."""
+
+    def make(count: int) -> str:
+        pixels = np.random.default_rng(0).integers(0, 255, (count, 32, 32), np.uint8)
+        np.savez(own_folders / "bare.npz", images=pixels)
+        import_images(own_folders / "bare.npz", "bare", ImportOptions(32))
+        config = tiny_config.model_copy(update={"dataset": "bare"})
+        train(Run.create(own_folders / "runs" / "unlabelled", config, (1, 32, 32)))
+        return "runs/unlabelled"
+
+    return make
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The page Images, without a browser: no clicks into the table or the map."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -149,14 +150,9 @@ def test_images_of_the_same_factors_are_told_apart(
 
 
 def test_images_without_factors_have_a_table_too(
-    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, tmp_path: Path
+    open_app: OpenApp, train_unlabelled: Callable[[int], str]
 ) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (60, 32, 32), np.uint8)
-    np.savez(tmp_path / "bare.npz", images=pixels)
-    import_images(tmp_path / "bare.npz", "bare", ImportOptions(32))
-    config = tiny_config.model_copy(update={"dataset": "bare"})
-    train(Run.create(own_folders / "runs" / "unlabelled", config, (1, 32, 32)))
-    app = open_app(PAGE, run="runs/unlabelled", part="scores", where="loss >= 50%")
+    app = open_app(PAGE, run=train_unlabelled(60), part="scores", where="loss >= 50%")
     assert not app.exception
     assert "Without factors" in texts(app)
     assert "**30** of 60 images" in texts(app)

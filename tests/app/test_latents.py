@@ -1,13 +1,8 @@
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from dvae_core.config import RunConfig
-from dvae_core.data.imported.dataset import import_images
-from dvae_core.data.imported.options import ImportOptions
 from dvae_core.runs.run import Run
-from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 
 PAGE = "pages/latents.py"
@@ -52,14 +47,9 @@ def test_typical_images_and_a_factor_are_in_the_link(
 
 
 def test_images_without_factors_have_means_instead(
-    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, tmp_path: Path
+    open_app: OpenApp, train_unlabelled: Callable[[int], str]
 ) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (30, 32, 32), np.uint8)
-    np.savez(tmp_path / "bare.npz", images=pixels)
-    import_images(tmp_path / "bare.npz", "bare", ImportOptions(32))
-    config = tiny_config.model_copy(update={"dataset": "bare"})
-    train(Run.create(own_folders / "runs" / "unlabelled", config, (1, 32, 32)))
-    app = open_app(PAGE, run="runs/unlabelled")
+    app = open_app(PAGE, run=train_unlabelled(30))
     assert not app.exception
     assert not app.error
     assert "What varies within a category" in [header.value for header in app.subheader]

@@ -1,17 +1,13 @@
 """The tool of Explore that compares two images in one model."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dvae_core.config import RunConfig
-from dvae_core.data.imported.dataset import import_images
-from dvae_core.data.imported.options import ImportOptions
 from dvae_core.exchange.onnx_import import import_model
 from dvae_core.runs.run import Run
-from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 from tests.onnx import graphs
 
@@ -161,20 +157,16 @@ def test_without_an_encoder_samples_of_the_prior_are_compared(
 
 
 def test_images_without_factors_are_compared_by_their_codes(
-    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, tmp_path: Path
+    open_app: OpenApp, own_folders: Path, train_unlabelled: Callable[[int], str]
 ) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (4, 32, 32), np.uint8)
-    np.savez(tmp_path / "four.npz", images=pixels)
-    import_images(tmp_path / "four.npz", "four", ImportOptions(32))
-    config = tiny_config.model_copy(update={"dataset": "four", "steps": 2})
-    train(Run.create(own_folders / "runs" / "four", config, (1, 32, 32)))
-    app = open_app(run="runs/four", tool="interpolation", other="image-2")
+    address = train_unlabelled(4)
+    app = open_app(run=address, tool="interpolation", other="image-2")
     assert not app.exception
     assert not app.error
     assert "of the difference of the codes is in" in said(app)
     assert "differ in" not in said(app)
     (own_folders / "data").rename(own_folders / "gone")
-    gone = open_app(run="runs/four", tool="interpolation", start="prior-1", other="prior-2")
+    gone = open_app(run=address, tool="interpolation", start="prior-1", other="prior-2")
     assert not gone.exception
     assert not gone.error
     assert "Only prior samples and your own images are available" in gone.warning[0].value

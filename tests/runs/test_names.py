@@ -28,12 +28,7 @@ from dvae_core.runs.run import Run
 WHEN = "2026-11-27T09:30:00+01:00"
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("DVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("dvae_core.runs.catalog.SHIPPED_ROOT", tmp_path / "checkpoints")
-    monkeypatch.setattr("dvae_core.runs.catalog.STUDIES_ROOT", tmp_path / "studies")
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def made(path: Path, config: RunConfig) -> Run:

@@ -1,17 +1,20 @@
 """The chosen image, which is the start on every page: its codes, and the images nearest to it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
 from dvae_core.analysis.encoded import EncodedSet, images_of
-from dvae_core.analysis.neighbours import nearest_images
+from dvae_core.analysis.neighbours import Neighbours, nearest_images
 from dvae_core.analysis.reconstruction import reconstruct
 from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.runs.names import LatentNames
 from ui.errors import plain
-from ui.images import show_image, to_png
-from ui.images_page.table import Images, data_url
+from ui.images import data_url, show_image, to_png
+from ui.images_page.table import Images
+from ui.reconstruction import IMAGE_PX, show_pictures
 from ui.routing import PAGES
 from ui.selection import Exploration, Start
 from ui.start_picker import ResolvedStart, factors_of_start, resolve_start
@@ -36,37 +39,53 @@ def row_of_start(images: Images, start: Start | None) -> int | None:
     return int(rows[0]) if len(rows) else None
 
 
-def nearest_to(images: Images, resolved: ResolvedStart, row: int | None) -> list[int]:
-    """Rows of the images nearest to the start, the nearest first."""
-    found = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
-    return found.rows.tolist()
+@dataclass(frozen=True)
+class Chosen:
+    """The start of the exploration among the encoded images.
+
+    Attributes:
+        start: as the link names it.
+        resolved: looked up.
+        row: of the encoded set; None where it is not among them.
+        near: the images nearest to it.
+    """
+
+    start: Start | None
+    resolved: ResolvedStart
+    row: int | None
+    near: Neighbours
 
 
-def show_chosen(images: Images, exploration: Exploration) -> None:
-    """The start, with ways to other pages and to its neighbours."""
+def look_up_chosen(images: Images, exploration: Exploration) -> Chosen:
+    """The start of an exploration, and its neighbours."""
     resolved = resolve_start(exploration, images.model, images.dataset)
     row = row_of_start(images, exploration.start)
-    st.subheader(_title(images, exploration.start, row), anchor=False)
+    near = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
+    return Chosen(exploration.start, resolved, row, near)
+
+
+def show_chosen(images: Images, chosen: Chosen) -> None:
+    """The start, with ways to other pages and to its neighbours."""
+    resolved, row = chosen.resolved, chosen.row
+    st.subheader(_title(images, chosen.start, row), anchor=False)
     with st.container(horizontal=True, key="chosen-images"):
         if resolved.image is None:
-            show_image(to_pixels(decode_codes(images.model, resolved.code)), "decoded", 96)
+            show_image(to_pixels(decode_codes(images.model, resolved.code)), "decoded", IMAGE_PX)
         else:
             own = reconstruct(images.model, resolved.image, resolved.code)
-            show_image(to_pixels(resolved.image), "start image", 96)
-            show_image(to_pixels(own.image), "reconstruction", 96)
-            show_image(to_pixels((1 + own.difference) / 2), "difference", 96)
+            show_pictures(resolved.image, own)
     words = [] if row is not None else ["not among the encoded images"]
     if resolved.image is not None:
         words.append(f"reconstruction loss {own.loss:.1f} nats")
     if resolved.posterior is not None:
         words.append(f"KL {float(resolved.posterior.kl().sum()):.1f} nats")
-    factors = factors_of_start(exploration.start, images.dataset)
+    factors = factors_of_start(chosen.start, images.dataset)
     if factors is not None:
         named = zip(images.dataset.factor_names, factors, strict=True)
         words.append(", ".join(f"{name} {value}" for name, value in named))
     st.markdown(plain(" · ".join(words)))
     st.caption(plain(_codes(images.encoded, resolved, images.names)))
-    if images.dataset.is_noisy and row is not None and exploration.start.kind == "factors":  # type: ignore[union-attr]
+    if images.dataset.is_noisy and row is not None and chosen.start.kind == "factors":  # type: ignore[union-attr]
         st.caption(
             "Chance varies the images of the same factors in this data set: the start is another "
             "one than in the table."
@@ -76,7 +95,7 @@ def show_chosen(images: Images, exploration: Exploration) -> None:
             st.switch_page(PAGES / "explore.py")
         if st.button("Latents", icon=":material/view_module:", key="images-latents"):
             st.switch_page(PAGES / "latents.py")
-    _show_nearest(images, resolved, row)
+    _show_nearest(images, chosen.near)
 
 
 def _title(images: Images, start: Start | None, row: int | None) -> str:
@@ -107,8 +126,7 @@ def _codes(encoded: EncodedSet, resolved: ResolvedStart, names: LatentNames) -> 
     return head + ", ".join(parts) + more
 
 
-def _show_nearest(images: Images, resolved: ResolvedStart, row: int | None) -> None:
-    near = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
+def _show_nearest(images: Images, near: Neighbours) -> None:
     rows = near.rows.tolist()
     if not rows:
         return

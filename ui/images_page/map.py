@@ -25,7 +25,7 @@ from ui.images_page.quantities import describe, quantities
 from ui.images_page.table import Images
 from ui.link import current_view, set_view
 from ui.view import choose_part
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose
 
 KINDS = {"latents": "Two latents", "pca": "Principal components", "umap": "UMAP"}
 TOOLS = {
@@ -119,14 +119,12 @@ def _choose_axes(images: Images) -> tuple[int, int]:
         text = current_view().get(name, "")
         default = order[min(place, len(order) - 1)]
         latent = int(text) if text.isdecimal() and int(text) in order else default
-        key = widget_key(f"images-{name}", latent)
-        st.selectbox(
+        choose(
             f"Axis {name}",
-            order,
-            order.index(latent),
-            format_func=images.names.words,
-            key=key,
-            on_change=when_changed(key, partial(_keep_axis, name)),
+            {latent: images.names.words(latent) for latent in order},
+            latent,
+            name=f"images-{name}",
+            take=partial(_keep_axis, name),
             width=155,
         )
         chosen.append(latent)
@@ -140,20 +138,16 @@ def _keep_axis(name: str, latent: int) -> None:
 def _choose_colour(images: Images, width: int) -> str:
     known = quantities(images.encoded, images.names)
     colour = current_view().get("colour", "")
-    if colour not in known:
-        try:
-            quantity_of(images.encoded, colour)
-            known[colour] = describe(colour, images.names)
-        except ConfigError:
-            colour = next(iter(known))
-    key = widget_key("images-colour", colour)
-    st.selectbox(
+    try:
+        quantity_of(images.encoded, colour)
+    except ConfigError:
+        colour = next(iter(known))
+    choose(
         "Colour",
-        list(known),
-        list(known).index(colour),
-        format_func=known.__getitem__,
-        key=key,
-        on_change=when_changed(key, lambda quantity: set_view(colour=quantity)),
+        quantities(images.encoded, images.names, colour),
+        colour,
+        name="images-colour",
+        take=lambda quantity: set_view(colour=quantity),
         width=width,
     )
     return colour

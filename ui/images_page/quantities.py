@@ -7,13 +7,15 @@ from dvae_core.runs.names import NO_NAMES, LatentNames
 CONTINUOUS = ("loss", "kl", "latent")
 
 
-def quantities(encoded: EncodedSet, names: LatentNames) -> dict[str, str]:
+def quantities(encoded: EncodedSet, names: LatentNames, *more: str) -> dict[str, str]:
     """Labels of the quantities of a set, by their names in a condition: factors, loss, KL, and of
-    each active latent the category, or the code where it has none."""
+    each active latent the category, or the code where it has none; and those of `more` that a link
+    brought."""
     factors = {factor_in_condition(name): name for name in encoded.factor_names}
     kind = "category" if encoded.categories is not None else "latent"
     latents = [f"{kind} {latent}" for latent in encoded.active.nonzero()[0].tolist()]
-    return factors | {name: describe(name, names) for name in ("loss", "kl", *latents)}
+    known = factors | {name: describe(name, names) for name in ("loss", "kl", *latents)}
+    return known | {name: describe(name, names) for name in more if name not in known}
 
 
 def describe(quantity: str, names: LatentNames = NO_NAMES) -> str:

@@ -49,9 +49,7 @@ def show_scores(encoded: EncodedSet, mask: Mask, names: LatentNames) -> None:
     else:
         st.info(plain(f"No information in the slice: {report.undefined[0]}."))
     if not mask.all():
-        _show_information(
-            "In all images", "all-information", report.total_information, report, names
-        )
+        _show_information("In all images", "all", report.total_information, report, names)
     st.caption(
         "Mutual information of the most likely categories (20 bins for codes without categories) "
         "and each factor, with the Miller-Madow correction. A factor that the slice fixes has no "

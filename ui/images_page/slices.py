@@ -18,7 +18,7 @@ from ui.errors import plain
 from ui.images_page import view
 from ui.images_page.quantities import describe, is_continuous, normalized, quantities
 from ui.link import current_view
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose, when_changed, widget_key
 
 HIGHEST, LOWEST = "highest", "lowest"
 SIGNS = {
@@ -33,24 +33,6 @@ SIGNS = {
     LOWEST: "among the lowest, %",
 }
 NEW = "loss >= 95%"
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Images that meet all conditions.
-
-    Attributes:
-        mask: which of the set, (n,).
-        conditions: those that can be read, in words.
-    """
-
-    mask: Mask
-    conditions: tuple[str, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether there is no condition."""
-        return not self.conditions
 
 
 @dataclass(frozen=True)
@@ -92,8 +74,9 @@ class _Row:
         return cls(quantity, LOWEST, f"{share:.10g}") if found.sign == "<=" else None
 
 
-def choose_slice(encoded: EncodedSet, names: LatentNames) -> Slice:
-    """Let a person change the conditions, and say how many images each one leaves."""
+def choose_slice(encoded: EncodedSet, names: LatentNames) -> Mask:
+    """Let a person change the conditions, say how many images each one leaves, and return which
+    images meet all that can be read, (n,)."""
     parts = view.conditions()
     masks: list[Mask] = []
     words: list[str] = []
@@ -133,7 +116,7 @@ def choose_slice(encoded: EncodedSet, names: LatentNames) -> Slice:
             slot.caption(f"{counts[index].alone:,} images", width="content")
     if not mask.any():
         st.warning(plain(_blame(masks, words)), icon=":material/filter_alt_off:")
-    return Slice(mask, tuple(words))
+    return mask
 
 
 def _blame(masks: list[Mask], words: list[str]) -> str:
@@ -157,28 +140,22 @@ def _in_words(row: _Row, names: LatentNames) -> str:
 
 
 def _show_row(encoded: EncodedSet, names: LatentNames, place: int, row: _Row) -> None:
-    known = quantities(encoded, names)
-    known.setdefault(row.quantity, describe(row.quantity, names))
-    key = widget_key(f"condition-{place}-what", row.quantity)
-    st.selectbox(
+    choose(
         f"Condition {place + 1}",
-        list(known),
-        list(known).index(row.quantity),
-        format_func=known.__getitem__,
-        key=key,
-        on_change=when_changed(key, lambda what: _replace(place, _first(what).to_text())),
+        quantities(encoded, names, row.quantity),
+        row.quantity,
+        name=f"condition-{place}-what",
+        take=lambda what: _replace(place, _first(what).to_text()),
         width=230,
     )
     kept = ("=", "!=") if is_continuous(row.quantity) else (HIGHEST, LOWEST)
     signs = [sign for sign in SIGNS if sign == row.sign or sign not in (*kept, ">", "<")]
-    key = widget_key(f"condition-{place}-sign", row.sign)
-    st.selectbox(
+    choose(
         f"Comparison {place + 1}",
-        signs,
-        signs.index(row.sign),
-        format_func=SIGNS.__getitem__,
-        key=key,
-        on_change=when_changed(key, lambda sign: _replace(place, _with_sign(row, sign).to_text())),
+        {sign: SIGNS[sign] for sign in signs},
+        row.sign,
+        name=f"condition-{place}-sign",
+        take=lambda sign: _replace(place, _with_sign(row, sign).to_text()),
         label_visibility="collapsed",
         width=190,
     )

@@ -1,7 +1,6 @@
 """The table of the images of a slice: a page of rows with thumbnails, sorted by any column."""
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +18,11 @@ from dvae_core.errors import ConfigError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from ui.cached import COMPUTING
-from ui.images import to_png
+from ui.images import data_url, to_png
 from ui.images_page import view
 from ui.images_page.quantities import describe, quantities
 from ui.link import current_view, set_view
-from ui.widgets import parse_whole, when_changed, widget_key
+from ui.widgets import choose, parse_whole
 
 ROWS = 50  # of a page; thumbnails of all images would be tens of megabytes
 ROW_HEIGHT = 56
@@ -71,17 +70,15 @@ def show_table(images: Images, rows: NDArray[np.int64], run_id: str) -> None:
 
 def _choose_order(encoded: EncodedSet, names: LatentNames) -> None:
     quantity, descending = view.sorting()
-    options = {"": UNSORTED, "number": "number"} | quantities(encoded, names)
-    options.setdefault(quantity, describe(quantity, names))
+    unsorted = {"": UNSORTED, "number": "number"}
+    more = [] if quantity in unsorted else [quantity]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = widget_key("images-sort", quantity)
-        st.selectbox(
+        choose(
             "Sort by",
-            list(options),
-            list(options).index(quantity),
-            format_func=options.__getitem__,
-            key=key,
-            on_change=when_changed(key, lambda by: view.keep_sorting(by, by == "loss")),
+            unsorted | quantities(encoded, names, *more),
+            quantity,
+            name="images-sort",
+            take=lambda by: view.keep_sorting(by, by == "loss"),
             help="Or click the head of a column. A second click reverses the order.",
             width=200,
         )
@@ -227,16 +224,9 @@ def _urls(pixels: NDArray[np.uint8]) -> list[str]:
     return [data_url(to_png(each, scale, quick=True)) for each in pixels]
 
 
-def data_url(png: bytes) -> str:
-    """A picture as an address."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _show_downloads(encoded: EncodedSet, rows: Sequence[int] | NDArray, run_id: str) -> None:
-    part = encoded if len(rows) == len(encoded) else None
-
+def _show_downloads(encoded: EncodedSet, rows: NDArray[np.int64], run_id: str) -> None:
     def chosen() -> EncodedSet:
-        return encoded.part(np.asarray(rows)) if part is None else part
+        return encoded if len(rows) == len(encoded) else encoded.part(rows)
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
