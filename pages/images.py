@@ -24,7 +24,8 @@ from ui.titles import show_title
 from ui.view import choose_part
 
 PARTS = {"table": "Table", "map": "Map", "scores": "Scores of the slice"}
-COUNTS = (1_000, 10_000, 100_000)  # to encode; at 10 categorical latents, 100,000 take 32 MB
+# To encode. With 10 categorical latents and 6 factors, 100,000 images take 26 MB.
+COUNTS = (1_000, 10_000, 100_000)
 DEFAULT = "10000"
 
 

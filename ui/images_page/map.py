@@ -185,7 +185,7 @@ def _show_waiting(work: Work[Embedding], count: int) -> None:
     if not work.is_running:
         st.rerun(scope="app")
     st.info(
-        f"Computing UMAP of {count:,} codes: about half a minute on two cores, and longer the "
-        f"first time. The rest of the page works in the meantime.",
+        f"Computing UMAP of {count:,} codes, which takes longer the first time. The rest of the "
+        f"page works in the meantime.",
         icon=":material/hourglass_top:",
     )
