@@ -1,7 +1,8 @@
 """Disentanglement, completeness, informativeness."""
 
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -183,15 +184,24 @@ def call_in_processes(
     from joblib.externals.loky import ProcessPoolExecutor
 
     executor = ProcessPoolExecutor(num_workers, timeout=30)
+    futures: list[Future] = []
+    num_done = 0
     try:
-        futures = [executor.submit(function, *arguments) for function, arguments in calls]
-        pending: set[Future] = set(futures)
-        while pending:
-            progress(len(futures) - len(pending), len(futures))
-            pending = wait(pending, timeout=POLL_SECONDS).not_done
-        progress(len(futures), len(futures))
+        while num_done < len(calls):
+            progress(num_done, len(calls))
+            num_free = num_workers - (len(futures) - num_done)
+            for function, arguments in calls[len(futures) : len(futures) + num_free]:
+                futures.append(executor.submit(function, *arguments))
+            unfinished = [future for future in futures if not future.done()]
+            wait(unfinished, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            num_done = sum(future.done() for future in futures)
+        progress(num_done, len(calls))
         return [future.result() for future in futures]
     finally:
+        # The thread that hands out the calls fails with a KeyError if it is stopped while one
+        # waits. As there are no more calls than workers, it hands out each of them at once.
+        while not all(future.running() or future.done() for future in futures):
+            time.sleep(0.01)
         executor.shutdown(wait=True, kill_workers=True)
 
 

@@ -149,7 +149,7 @@ def test_an_interruption_ends_calls_in_the_midst_of_their_work() -> None:
 
     started_at = time.monotonic()
     with pytest.raises(Stopped):
-        call_in_processes([(time.sleep, (600,))] * 2, 2, stop)
+        call_in_processes([(time.sleep, (600,))] * 3, 2, stop)
     assert time.monotonic() - started_at < 300
     assert _workers() == []
 
