@@ -7,7 +7,7 @@ import streamlit as st
 
 from dvae_core.analysis.encoded import EncodedSet, images_of
 from dvae_core.analysis.neighbours import Neighbours, nearest_images
-from dvae_core.analysis.reconstruction import reconstruct
+from dvae_core.analysis.reconstruction import Reconstruction, reconstruct
 from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.runs.names import LatentNames
@@ -47,21 +47,39 @@ class Chosen:
         start: as the link names it.
         resolved: looked up.
         row: of the encoded set; None where it is not among them.
+        own: its reconstruction; None for a sample of the prior.
         near: the images nearest to it.
+        thumbnails: of those images, as addresses.
     """
 
     start: Start | None
     resolved: ResolvedStart
     row: int | None
+    own: Reconstruction | None
     near: Neighbours
+    thumbnails: tuple[str, ...]
 
 
 def look_up_chosen(images: Images, exploration: Exploration) -> Chosen:
     """The start of an exploration, and its neighbours."""
     resolved = resolve_start(exploration, images.model, images.dataset)
-    row = row_of_start(images, exploration.start)
-    near = nearest_images(images.encoded, resolved.code.numpy(), NEAREST, without=row)
-    return Chosen(exploration.start, resolved, row, near)
+    encoded = images.encoded
+    key = repr((encoded.origin, len(encoded), exploration.start, exploration.hard))
+    return _chosen(key, images, exploration.start, resolved)
+
+
+# A filter asks for the same image again, and shall not wait for what it has not changed.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _chosen(key: str, _images: Images, _start: Start | None, _resolved: ResolvedStart) -> Chosen:
+    encoded, image = _images.encoded, _resolved.image
+    row = row_of_start(_images, _start)
+    own = None if image is None else reconstruct(_images.model, image, _resolved.code)
+    near = nearest_images(encoded, _resolved.code.numpy(), NEAREST, without=row)
+    pictures = to_pixels(images_of(_images.dataset, encoded, near.rows)) if len(near.rows) else ()
+    thumbnails = tuple(
+        data_url(to_png(each, max(1, 64 // each.shape[1]), quick=True)) for each in pictures
+    )
+    return Chosen(_start, _resolved, row, own, near, thumbnails)
 
 
 def show_chosen(images: Images, chosen: Chosen) -> None:
@@ -69,14 +87,13 @@ def show_chosen(images: Images, chosen: Chosen) -> None:
     resolved, row = chosen.resolved, chosen.row
     st.subheader(_title(images, chosen.start, row), anchor=False)
     with st.container(horizontal=True, key="chosen-images"):
-        if resolved.image is None:
+        if resolved.image is None or chosen.own is None:
             show_image(to_pixels(decode_codes(images.model, resolved.code)), "decoded", IMAGE_PX)
         else:
-            own = reconstruct(images.model, resolved.image, resolved.code)
-            show_pictures(resolved.image, own)
+            show_pictures(resolved.image, chosen.own)
     words = [] if row is not None else ["not among the encoded images"]
-    if resolved.image is not None:
-        words.append(f"reconstruction loss {own.loss:.1f} nats")
+    if chosen.own is not None:
+        words.append(f"reconstruction loss {chosen.own.loss:.1f} nats")
     if resolved.posterior is not None:
         words.append(f"KL {float(resolved.posterior.kl().sum()):.1f} nats")
     factors = factors_of_start(chosen.start, images.dataset)
@@ -95,7 +112,7 @@ def show_chosen(images: Images, chosen: Chosen) -> None:
             st.switch_page(PAGES / "explore.py")
         if st.button("Latents", icon=":material/view_module:", key="images-latents"):
             st.switch_page(PAGES / "latents.py")
-    _show_nearest(images, chosen.near)
+    _show_nearest(images, chosen)
 
 
 def _title(images: Images, start: Start | None, row: int | None) -> str:
@@ -126,18 +143,17 @@ def _codes(encoded: EncodedSet, resolved: ResolvedStart, names: LatentNames) -> 
     return head + ", ".join(parts) + more
 
 
-def _show_nearest(images: Images, near: Neighbours) -> None:
-    rows = near.rows.tolist()
+def _show_nearest(images: Images, chosen: Chosen) -> None:
+    rows = chosen.near.rows.tolist()
     if not rows:
         return
     st.markdown("**Nearest in code space**")
-    pictures = to_pixels(images_of(images.dataset, images.encoded, rows))
-    scale = max(1, 64 // pictures.shape[2])
     with st.container(horizontal=True, gap="small", key="nearest"):
-        for each, distance, picture in zip(rows, near.distances, pictures, strict=True):
+        distances = chosen.near.distances
+        for each, distance, picture in zip(rows, distances, chosen.thumbnails, strict=True):
             number = images.encoded.numbers[each]
             st.button(
-                f"![image {number}]({data_url(to_png(picture, scale, quick=True))})",
+                f"![image {number}]({picture})",
                 key=f"nearest-{each}",
                 help=f"Image {number:,}, {distance:.2f} standard deviations away. Click to start "
                 "from it.",

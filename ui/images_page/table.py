@@ -24,7 +24,8 @@ from ui.images_page.quantities import describe, quantities
 from ui.link import current_view, set_view
 from ui.widgets import choose, parse_whole
 
-ROWS = 50  # of a page; thumbnails of all images would be tens of megabytes
+# Of a page: three screens of rows. Thumbnails of all images would be tens of megabytes.
+ROWS = 30
 ROW_HEIGHT = 56
 THUMBNAIL = 48
 PICTURES = ("image", "reconstruction", "difference")
