@@ -251,7 +251,7 @@ def show_mean_images(run: Run, encoded: EncodedSet, data: LatentData) -> None:
 
 def show_pair(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
     """Two images that differ in this latent and hardly in the others."""
-    st.subheader("Two images that differ in this latent alone", anchor=False)
+    st.subheader("Two images that differ mostly in this latent", anchor=False)
     try:
         pair = counterfactual_pair(encoded, data.latent)
     except EvaluationError as error:

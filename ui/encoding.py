@@ -66,6 +66,9 @@ def _show_progress(work: Work[EncodedSet]) -> None:
         key="encoding-stop",
         help="The page then shows the images that are encoded so far, a smaller random sample.",
     )
+    # Instead of the next refresh, so that the page follows at once.
+    if work.wait(0.8 * REFRESH_SECONDS):
+        st.rerun(scope="app")
 
 
 def _offer_the_rest(encoded: EncodedSet, key: Hashable) -> None:
