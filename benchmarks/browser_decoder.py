@@ -28,8 +28,9 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
 from dvae_core.runs.run import Run
 from dvae_core.system.memory import keep_freed_memory
-from dvae_core.web.decoder import decoder_script, pack_decoder
-from ui.latent_board import encode_frames
+from dvae_core.web.board import encode_frames
+from dvae_core.web.decoder import pack_decoder
+from dvae_core.web.scripts import decoder_script
 
 THUMBNAILS = 19  # of a row, as many as fit beside the image of a board 1,400 pixels wide
 CODES = 100  # of each kind that are compared

@@ -22,7 +22,7 @@ from dvae_core.data import load_dataset
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
 from dvae_core.system.memory import keep_freed_memory
-from ui.latent_board import encode_frames
+from dvae_core.web.board import encode_frames
 
 FRAMES = 640
 REPEATS = 15

@@ -1,27 +1,37 @@
 """A latent board for a model, a start and a code: shared by every page that slides latents."""
 
 import hashlib
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import streamlit as st
 import torch
 from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
+from dvae_core.errors import ModelError
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
+from dvae_core.web.board import (
+    BoardDecoder,
+    BoardFrames,
+    BoardTarget,
+    encode_frames,
+)
+from dvae_core.web.decoder import pack_decoder
+from dvae_core.web.rows import all_values, board_rows
 from ui.cached import COMPUTING
-from ui.latent_board import BoardEvent, BoardRow, encode_frames, latent_board
+from ui.latent_board import BoardEvent, can_decode, latent_board
 from ui.selection import current_selection
 from ui.widgets import when_changed, widget_key
 
 FRAME_BYTES = 64 * 2**20
-"""Of all frames of a board. 64 latents of 64 categories need 48 MB at 64x64 in colour."""
+"""Of all frames of a board that the server renders. 64 latents of 64 categories need 48 MB at 64x64
+in colour."""
 OPEN_ROWS = 16
 """Of a board with more than twice as many."""
 _LEAST_VALUES = 16  # of a continuous latent, if thinning them makes room for more latents
@@ -42,6 +52,7 @@ class BoardView:
         shown: active latents to show at first, the others fold away; None shows all, or
             `OPEN_ROWS` of many.
         names: what people call the latents.
+        target: a second code to blend with, or None.
     """
 
     model: VAE
@@ -53,6 +64,7 @@ class BoardView:
     chosen: int | None = None
     shown: int | None = None
     names: LatentNames = NO_NAMES
+    target: BoardTarget | None = None
 
     @property
     def values(self) -> list[Tensor]:
@@ -74,21 +86,24 @@ def show_board(
     label: str = "latents",
     side: str = "",
 ) -> None:
-    """Decode all frames of the current code and show the board; arguments as in `latent_board`.
-    Call it inside a fragment."""
-    values = values_on_board(view)
-    latents = sorted(values)
-    with COMPUTING:
-        rows = [values[latent] for latent in latents]
-        traversals = traverse_all(view.model, view.code, rows, latents)
-        frames = [to_pixels(row) for row in traversals]
-        image = to_pixels(decode_codes(view.model, view.code))
+    """Show the board of a view; arguments as in `latent_board`. Call it inside a fragment."""
+    decoder = _decoder(view.model) if can_decode() else None
+    values = values_on_board(view) if decoder is None else all_values(view.profile, view.order)
     shown = view.shown
     if shown is None and len(values) > 2 * OPEN_ROWS:
         shown = OPEN_ROWS
     latent_board(
-        _rows(view, values),
-        encode_frames(frames, image, _fingerprint(view, values)),
+        board_rows(
+            view.profile,
+            values,
+            start_code=view.start_code,
+            code=view.code,
+            posterior=view.posterior,
+            continuous=view.model.latents.num_categories is None,
+            chosen=view.chosen,
+            names=view.names,
+        ),
+        decoder or _render(view, values),
         key=key,
         on_release=on_release,
         code=view.code.tolist(),
@@ -96,6 +111,7 @@ def show_board(
         side=side,
         shown=shown,
         within_data=current_selection().within_data,
+        target=view.target,
     )
     if left_out := len(view.order) - len(values):
         st.caption(
@@ -105,8 +121,32 @@ def show_board(
         )
 
 
+_decoders: "weakref.WeakKeyDictionary[VAE, BoardDecoder | None]" = weakref.WeakKeyDictionary()
+
+
+def _decoder(model: VAE) -> BoardDecoder | None:
+    """The decoder of a model for the browser; None where only the server can run it."""
+    if model not in _decoders:
+        try:
+            _decoders[model] = BoardDecoder.of(pack_decoder(model))
+        except ModelError:
+            _decoders[model] = None
+    return _decoders[model]
+
+
+def _render(view: BoardView, values: Mapping[int, Tensor]) -> BoardFrames:
+    """All frames of the current code."""
+    latents = sorted(values)
+    with COMPUTING:
+        rows = [values[latent] for latent in latents]
+        traversals = traverse_all(view.model, view.code, rows, latents)
+        frames = [to_pixels(row) for row in traversals]
+        image = to_pixels(decode_codes(view.model, view.code))
+    return encode_frames(frames, image, _fingerprint(view, values))
+
+
 def values_on_board(view: BoardView) -> dict[int, Tensor]:
-    """Values (P_j,) of each latent that has room on the board, in the order of the board.
+    """Values (P_j,) of each latent that has room among rendered frames, in the board's order.
 
     Values of continuous latents are thinned to make room. Then the first latents of the order are
     kept, and the chosen one.
@@ -173,40 +213,3 @@ def _fingerprint(view: BoardView, values: Mapping[int, Tensor]) -> str:
     first = next(iter(view.model.decoder.state_dict().values()))
     digest.update(first.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
-    profile = view.profile
-    # Of all latents, N times (P_j,); those without a row are not used.
-    points = [values.get(latent, row) for latent, row in enumerate(view.values)]
-    densities = None
-    if view.posterior is not None:
-        densities = view.posterior.density(points)  # N times (1, P_j)
-    rows = []
-    for latent, places in values.items():
-        # Thinned values are among those that the profile has heights at.
-        at = np.searchsorted(profile.values[latent], places.numpy())
-        carries, information = profile.carries(latent)
-        rows.append(
-            BoardRow(
-                latent=latent,
-                values=places.tolist(),
-                start=view.start_code[latent].item(),
-                value=view.code[latent].item(),
-                kl_nats=view.kl_of(latent),
-                kl_of="the data, on average" if view.posterior is None else "the start image",
-                chosen=latent == view.chosen,
-                name=view.names.words(latent),
-                posterior=() if densities is None else densities[latent][0].tolist(),
-                aggregate=profile.aggregate[latent][at].tolist(),
-                continuous=view.model.latents.num_categories is None,
-                carries=carries,
-                information=information,
-                num_points=profile.num_points,
-                # Where none is active, folding all would leave an empty board.
-                active=bool(profile.active[latent] or not profile.active.any()),
-                category_names=view.names.of_categories(latent),
-                visited=profile.visited[latent][at],
-            )
-        )
-    return rows

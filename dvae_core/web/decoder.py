@@ -1,4 +1,4 @@
-"""The decoder of a run for a browser: its weights, packed, and the script that decodes with them.
+"""The decoder of a run for a browser: its weights, packed.
 
 `pack_decoder` gives bytes for `createDecoder` of decoder.js. Their layout, little endian:
 
@@ -30,11 +30,8 @@ Over a thousand codes of each shipped run, float16 changes pixels by up to 1.3/2
 by up to 0.4/255.
 """
 
-import base64
 import json
 import zlib
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +41,6 @@ from dvae_core.errors import ModelError
 from dvae_core.models.networks import MAP_CHANNELS, MAP_SIZE, Decoder
 from dvae_core.models.vae import VAE
 
-FOLDER = Path(__file__).parent
 MAGIC = b"dvaedec1"
 BLOCK = 8  # outputs that the kernels compute together
 LARGEST = 32767  # of int16
@@ -85,16 +81,6 @@ def pack_decoder(model: VAE) -> bytes:
     text += b" " * (-len(text) % 4)
     checked = len(text).to_bytes(4, "little") + text + layers
     return MAGIC + zlib.crc32(checked).to_bytes(4, "little") + checked
-
-
-@cache
-def decoder_script() -> str:
-    """decoder.js with its worker and kernel inside: a script without imports that defines
-    `createDecoder`, for a page of its own or above other code."""
-    script = (FOLDER / "decoder.js").read_text(encoding="utf-8")
-    worker = (FOLDER / "decoder_worker.js").read_text(encoding="utf-8")
-    kernel = base64.b64encode((FOLDER / "decoder_kernel.wasm").read_bytes()).decode()
-    return script.replace('"@WORKER@"', json.dumps(worker)).replace("@KERNEL@", kernel)
 
 
 def _linear(layer: nn.Linear, order: NDArray[np.int64]) -> bytes:

@@ -11,7 +11,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ui.latent_board import BoardEvent, BoardFrames, BoardRow, encode_frames, latent_board
+from dvae_core.web.board import BoardFrames, BoardRow, encode_frames
+from ui.latent_board import BoardEvent, latent_board
 
 NUM_LATENTS, NUM_VALUES, SIZE = 10, 64, 64
 NUM_ACTIVE = 6
@@ -108,7 +109,8 @@ def board(channels: int, gaussian: bool, delay: float) -> None:
     frames = render(state.code, values, channels)
     shown = rows(state.code, state.start, values, gaussian)
     latent_board(shown, frames, key="board", on_release=release)
-    st.code("no event" if event is None else f"{event.sequence} {event.latent} {event.value:.4f}")
+    moved = "" if event is None else " ".join(f"{at} {event.code[at]:.4f}" for at in event.moved)
+    st.code("no event" if event is None else f"{event.sequence} {moved}")
 
 
 if __name__ == "__main__":

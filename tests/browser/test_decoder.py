@@ -15,7 +15,8 @@ from dvae_core.analysis.traversal import to_pixels
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
 from dvae_core.runs.run import Run
-from dvae_core.web.decoder import decoder_script, pack_decoder
+from dvae_core.web.decoder import pack_decoder
+from dvae_core.web.scripts import decoder_script
 
 SMALL = Run(SHIPPED_ROOT / "circles-categorical")
 HELPERS = """

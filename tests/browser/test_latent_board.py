@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dvae_core.web.board import BoardRow, board_data, encode_frames
+from dvae_core.web.scripts import board_script, board_style
 from ui import latent_board
-from ui.latent_board import BoardRow, board_data, encode_frames
 
 pytestmark = pytest.mark.browser
 
 APP = Path(__file__).with_name("board_app.py")
-SCRIPT = Path(latent_board.__file__).with_name("latent_board.js")
-STYLE = Path(latent_board.__file__).with_name("latent_board.css")
+MOUNT = Path(latent_board.__file__).with_name("mount.js")
 
 
 # --- before a server
@@ -328,8 +328,9 @@ def answer(
     rows[0] = replace(rows[0], **(change or {}))
     state_id = f"{answered} {values} {sum(int(row.sum()) for row in images)}"
     frames = encode_frames(images, images[0][0] ^ 255, state_id)
-    exchange = {"session": session, "answered": answered}
-    return board_data([rows[latent] for latent in order], frames, exchange, "latents")
+    return board_data(
+        [rows[latent] for latent in order], frames, session=session, answered=answered
+    )
 
 
 class Board:
@@ -338,7 +339,7 @@ class Board:
     def __init__(self, page: Page) -> None:
         self.page = page
         page.set_content("<div id=host></div>")
-        page.add_style_tag(path=STYLE)
+        page.add_style_tag(content=board_style())
         page.evaluate(
             """async (source) => {
                 const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
@@ -348,7 +349,7 @@ class Board:
                 const setTriggerValue = (name, value) => sent.push(structuredClone(value));
                 window.give = (data) => mount({ data: [data], parentElement, setTriggerValue });
             }""",
-            SCRIPT.read_text(encoding="utf-8"),
+            board_script() + MOUNT.read_text(encoding="utf-8"),
         )
 
     def give(self, data: dict[str, Any]) -> None:
@@ -356,7 +357,7 @@ class Board:
         self.page.evaluate(
             """async (data) => {
                 window.cleanUp = give(data);
-                await data.unpacking;
+                await data.opening;
                 await new Promise(requestAnimationFrame);
             }""",
             data,
@@ -420,8 +421,7 @@ def test_a_latent_without_a_row_keeps_its_value(board: Board) -> None:
         for latent in (2, 0)
     ]
     frames = encode_frames(images, images[0][0] ^ 255, "some")
-    exchange = {"session": "one", "answered": 0}
-    board.give(board_data(rows, frames, exchange, "latents", [0.0, 0.7, 0.0]))
+    board.give(board_data(rows, frames, session="one", code=[0.0, 0.7, 0.0]))
     board.press(2, "End")
     expected = np.broadcast_to(images, (*images.shape[:-1], 3))
     np.testing.assert_array_equal(board.image()[..., :3], expected[1, -1])
@@ -498,7 +498,7 @@ def test_leaving_a_handle_sends_its_move_at_once(board: Board) -> None:
     board.give(answer())
     board.press(2, "ArrowRight", "ArrowRight")
     board.let_go(2)
-    assert board.sent == [{"latent": 2, "value": 0.0, "code": [0.0, 0.25, 0.0], "sequence": 1}]
+    assert board.sent == [{"code": [0.0, 0.25, 0.0], "sequence": 1}]
 
 
 def test_keys_that_lead_back_send_nothing(board: Board) -> None:
@@ -574,7 +574,7 @@ def test_a_move_that_begins_while_an_answer_is_unpacked_is_not_broken_off(board:
             give(data);
             const handle = document.querySelector("[data-testid=latent-handle-0]");
             handle.dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
-            await data.unpacking;
+            await data.opening;
             await new Promise(requestAnimationFrame);
         }""",
         answer(values=(-1.0, 0.25, -1.0), images=noise(seed=1)),
@@ -715,7 +715,7 @@ def test_a_handle_caught_while_playing_stays_where_it_was_caught(board: Board) -
             }
         }"""
     )
-    assert board.sent[0]["value"] > -1.0
+    assert board.sent[0]["code"][2] > -1.0
 
 
 def test_a_drag_that_the_browser_takes_away_leaves_everything_as_it_was(board: Board) -> None:
@@ -777,7 +777,7 @@ def test_escape_ends_a_drag_at_the_start(board: Board) -> None:
     board.page.keyboard.press("Escape")
     board.page.mouse.move(x + 100, y)
     board.page.mouse.up()
-    assert [event["value"] for event in board.sent] == [0.0]
+    assert [event["code"] for event in board.sent] == [[0.0, 0.25, -1.0]]
 
 
 def test_the_clean_up_of_an_overtaken_call_leaves_the_board(board: Board) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.models.latents import CategoricalLatents, GaussianLatents, Latents
 from dvae_core.models.vae import VAE
-from ui.boards import BoardView, _rows, values_on_board
+from dvae_core.web.rows import board_rows
+from ui.boards import BoardView, values_on_board
 
 Shape = tuple[int, int, int]
 
@@ -58,7 +59,9 @@ def test_values_are_thinned_and_the_most_informative_latents_kept(
     values = values_on_board(large)
     assert list(values) == list(range(num_latents))[::-1][:on_board]
     assert {len(row) for row in values.values()} == {each}
-    first = _rows(large, values)[0]
+    first = board_rows(
+        large.profile, values, start_code=large.start_code, code=large.code, continuous=True
+    )[0]
     assert (first.latent, len(first.values)) == (num_latents - 1, each)
     assert list(first.aggregate) == list(first.values)  # heights of the same places
 

@@ -20,7 +20,8 @@ from dvae_core.errors import ModelError
 from dvae_core.models.networks import Decoder
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.runs.catalog import SHIPPED_ROOT, list_runs
-from dvae_core.web.decoder import FOLDER, decoder_script, pack_decoder
+from dvae_core.web.decoder import pack_decoder
+from dvae_core.web.scripts import FOLDER, decoder_script
 
 SHIPPED = [run for run in list_runs(SHIPPED_ROOT) if run.has_model]
 

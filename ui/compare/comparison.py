@@ -76,7 +76,7 @@ class Comparison:
     pairs: list[Partners]
 
     def move(self, side: int, match: str | None, event: BoardEvent) -> None:
-        """A handle of a side was let go: its partner goes where the same is meant.
+        """Handles of a side were let go: their partners go where the same is meant.
 
         Args:
             side: 0 left, 1 right.
@@ -85,10 +85,12 @@ class Comparison:
         """
         moved, other = self.sides[side].exploration, self.sides[1 - side].exploration
         code = other.code
-        partner = self.partner(side, event.latent)
-        if match is not None and partner is not None:
+        for latent in event.moved:
+            partner = self.partner(side, latent)
+            if match is None or partner is None:
+                continue
             values = list(code if code is not None else self._start_code(1 - side))
-            values[partner] = self.link(side, event.latent, match).carry(event.value)
+            values[partner] = self.link(side, latent, match).carry(event.code[latent])
             code = tuple(values)
         together = new_move()  # an undo then takes both back
         moved.move(event.code, together)

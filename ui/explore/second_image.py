@@ -94,14 +94,17 @@ def move(
         pair: of A and B.
         codes: that the boards showed.
         side: 0 for the board of A, 1 for that of B.
-        linked: whether the other board sets the same latent to the same value.
+        linked: whether the other board sets the same latents to the same values.
         event: what the board said.
     """
     together = new_move()  # an undo then takes both back
     pair[side].move(event.code, together)
     other = codes[1 - side]
-    if linked and other[event.latent] != event.value:
-        pair[1 - side].move(_with_value(other, event.latent, event.value), together)
+    linked_code = other
+    for latent in event.moved if linked else ():
+        linked_code = _with_value(linked_code, latent, event.code[latent])
+    if linked_code != other:
+        pair[1 - side].move(linked_code, together)
 
 
 def _with_value(code: Code, latent: int, value: float) -> Code:

@@ -2,167 +2,57 @@
 
 One row a latent; a model of many may leave some without. Its track shows where the posterior
 q(z_i | x) of the start image lies, before the aggregate posterior of the data; under it runs a film
-strip of the traversal. The browser holds the rendered frames of every row, so a drag, a key or a
-play button moves the large image at the rate of the display. Only a release talks to the server,
-which answers with frames for the new code.
+strip of the traversal. The browser has the decoder, so a drag, a key or a play button moves the
+large image and the strips of all other rows. Where it cannot decode, or the decoder is imported,
+the server renders all frames of a code, and the strips of the other rows follow a release. The
+server hears of releases only.
 
-    frames = encode_frames(images, image, state_id)
-    latent_board(rows, frames, key="explore", on_release=release)
+    latent_board(rows, BoardDecoder.of(pack_decoder(model)), key="explore", on_release=release)
 """
 
-import base64
-import math
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-_FOLDER = Path(__file__).parent
+from dvae_core.web.board import BoardDecoder, BoardRow, BoardTarget, Source, board_data
+from dvae_core.web.scripts import board_script, board_style
+
 _mount = st.components.v2.component(
     "latent_board",
-    js=(_FOLDER / "latent_board.js").read_text(encoding="utf-8"),
-    css=(_FOLDER / "latent_board.css").read_text(encoding="utf-8"),
+    js=board_script() + Path(__file__).with_name("mount.js").read_text(encoding="utf-8"),
+    css=board_style(),
 )
-
-Numbers = Sequence[float] | NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """One latent as the board shows it.
-
-    Attributes:
-        latent: the model's own 0-based index, whatever the order of the rows.
-        values: where the handle may stop, ascending: the K category values, or the traversal
-            values of a Gaussian range. Frame k of this latent is the image at values[k].
-        start: the value that Escape and reset go back to.
-        value: where the handle stands now. Like `start` it may lie between two of `values`, which
-            a soft code does.
-        kl_nats: KL of this latent's posterior, in nats.
-        kl_of: what the KL is of, for its tooltip.
-        chosen: True for the latent that the readout shows first.
-        name: what to call the latent; by default "latent 3".
-        posterior: heights of q(z_i | x) at `values`, or empty when no image was the start. Only
-            the shape counts: a peak fills the track, a flat posterior a quarter of it.
-        aggregate: heights of the aggregate posterior at `values`, or empty.
-        continuous: True for a Gaussian latent: densities instead of bars, no category numbers.
-        carries: the factor that this latent has the most information about, or "".
-        information: that information as a share of the factor's entropy, in [0, 1], or None.
-        num_points: images that the information was measured on, for its tooltip.
-        active: False folds the row away with the other inactive ones.
-        category_names: what people call categories, by their index in `values`.
-        visited: whether each of `values` occurs in the data, or empty if all do. The board dims the
-            others.
-    """
-
-    latent: int
-    values: Numbers
-    start: float
-    value: float
-    kl_nats: float
-    kl_of: str = "the start image"
-    chosen: bool = False
-    name: str = ""
-    posterior: Numbers = ()
-    aggregate: Numbers = ()
-    continuous: bool = False
-    carries: str = ""
-    information: float | None = None
-    num_points: int = 0
-    active: bool = True
-    category_names: Mapping[int, str] = field(default_factory=dict)
-    visited: Sequence[bool] | NDArray[np.bool_] = ()
-
-
-@dataclass(frozen=True)
-class BoardFrames:
-    """Every frame of every row and the image of the current code, packed by `encode_frames`.
-
-    Attributes:
-        packed: base64 of one zlib stream, see `encode_frames`.
-        shape: (N, K, C, H, W) of the frames.
-        state_id: names the state (model and code) that the frames belong to. The browser unpacks
-            frames again only when it changes.
-    """
-
-    packed: str
-    shape: tuple[int, int, int, int, int]
-    state_id: str
+_NEEDS_FRAMES = "board-needs-frames"  # of a browser that cannot decode
 
 
 @dataclass(frozen=True)
 class BoardEvent:
-    """A handle was let go somewhere else.
+    """Handles were let go somewhere else.
 
     Attributes:
-        latent: the latent that was moved.
-        value: its new value.
+        moved: the latents whose value is another one now.
         code: the values of all N latents, in the model's order.
         sequence: 1 for the first release in this session, then counting up.
     """
 
-    latent: int
-    value: float
+    moved: tuple[int, ...]
     code: tuple[float, ...]
     sequence: int
 
 
-def encode_frames(
-    images: Iterable[NDArray[np.uint8]], image: NDArray[np.uint8], state_id: str
-) -> BoardFrames:
-    """Pack the frames of all rows for the browser, pixel for pixel.
-
-    Neighbouring categories look alike, so a frame goes over the wire as its difference to the one
-    before (modulo 256), plane by plane, deflated with run lengths only. For 10 x 64 decoded frames
-    of 64x64 this takes about half the bytes of PNG or lossless WebP, and less than half the time.
-    Layout before deflating, bytes: differences (N, K, C, H, W), then the image (C, H, W).
-
-    Args:
-        images: of each of N latents, uint8 (K_i, H, W, C), C 1 or 3; images[i][k] is the image of
-            the current code with latent i at its k-th value. K is the largest K_i, and where a
-            latent has fewer values its last frame is repeated, which packs to next to nothing.
-        image: uint8 (H, W, C), the image of the current code itself.
-        state_id: names what the frames belong to; must change whenever the frames do.
-
-    Raises:
-        ValueError: wrong dtype or shape.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
-        raise ValueError(f"the image is {image.dtype} {image.shape}, expected uint8 (H, W, 1 or 3)")
-    rows = list(images)
-    shown_shape = ", ".join(map(str, image.shape))
-    for row in rows:
-        if row.dtype != np.uint8 or row.shape[1:] != image.shape:
-            raise ValueError(
-                f"frames are {row.dtype} {row.shape}, expected uint8 (K, {shown_shape})"
-            )
-    height, width, channels = image.shape
-    shape = (len(rows), max(len(row) for row in rows), channels, height, width)
-    differences = np.zeros(shape, dtype=np.uint8)
-    for row, of_row in zip(rows, differences, strict=True):
-        planes = row.transpose(0, 3, 1, 2)  # (K_i, H, W, C) -> (K_i, C, H, W)
-        of_row[:1] = planes[:1]
-        np.subtract(planes[1:], planes[:-1], out=of_row[1 : len(row)])
-    compressor = zlib.compressobj(level=1, memLevel=9, strategy=zlib.Z_RLE)
-    packed = compressor.compress(differences.data)
-    packed += compressor.compress(image.transpose(2, 0, 1).tobytes())  # (H, W, C) -> (C, H, W)
-    packed += compressor.flush()
-    return BoardFrames(
-        packed=base64.b64encode(packed).decode("ascii"),
-        shape=shape,
-        state_id=state_id,
-    )
+def can_decode() -> bool:
+    """Whether the browser of this session decodes, as far as is known: then a board takes a
+    `BoardDecoder`, else `BoardFrames`."""
+    return not st.session_state.get(_NEEDS_FRAMES, False)
 
 
 def latent_board(
     rows: Sequence[BoardRow],
-    frames: BoardFrames,
+    source: Source,
     *,
     key: str,
     on_release: Callable[[BoardEvent], None],
@@ -171,32 +61,27 @@ def latent_board(
     side: str = "",
     shown: int | None = None,
     within_data: bool = False,
+    target: BoardTarget | None = None,
 ) -> None:
     """Show the board. Mount it inside a fragment, so that a release reruns nothing else.
 
-    The board shows what `rows` and `frames` say: a page changes the code (undo, reset, a linked
-    board) by passing other values. What arrives during a drag waits until its end, and
-    is dropped if the release asked for something newer.
+    The board shows what `rows` say: a page changes the code (undo, reset, a linked board) by
+    passing other values. What arrives during a drag waits until its end, and is dropped if the
+    release asked for something newer.
 
     Args:
         rows: of the latents to show, in their order.
-        frames: of the code that `rows` holds, by ascending latent.
+        source: of the images: a decoder if `can_decode`, else frames.
         key: names this board; use another one for another model.
-        on_release: called before the script (or fragment) runs, when a person let go of a handle
+        on_release: called before the script (or fragment) runs, when a person let go of handles
             somewhere else. Releases that no board could have sent are ignored.
-        code: the values of all N latents; None if each has a row.
-        label: name of this board for screen readers, told apart where a page has two.
-        side: which of two boards this is, such as "left": part of the name of each slider, and of
-            the `data-testid` of an element around the board.
-        shown: active rows that are open at first, from the top; None opens all of them. The rest
-            folds away with the inactive ones, unless the chosen row is among it.
-        within_data: whether handles stop at visited values only.
+        code, label, side, shown, within_data, target: see `board_data`.
 
     Raises:
-        ValueError: `rows` are not latents of `code`, or do not fit each other or `frames`.
+        ValueError: as in `board_data`.
     """
     exchange = st.session_state.setdefault(
-        f"{key}-exchange", {"session": uuid4().hex, "answered": 0}
+        f"{key}-exchange", {"session": uuid4().hex, "answered": 0, "known_decoder": ""}
     )
 
     def receive() -> None:
@@ -205,127 +90,41 @@ def latent_board(
         if type(sequence) is not int:
             return
         exchange["answered"] = sequence  # also when refused: the board then shows `rows` again
-        event = _event(payload, sequence, rows, code)
+        if isinstance(source, BoardDecoder) and payload.get("decoder") == source.id:
+            exchange["known_decoder"] = source.id
+        event = _event(payload, sequence, rows, code, target)
         if event is not None:
             on_release(event)
+
+    def provide() -> None:
+        match st.session_state[key].get("need"):
+            case "weights":
+                exchange["known_decoder"] = ""
+            case "frames":
+                st.session_state[_NEEDS_FRAMES] = True
 
     _mount(
         key=key,
         # In a list: a dict would be searched for tables, by pandas, whose import the first board
         # would wait for.
         data=[
-            {
-                **board_data(rows, frames, exchange, label, code),
-                "side": side,
-                "shown": shown,
-                "withinData": within_data,
-            }
+            board_data(
+                rows,
+                source,
+                label=label,
+                code=code,
+                side=side,
+                shown=shown,
+                within_data=within_data,
+                target=target,
+                **exchange,
+            )
         ],
-        # A trigger and not a state: a release happens once. A state would be sent along with every
+        # Triggers and not states: a release happens once. A state would be sent along with every
         # later rerun and would have to be told apart from what the server set in the meantime.
         on_release_change=receive,
+        on_need_change=provide,
     )
-
-
-def board_data(
-    rows: Sequence[BoardRow],
-    frames: BoardFrames,
-    exchange: dict[str, Any],
-    label: str,
-    code: Sequence[float] | None = None,
-) -> dict[str, Any]:
-    """What the browser is given, fit for JSON.
-
-    The browser drops what was rendered before the server knew of its latest release: `exchange`
-    holds the sequence of the last release `answered`, and names the `session` of the server, which
-    tells the browser when one starts to count again.
-
-    Raises:
-        ValueError: `rows` are not latents of `code`, or do not fit each other or `frames`.
-    """
-    code = _code_of(rows) if code is None else code
-    _check(rows, frames, code)
-    place = {latent: i for i, latent in enumerate(sorted(row.latent for row in rows))}
-    return {
-        **exchange,
-        "label": label,
-        "state_id": frames.state_id,
-        "shape": frames.shape,
-        "frames": frames.packed,
-        "code": [float(value) for value in code],
-        "rows": [{**_row_data(row), "frames": place[row.latent]} for row in rows],
-    }
-
-
-def _code_of(rows: Sequence[BoardRow]) -> list[float]:
-    """The values of all latents where each has a row."""
-    return [row.value for row in sorted(rows, key=lambda row: row.latent)]
-
-
-def _check(rows: Sequence[BoardRow], frames: BoardFrames, code: Sequence[float]) -> None:
-    num_rows, num_values = frames.shape[:2]
-    latents = {row.latent for row in rows}
-    if not len(latents) == len(rows) == num_rows or not latents <= set(range(len(code))):
-        raise ValueError(
-            f"rows are of latents {sorted(row.latent for row in rows)}, expected {num_rows} of 0 "
-            f"to {len(code) - 1}"
-        )
-    for row in rows:
-        if not 1 <= len(row.values) <= num_values:
-            raise ValueError(
-                f"latent {row.latent} has {len(row.values)} values, expected 1 to {num_values}"
-            )
-        if not np.isfinite([*row.values, row.start, row.value]).all():
-            raise ValueError(f"latent {row.latent} has a value or a start that is not finite")
-        if not np.all(np.diff(row.values) > 0):
-            raise ValueError(f"the values of latent {row.latent} do not ascend")
-        for name, heights in (("posterior", row.posterior), ("aggregate", row.aggregate)):
-            if len(heights) not in (0, len(row.values)):
-                raise ValueError(
-                    f"the {name} of latent {row.latent} has {len(heights)} heights, "
-                    f"expected {len(row.values)} or none"
-                )
-        if len(row.visited) not in (0, len(row.values)):
-            raise ValueError(
-                f"latent {row.latent} has {len(row.visited)} visits, expected {len(row.values)} or "
-                f"none"
-            )
-
-
-def _row_data(row: BoardRow) -> dict[str, Any]:
-    return {
-        "latent": row.latent,
-        "name": row.name or f"latent {row.latent}",
-        "values": [float(value) for value in row.values],
-        "start": float(row.start),
-        "value": float(row.value),
-        "kl": _finite(row.kl_nats),
-        "klOf": row.kl_of,
-        "chosen": row.chosen,
-        "posterior": _heights(row.posterior, flat=0.25),
-        "aggregate": _heights(row.aggregate),
-        "continuous": row.continuous,
-        "carries": row.carries,
-        "information": None if row.information is None else _finite(row.information),
-        "points": row.num_points,
-        "active": row.active,
-        "categoryNames": dict(row.category_names),
-        # Nothing to dim where all are visited, which saves the browser the look.
-        "visited": [] if all(row.visited) else [bool(visited) for visited in row.visited],
-    }
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
-def _heights(heights: Numbers, flat: float = 1.0) -> list[float]:
-    """Scaled so that a peak is 1 and a uniform distribution, which tells nothing, is `flat`."""
-    if len(heights) == 0:
-        return []
-    array = np.nan_to_num(np.asarray(heights, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
-    top = max(array.max(), array.mean() * min(1 / flat, array.size))
-    return (array / (top or 1.0)).round(3).tolist()
 
 
 def _event(
@@ -333,21 +132,23 @@ def _event(
     sequence: int,
     rows: Sequence[BoardRow],
     shown_code: Sequence[float] | None = None,
+    target: BoardTarget | None = None,
 ) -> BoardEvent | None:
     """The release in `payload`, or None when no board showing `rows` could have sent it."""
-    shown_code = _code_of(rows) if shown_code is None else shown_code
-    latent, code = payload.get("latent"), payload.get("code")
-    if type(latent) is not int or latent not in {row.latent for row in rows}:
+    before = [row.value for row in sorted(rows, key=lambda row: row.latent)]
+    if shown_code is not None:
+        before = list(shown_code)
+    code = payload.get("code")
+    if type(code) is not list or len(code) != len(before):
         return None
-    if type(code) is not list or len(code) != len(shown_code):
-        return None
-    released = list(shown_code)  # a latent without a row stays where it is
+    released = list(before)  # a latent without a row stays where it is
     for row in rows:
         value = code[row.latent]
-        lowest = min(row.values[0], row.start, row.value)
-        highest = max(row.values[-1], row.start, row.value)
-        if type(value) not in (int, float) or not lowest <= value <= highest:
+        known = [row.values[0], row.values[-1], row.start, row.value]
+        if target is not None:
+            known.append(target.code[row.latent])
+        if type(value) not in (int, float) or not min(known) <= value <= max(known):
             return None
-        released[row.latent] = value
-    values = tuple(float(value) for value in released)
-    return BoardEvent(latent=latent, value=values[latent], code=values, sequence=sequence)
+        released[row.latent] = float(value)
+    moved = tuple(latent for latent, value in enumerate(released) if value != before[latent])
+    return BoardEvent(moved, tuple(map(float, released)), sequence)

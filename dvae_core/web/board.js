@@ -1,6 +1,11 @@
-// The latent board. What a person sees while a handle moves comes from frames that are already
-// here; the server hears of a move once, when the handle is let go.
+// The latent board. What a person sees while a handle moves is made here: by a decoder in the
+// browser, or from frames that the server has rendered. Whoever uses the board hears of a move
+// once, when the handle is let go.
 //
+//   const board = new Board(parent, { release, need });
+//   board.receive(data);                                   // see board.py
+//
+//   source     where images come from: Frames of one code, or a BrowserDecoder of any
 //   hand       the move in progress: a pointer that drags, or keys not yet quiet
 //   code       what the handles show, by the model's own latent index
 //   committed  the code that the server knows of, or was told last
@@ -8,7 +13,7 @@
 //
 // All text from the server is set as text, never as markup.
 
-const KEYS_QUIET_MS = 300; // without a key held: the keyboard's way of letting go
+const KEYS_QUIET_MS = 300; // without a key held
 const TOUCH_SLOP_PX = 5; // a finger that moved less has only tapped
 const PAGE_STEP = 8;
 const SWEEP_MS = 4200; // of a playing row, there and back
@@ -21,41 +26,23 @@ const BAR_PX = 12; // width of a category's bar at most
 const FAR_APART_PX = 48; // between two categories
 const HINT_SEEN = "dvae-hint-seen"; // in the browser's storage: nobody needs the hint twice
 
-const boards = new WeakMap(); // by the element that Streamlit mounts into
-
-export default function latentBoard({ data, parentElement, setTriggerValue }) {
-  let board = boards.get(parentElement);
-  if (!board) {
-    board = new Board(parentElement);
-    boards.set(parentElement, board);
-  }
-  // Streamlit calls this again for new data and for a new theme, and calls the clean-up of a call
-  // that was overtaken while it loaded: only the clean-up of the last call means it.
-  const mount = ++board.mounts;
-  board.send = (event) => setTriggerValue("release", event);
-  board.receive(data?.[0]);
-  return () => {
-    if (mount !== board.mounts) return;
-    board.remove();
-    boards.delete(parentElement);
-  };
-}
-
 class Board {
-  mounts = 0;
-  send = null;
   rows = new Map(); // by latent
   session = null;
   sequence = 0; // of the last release sent
   data = null; // what is shown
-  frames = null;
+  source = null;
   waiting = null;
   hand = null;
   playing = null;
   code = [];
   committed = [];
 
-  constructor(parent) {
+  // release  called with the code that a move ended at
+  // need     called with "frames" where the browser cannot decode, and with "weights" where it has
+  //          none of the decoder that the data name
+  constructor(parent, { release, need }) {
+    Object.assign(this, { tellRelease: release, tellNeed: need });
     this.image = element("canvas", { class: "image", role: "img", "data-testid": "latent-image" });
     this.image.setAttribute("aria-label", "image of the current code");
     this.readout = {
@@ -66,6 +53,7 @@ class Board {
       unseen: element("div", { class: "place" }),
       likely: element("div", { class: "place" }),
     };
+    this.tools = new Tools(this);
     this.note = element("div", { class: "note", role: "status", hidden: "" });
     this.open = element("div", { class: "rows" });
     this.folded = element("div", { class: "rows", hidden: "" });
@@ -84,6 +72,7 @@ class Board {
             element("div", { class: "hint" }),
           ]),
           this.note,
+          this.tools.root,
         ]),
         element("div", { class: "list" }, [this.open, this.fold, this.folded]),
       ]),
@@ -104,9 +93,6 @@ class Board {
     // Named from outside, so that a page with two boards can tell them apart.
     this.around = element("div", {}, [this.root]);
     parent.append(this.around);
-    // Streamlit fades what waits for a rerun. The board says so itself, and stays in use.
-    const container = parent.host?.closest('[data-testid="stElementContainer"]');
-    container?.style.setProperty("opacity", "1", "important");
   }
 
   remove() {
@@ -115,9 +101,11 @@ class Board {
     this.stop();
     this.resizing.disconnect();
     this.around.remove();
+    this.source?.leave(this);
+    this.source = null;
   }
 
-  // --- what comes from the server
+  // --- what is given
 
   receive(data) {
     if (!data || data === this.latest) return; // a new theme: style sheets see to it
@@ -132,26 +120,28 @@ class Board {
     this.settle();
   }
 
-  // Show what waits, except during a drag: the handle stays under the finger, on the frames it has.
+  // Show what waits, except during a drag: the handle stays under the finger, on the images it has.
   async settle() {
     const data = this.waiting;
     if (!data || this.hand) return;
-    let frames = this.frames;
-    if (data.state_id !== frames?.stateId) {
-      data.unpacking ??= Frames.unpack(data);
+    let { source } = this;
+    if (data.state_id !== source?.stateId) {
+      data.opening ??= openSource(data);
       try {
-        frames = await data.unpacking;
+        source = await data.opening;
       } catch (error) {
-        this.tell(`The images cannot be shown: ${error.message}`);
+        if (data !== this.waiting) return;
+        if (data.decoder) this.ask(error instanceof NoWeights ? "weights" : "frames", error);
+        else this.tell(`The images cannot be shown: ${error.message}`);
         return;
       }
     }
     if (data !== this.waiting || this.hand) return; // overtaken, or a drag began meanwhile
     this.waiting = null;
-    this.show(data, frames);
+    this.show(data, source);
   }
 
-  show(data, frames) {
+  show(data, source) {
     const latents = new Set(data.rows.map((row) => row.latent));
     for (const [latent, row] of this.rows) {
       if (latents.has(latent)) continue;
@@ -159,12 +149,17 @@ class Board {
       this.resizing.unobserve(row.rail);
       this.rows.delete(latent);
     }
-    const repaint = frames !== this.frames;
+    const repaint = source !== this.source;
     // What plays belongs to the start that it was begun from.
     const starts = (rows) => JSON.stringify(rows.map((row) => [row.latent, row.start]).sort());
     if (this.playing && starts(data.rows) !== starts(this.data.rows)) this.stop();
     this.data = data;
-    this.frames = frames;
+    if (repaint) {
+      this.source?.leave(this);
+      this.source = source;
+      this.painted = null;
+      source.join(this);
+    }
     this.committed = [...data.code]; // latents without a row too
     const played = this.playing && this.code[this.playing.row.latent];
     this.code = [...this.committed];
@@ -196,52 +191,78 @@ class Board {
     const first = chosen ?? data.rows[0];
     if (!current && first.chosen && folded.includes(first)) this.unfold(true);
     this.point(current ?? this.rows.get(first.latent));
-    this.paint(this.rows.get(this.current));
+    this.asked = null;
+    this.tools.update();
+    this.paint();
   }
 
-  // --- what goes to the server
+  // --- what is told
 
-  // The one message of a move. None where the handle ends where it was.
-  commit(row) {
+  // The one message of a move. None where all handles end where they were.
+  commit() {
     this.hand = null;
     this.dismissWelcome(); // now, and not at the press: the row would leave the pointer
-    if (this.code[row.latent] !== this.committed[row.latent]) {
+    if (this.code.some((value, latent) => value !== this.committed[latent])) {
       this.committed = [...this.code];
       this.waiting = null; // older than what is asked for now
       this.sequence += 1;
       this.busy(true);
-      this.send({
-        latent: row.latent,
-        value: this.code[row.latent],
-        code: this.committed,
-        sequence: this.sequence,
-      });
+      const { decoder } = this.data;
+      const known = decoder && { decoder: decoder.id };
+      this.tellRelease({ code: this.committed, sequence: this.sequence, ...known });
     }
     this.settle();
+  }
+
+  // Ask for data of another kind, once.
+  ask(need, error) {
+    if (this.asked === need) return;
+    this.asked = need;
+    this.tellNeed(need, error);
+  }
+
+  // The decoder has crashed.
+  fail(source, error) {
+    if (source === this.source) this.ask("frames", error);
   }
 
   // --- what a hand does
 
   // False when another hand holds a handle.
-  take(row, hand) {
-    if (this.hand?.keys) this.commit(this.hand.row);
+  take(owner, hand) {
+    if (this.hand?.keys) this.commit();
     if (this.hand) return false;
-    this.stop(row);
-    this.hand = { row, ...hand };
-    this.point(row);
+    this.stop(owner);
+    this.hand = { owner, ...hand };
+    if (owner instanceof Row) this.point(owner);
     return true;
   }
 
   move(row, value) {
-    if (value === this.code[row.latent]) return;
-    this.code[row.latent] = value;
-    row.place();
-    this.point(row);
-    this.paint(row);
+    if (value !== this.code[row.latent]) this.moveAll([[row.latent, value]]);
+  }
+
+  // Pairs of latent and value; the readout speaks of the last one.
+  moveAll(values) {
+    for (const [latent, value] of values) {
+      this.code[latent] = value;
+      this.rows.get(latent).place();
+    }
+    this.point(this.rows.get(values.at(-1)[0]));
+    this.paint();
+    for (const row of this.rows.values()) row.drawStrip();
+    this.tools.follow();
+  }
+
+  // The keyboard's way of letting go.
+  commitWhenQuiet() {
+    const { hand } = this;
+    clearTimeout(hand.quiet);
+    hand.quiet = setTimeout(() => this.hand === hand && this.commit(), KEYS_QUIET_MS);
   }
 
   play(row) {
-    if (this.hand?.keys) this.commit(this.hand.row);
+    if (this.hand?.keys) this.commit();
     if (this.hand) return;
     this.stop();
     const stops = this.stops(row.facts);
@@ -296,17 +317,18 @@ class Board {
 
   // --- what is seen
 
-  paint(row) {
-    const code = this.code;
-    const exact = this.data.rows.every((facts) => facts.value === code[facts.latent]);
-    const picture = exact
-      ? this.frames.image()
-      : this.frames.frame(row.facts.frames, nearest(row.facts.values, code[row.latent]));
-    const { image } = this;
-    if (image.width !== picture.width) image.width = picture.width;
-    if (image.height !== picture.height) image.height = picture.height;
-    image.getContext("2d").putImageData(picture, 0, 0);
-    image.dataset.code = code.join(",");
+  paint() {
+    const code = this.code.join(",");
+    const wanted = `${this.data.state_id} ${code}`;
+    if (wanted === this.painted) return;
+    this.painted = wanted;
+    this.source.showImage(this, (picture) => {
+      const { image } = this;
+      if (image.width !== picture.width) image.width = picture.width;
+      if (image.height !== picture.height) image.height = picture.height;
+      image.getContext("2d").putImageData(picture, 0, 0);
+      image.dataset.code = code;
+    });
   }
 
   // The row that the readout speaks of.
@@ -361,6 +383,9 @@ function isHintSeen() {
 }
 
 class Row {
+  turns = 0; // drawings of the strip so far
+  latest = []; // by thumbnail: the turn that it was drawn in
+
   constructor(board, latent) {
     this.board = board;
     this.latent = latent;
@@ -436,12 +461,12 @@ class Row {
     this.handle.onkeydown = (event) => this.keyDown(event);
     this.handle.onkeyup = () => this.keyUp();
     this.handle.onfocus = () => board.hand || board.point(this);
-    this.handle.onblur = () => this.hasKeys() && board.commit(this);
+    this.handle.onblur = () => this.hasKeys() && board.commit();
     this.playButton.onclick = () => (board.playing?.row === this ? board.stop() : board.play(this));
     this.resetButton.onclick = () => {
       if (!board.take(this, {})) return;
       board.move(this, this.facts.start);
-      board.commit(this);
+      board.commit();
     };
     board.resizing.observe(this.rail);
   }
@@ -477,15 +502,19 @@ class Row {
 
   resize() {
     this.width = this.rail.clientWidth; // 0 while folded away
-    const { frames } = this.board;
+    const { source } = this.board;
     const height = this.strip.clientHeight;
-    this.thumbnail = { height, width: (height * frames.width) / frames.height };
-    if (this.width) this.drawStrip();
+    this.thumbnail = { height, width: (height * source.width) / source.height };
+    const scale = devicePixelRatio || 1;
+    this.strip.width = Math.round(this.width * scale);
+    this.strip.height = Math.round(height * scale);
+    this.drawn = null; // a canvas loses its image when it gets a size
     this.draw();
   }
 
   draw() {
     if (this.width) this.drawTrack();
+    this.drawStrip();
     this.place();
   }
 
@@ -544,25 +573,31 @@ class Row {
     setPath(this.track, "start", `M${this.x(start)} ${base + 1}l3.5 6h-7z`);
   }
 
+  // Only what has changed: a strip does not depend on where its own handle stands.
   drawStrip() {
-    const { frames } = this.board;
+    if (!this.width) return;
+    const { facts, latent, board } = this;
     const { height, width } = this.thumbnail;
+    const lefts = this.thumbnails();
+    const indexes = lefts.map((left) => nearest(facts.values, this.valueAt(left + width / 2)));
+    const others = board.source.isLive ? board.code.map((value, at) => at !== latent && value) : [];
+    const wanted = [board.source.stateId, others, indexes, facts.visited].join(";");
+    if (wanted === this.drawn) return;
+    this.drawn = wanted;
+    const turn = ++this.turns;
     const scale = devicePixelRatio || 1;
-    this.strip.width = Math.round(this.width * scale);
-    this.strip.height = Math.round(height * scale);
     const context = this.strip.getContext("2d");
     context.imageSmoothingQuality = "high";
-    for (const left of this.thumbnails()) {
-      const index = nearest(this.facts.values, this.valueAt(left + width / 2));
-      context.globalAlpha = isVisited(this.facts, index) ? 1 : UNSEEN_ALPHA;
-      context.drawImage(
-        frames.canvas(this.facts.frames, index),
-        Math.round(left * scale),
-        0,
-        Math.round(width * scale),
-        this.strip.height,
-      );
-    }
+    board.source.showStrip(board, this, indexes, (at, canvas) => {
+      if (turn < (this.latest[at] ?? 0)) return; // an older image came late
+      this.latest[at] = turn;
+      const left = Math.round(lefts[at] * scale);
+      const across = Math.round(width * scale);
+      // What is drawn half transparent must not shine through what was there.
+      context.clearRect(left, 0, across, this.strip.height);
+      context.globalAlpha = isVisited(facts, indexes[at]) ? 1 : UNSEEN_ALPHA;
+      context.drawImage(canvas, left, 0, across, this.strip.height);
+    });
   }
 
   // Left edges: of one thumbnail a value, or of as many as fit.
@@ -600,7 +635,7 @@ class Row {
 
   holds(event) {
     const { hand } = this.board;
-    return hand?.row === this && hand.pointer === event.pointerId;
+    return hand?.owner === this && hand.pointer === event.pointerId;
   }
 
   drag(event) {
@@ -625,7 +660,7 @@ class Row {
       this.drag(event);
     }
     this.root.classList.remove("held");
-    board.commit(this);
+    board.commit();
   }
 
   // The browser took the pointer away, to scroll for instance: as if nothing had been touched.
@@ -633,14 +668,14 @@ class Row {
     if (!this.holds(event)) return;
     this.root.classList.remove("held");
     this.board.move(this, this.board.committed[this.latent]);
-    this.board.commit(this);
+    this.board.commit();
   }
 
   // --- keys
 
   hasKeys() {
     const { hand } = this.board;
-    return Boolean(hand?.keys) && hand.row === this;
+    return Boolean(hand?.keys) && hand.owner === this;
   }
 
   keyDown(event) {
@@ -651,11 +686,11 @@ class Row {
     if (value === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    if (board.hand?.row === this && board.hand.pointer !== undefined) {
+    if (board.hand?.owner === this && board.hand.pointer !== undefined) {
       if (event.key !== "Escape") return;
       this.root.classList.remove("held");
       board.move(this, value);
-      board.commit(this);
+      board.commit();
       return;
     }
     if (!this.hasKeys() && !board.take(this, { keys: true })) return;
@@ -664,23 +699,26 @@ class Row {
   }
 
   keyUp() {
-    if (!this.hasKeys()) return;
-    const { board } = this;
-    const { hand } = board;
-    clearTimeout(hand.quiet);
-    hand.quiet = setTimeout(() => board.hand === hand && board.commit(this), KEYS_QUIET_MS);
+    if (this.hasKeys()) this.board.commitWhenQuiet();
   }
 }
 
-// All frames of one state, as planes of bytes: difference to the frame before while packed, pixels
-// once unpacked.
+// --- where images come from
+
+// What data name: rendered frames, or a decoder.
+function openSource(data) {
+  return data.decoder ? BrowserDecoder.open(data.decoder) : Frames.unpack(data);
+}
+
+// All frames of one code, rendered elsewhere, as planes of bytes: differences to the frame before
+// while packed, pixels once unpacked. Other codes have to be asked for: only the moved row has images.
 class Frames {
+  isLive = false; // whether strips follow a move of other latents
+
   static async unpack({ frames, shape, state_id: stateId }) {
-    const text = atob(frames);
-    const packed = new Uint8Array(text.length);
-    for (let index = 0; index < text.length; index++) packed[index] = text.charCodeAt(index);
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    const stream = new Blob([bytesOf(frames)]).stream();
+    const unpacked = stream.pipeThrough(new DecompressionStream("deflate"));
+    const bytes = new Uint8Array(await new Response(unpacked).arrayBuffer());
     const [rows, values, channels, height, width] = shape;
     const size = channels * height * width; // of a frame
     for (let row = 0; row < rows; row++) {
@@ -693,30 +731,122 @@ class Frames {
   }
 
   constructor(bytes, [rows, values, channels, height, width], stateId) {
-    Object.assign(this, { bytes, rows, values, channels, height, width, stateId });
+    Object.assign(this, { bytes, rows, values, width, height, stateId });
+    this.size = channels * height * width;
+    this.canvas = new PixelCanvas(channels, height, width);
+  }
+
+  join() {}
+
+  leave() {}
+
+  showImage({ data, code, rows, current }, show) {
+    const exact = data.rows.every((facts) => facts.value === code[facts.latent]);
+    const { facts } = rows.get(current);
+    const place = exact
+      ? this.rows * this.values
+      : facts.frames * this.values + nearest(facts.values, code[facts.latent]);
+    show(this.canvas.fill(this.bytes, place * this.size));
+  }
+
+  showStrip(board, { facts }, indexes, show) {
+    indexes.forEach((index, at) => {
+      show(at, this.canvas.draw(this.bytes, (facts.frames * this.values + index) * this.size));
+    });
+  }
+}
+
+class NoWeights extends Error {}
+
+// A decoder of decoder.js, shared by all boards of the page that show the same model.
+class BrowserDecoder {
+  static opened = new Map(); // promises by the id of the decoder, the one used last at the end
+  static MOST = 4; // that are kept while no board shows them
+  isLive = true;
+  boards = new Map(); // the lane of each board
+
+  static open({ id, packed }) {
+    const { opened } = BrowserDecoder;
+    const found = opened.get(id);
+    if (!found && !packed) return Promise.reject(new NoWeights());
+    const opening =
+      found ?? createDecoder(bytesOf(packed)).then((decoder) => new BrowserDecoder(id, decoder));
+    opened.delete(id);
+    opened.set(id, opening);
+    opening.catch(() => opened.delete(id));
+    return opening;
+  }
+
+  constructor(id, decoder) {
+    const [channels, height, width] = decoder.imageShape;
+    Object.assign(this, { stateId: id, decoder, width, height });
+    this.size = channels * height * width;
+    this.canvas = new PixelCanvas(channels, height, width);
+  }
+
+  join(board) {
+    this.boards.set(board, `board ${++BrowserDecoder.joined}`);
+  }
+  static joined = 0;
+
+  async leave(board) {
+    this.boards.delete(board);
+    const { opened, MOST } = BrowserDecoder;
+    const all = await Promise.allSettled(opened.values());
+    const idle = all.flatMap(({ value }) => (value && !value.boards.size ? [value] : []));
+    for (const each of idle.slice(0, Math.max(0, idle.length - MOST))) {
+      opened.delete(each.stateId);
+      each.decoder.close();
+    }
+  }
+
+  showImage(board, show) {
+    this.decode(board, board.code, { lane: "image", urgent: true }).then((pixels) => {
+      if (pixels && board.source === this) show(this.canvas.fill(pixels, 0));
+    });
+  }
+
+  showStrip(board, { facts, latent }, indexes, show) {
+    const codes = indexes.flatMap((index) => board.code.with(latent, facts.values[index]));
+    this.showAll(board, `strip ${latent}`, codes, show);
+  }
+
+  // Images of codes in a row, each as soon as it is there.
+  showAll(board, lane, codes, show) {
+    const onImages = (pixels, first) => {
+      if (board.source !== this) return;
+      for (let image = 0; image * this.size < pixels.length; image++) {
+        show(first + image, this.canvas.draw(pixels, image * this.size));
+      }
+    };
+    this.decode(board, codes, { lane, onImages });
+  }
+
+  async decode(board, codes, { lane, ...options }) {
+    const name = `${this.boards.get(board)} ${lane}`;
+    try {
+      return await this.decoder.decode(codes, { ...options, lane: name });
+    } catch (error) {
+      BrowserDecoder.opened.delete(this.stateId);
+      board.fail(this, error);
+      return null;
+    }
+  }
+}
+
+// Planes of bytes (C, H, W) as a picture.
+class PixelCanvas {
+  constructor(channels, height, width) {
+    Object.assign(this, { channels, area: height * width });
     this.picture = new ImageData(width, height);
     this.scratch = element("canvas", { width, height });
   }
 
-  frame(row, index) {
-    return this.pixels(row * this.values + index);
-  }
-
-  image() {
-    return this.pixels(this.rows * this.values);
-  }
-
-  canvas(row, index) {
-    this.scratch.getContext("2d").putImageData(this.frame(row, index), 0, 0);
-    return this.scratch;
-  }
-
-  pixels(position) {
-    const { bytes, channels } = this;
-    const area = this.height * this.width;
-    const red = position * channels * area;
-    const green = channels === 3 ? red + area : red;
-    const blue = channels === 3 ? green + area : red;
+  // The picture is good until the next call.
+  fill(bytes, red) {
+    const { area } = this;
+    const green = this.channels === 3 ? red + area : red;
+    const blue = this.channels === 3 ? green + area : red;
     const rgba = this.picture.data;
     for (let pixel = 0; pixel < area; pixel++) {
       rgba[4 * pixel] = bytes[red + pixel];
@@ -726,6 +856,15 @@ class Frames {
     }
     return this.picture;
   }
+
+  draw(bytes, red) {
+    this.scratch.getContext("2d").putImageData(this.fill(bytes, red), 0, 0);
+    return this.scratch;
+  }
+}
+
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 // --- values

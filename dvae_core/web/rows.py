@@ -1,0 +1,77 @@
+"""Rows of the latent board for a code of a model."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dvae_core.analysis.latent_profile import LatentProfile
+from dvae_core.models.latents import Posterior
+from dvae_core.runs.names import NO_NAMES, LatentNames
+from dvae_core.web.board import BoardRow
+
+
+def board_rows(
+    profile: LatentProfile,
+    values: Mapping[int, Tensor],
+    *,
+    start_code: Tensor,
+    code: Tensor,
+    posterior: Posterior | None = None,
+    continuous: bool,
+    chosen: int | None = None,
+    names: LatentNames = NO_NAMES,
+) -> list[BoardRow]:
+    """What the board shows of each latent.
+
+    Args:
+        profile: what the data make of each latent.
+        values: where the handles may stop (P_j,), among those of the profile, by latent and in the
+            order of the rows.
+        start_code: (N,), where Escape and reset go back to.
+        code: (N,), where the handles stand.
+        posterior: of the start image; None where it began without an image.
+        continuous: whether the latents are Gaussian.
+        chosen: the latent to show first in the readout, or None.
+        names: what people call the latents.
+    """
+    # Of all latents, N times (P_j,); those without a row are not used.
+    points = [values.get(i, torch.from_numpy(row)) for i, row in enumerate(profile.values)]
+    densities = None
+    if posterior is not None:
+        densities = posterior.density(points)  # N times (1, P_j)
+    rows = []
+    for latent, places in values.items():
+        # Thinned values are among those that the profile has heights at.
+        at = np.searchsorted(profile.values[latent], places.numpy())
+        carries, information = profile.carries(latent)
+        kl = float(profile.kl[latent]) if posterior is None else posterior.kl()[0, latent].item()
+        rows.append(
+            BoardRow(
+                latent=latent,
+                values=places.tolist(),
+                start=start_code[latent].item(),
+                value=code[latent].item(),
+                kl_nats=kl,
+                kl_of="the data, on average" if posterior is None else "the start image",
+                chosen=latent == chosen,
+                name=names.words(latent),
+                posterior=() if densities is None else densities[latent][0].tolist(),
+                aggregate=profile.aggregate[latent][at].tolist(),
+                continuous=continuous,
+                carries=carries,
+                information=information,
+                num_points=profile.num_points,
+                # Where none is active, folding all would leave an empty board.
+                active=bool(profile.active[latent] or not profile.active.any()),
+                category_names=names.of_categories(latent),
+                visited=profile.visited[latent][at],
+            )
+        )
+    return rows
+
+
+def all_values(profile: LatentProfile, order: Sequence[int]) -> dict[int, Tensor]:
+    """All values of the profile (P_j,), by latent in an order."""
+    return {latent: torch.from_numpy(profile.values[latent]) for latent in order}
