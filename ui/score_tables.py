@@ -7,7 +7,7 @@ import streamlit as st
 
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.reference_codes import ReferenceScore
-from dvae_core.evaluation.results import Evaluation, ProtocolName, Result, Score
+from dvae_core.evaluation.results import Evaluation, ProtocolName, Score
 from dvae_core.figures.scores import ScoreBar, score_bars
 from dvae_core.selection.seeds import SeedScores
 from ui.charts import CHART_CONFIG
@@ -37,7 +37,7 @@ def scores_table(
                 f"value ({protocol})": _shown(score),
                 **_reference_cells(references, name),
                 "meaning": meaning.meaning,
-                "measured on": _measured_on(score),
+                "measured on": score.measured_on,
                 "note": "; ".join(filter(None, (score.reason, score.note))),
             }
         )
@@ -82,7 +82,7 @@ def show_reasons(evaluations: Iterable[Evaluation], protocol: ProtocolName) -> N
 def describe_table(evaluation: Evaluation, protocol: ProtocolName) -> str:
     """How the mutual information was measured."""
     table = evaluation.table("mutual_information", protocol)
-    return _measured_on(table) if table is not None else ""
+    return table.measured_on if table is not None else ""
 
 
 def show_scores(table: pd.DataFrame) -> None:
@@ -104,13 +104,6 @@ def show_scores(table: pd.DataFrame) -> None:
             "meaning": st.column_config.TextColumn(width="large"),
         },
     )
-
-
-def _measured_on(score: Result) -> str:
-    points = f"{score.points:,} points"
-    if score.test_points:
-        points += f", {score.test_points:,} for testing"
-    return f"{score.estimator} · {points} · seed {score.seed} · step {score.step:,}"
 
 
 def differences_table(

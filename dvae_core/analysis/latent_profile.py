@@ -13,8 +13,10 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import measure_information
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL, unit_scales
+from dvae_core.evaluation.results import read_evaluation
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
+from dvae_core.runs.run import Run
 
 NUM_IMAGES = 1024
 NAMED_SHARE = 0.1
@@ -148,6 +150,22 @@ def latent_profile(
         information=information,
         num_points=num_images,
         visited=visited,
+    )
+
+
+def profile_of_run(
+    run: Run, model: VAE, dataset: Dataset | None, span: str | None = None
+) -> LatentProfile:
+    """Profile of a run; its information is that of the run's evaluation under the protocol "paper"
+    where there is one of these weights, since it saw more images. Arguments as in
+    `latent_profile`, with the run's model."""
+    profile = latent_profile(model, dataset, span)
+    evaluation = read_evaluation(run)
+    table = evaluation.table("mutual_information", "paper")
+    if table is None or not profile.factor_names or table.step != run.status().step:
+        return profile
+    return profile.with_information(
+        table.columns, evaluation.information_shares("paper"), table.points
     )
 
 

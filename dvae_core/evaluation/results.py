@@ -55,6 +55,14 @@ class Result(_Record):
     seconds: float = Field(description="of the metric, with encoding if it came first")
     note: str = Field("", description="remark, such as factors left out")
 
+    @property
+    def measured_on(self) -> str:
+        """The codes, the method and the points, in words."""
+        points = f"{self.points:,} points"
+        if self.test_points:
+            points += f", {self.test_points:,} for testing"
+        return f"{self.estimator} · {points} · seed {self.seed} · step {self.step:,}"
+
 
 class Score(Result):
     """One number, or the reason why it is undefined."""

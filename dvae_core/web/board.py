@@ -272,8 +272,8 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "kl": _finite(row.kl_nats),
         "klOf": row.kl_of,
         "chosen": row.chosen,
-        "posterior": _heights(row.posterior, flat=0.25),
-        "aggregate": _heights(row.aggregate),
+        "posterior": posterior_heights(row.posterior),
+        "aggregate": track_heights(row.aggregate),
         "continuous": row.continuous,
         "carries": row.carries,
         "information": None if row.information is None else _finite(row.information),
@@ -289,7 +289,12 @@ def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-def _heights(heights: Numbers, flat: float = 1.0) -> list[float]:
+def posterior_heights(heights: Numbers) -> list[float]:
+    """Of a posterior on a track: a peak fills it, a flat posterior a quarter of it."""
+    return track_heights(heights, flat=0.25)
+
+
+def track_heights(heights: Numbers, flat: float = 1.0) -> list[float]:
     """Scaled so that a peak is 1 and a uniform distribution, which tells nothing, is `flat`."""
     if len(heights) == 0:
         return []
