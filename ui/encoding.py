@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from dvae_core.analysis.encoded import DEFAULT_COUNT, EncodedSet, cached_encoded_set
+from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from ui.background import Work, Works
 from ui.cached import images_of_run, modified_at, st_load_dataset
@@ -16,6 +17,8 @@ PATIENCE_SECONDS = 1.0
 REFRESH_SECONDS = 1.0
 MAX_KEPT_BYTES = 512 * 2**20
 """Limit on the encoded sets in the server's memory, beside the one in use."""
+MAX_POSTERIOR_BYTES = 256 * 2**20
+"""Limit on the posteriors in one download, which is made in the server's memory."""
 
 
 def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
@@ -44,6 +47,12 @@ def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
     if len(encoded) < encoded.origin.count:
         _offer_the_rest(encoded, key)
     return encoded
+
+
+def posterior_bytes(model: VAE) -> int:
+    """Size of the probabilities of all categories of one image, float32 (N, K); 0 without
+    categories."""
+    return 4 * model.latents.num_latents * (model.latents.num_categories or 0)
 
 
 @st.cache_resource
