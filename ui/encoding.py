@@ -22,9 +22,18 @@ MAX_POSTERIOR_BYTES = 256 * 2**20
 
 
 def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
+    """`encoded_or_progress` for a page that shows nothing without the codes; arguments and errors
+    as there."""
+    encoded = encoded_or_progress(run, count)
+    if encoded is None:
+        st.stop()
+    return encoded
+
+
+def encoded_or_progress(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet | None:
     """Codes of a run for images of its data set, encoded once in a thread.
 
-    While it runs, the page shows how far it is, and a button to stop, in place of what follows.
+    While it runs, the page shows how far it is, and a button to stop, and this returns None.
     Another tab that asks for the same set waits for the same thread. A stopped encoding gives a
     smaller sample, and the page offers to encode the rest.
 
@@ -40,7 +49,7 @@ def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
     work = _encodings().find(key, partial(cached_encoded_set, run, dataset, count))
     if not work.wait(PATIENCE_SECONDS):
         st.fragment(run_every=REFRESH_SECONDS)(_show_progress)(work)
-        st.stop()
+        return None
     if work.has_failed:
         _encodings().forget(key)
     encoded = work.result()

@@ -183,6 +183,8 @@ def export_traversals(
             check_latent(model, latent)
     dataset, start = start_of_run(run, model, seed, span)
     chosen = chosen_latents(start.profile, latents)
+    counts = [min(count, len(start.profile.values[latent])) for latent in chosen]
+    check_size(model.image_shape, counts, path.suffix, scale, together)
     traversals = traversals_from(
         start,
         run.id,
@@ -266,18 +268,13 @@ def traversals_from(
         progress: told the number of decoded images.
 
     Raises:
-        ConfigError: there is no such latent, or too many images to decode.
+        ConfigError: there is no such latent.
     """
     model, profile = start.model, start.profile
     for latent in latents:
         check_latent(model, latent)
     values = {latent: _spaced(profile.values[latent], count) for latent in latents}
     total, done = sum(map(len, values.values())), 0
-    if total * (each := int(np.prod(model.image_shape))) > MAX_FRAME_BYTES:
-        raise ConfigError(
-            f"{total:,} images of {each:,} bytes are more than {MAX_FRAME_BYTES // 2**20} MB: "
-            f"choose fewer latents or a smaller count"
-        )
     kl = profile.kl if start.posterior is None else start.posterior.kl()[0].cpu().numpy()
     rows = []
     for latent in latents:
@@ -336,7 +333,7 @@ def render_traversals(
 def sheet_of(traversals: Traversals, *, scale: int | None = None, labels: bool = True) -> Drawing:
     """The sheet of `export_traversals`."""
     rows = traversals.rows
-    scale = scale or _default_scale(rows, "sheet")
+    scale = scale or _default_scale(rows[0].frames.shape[2], "sheet")
     if not labels:
         return draw_images([row.frames for row in rows], scale, traversals.title)
     # One line above the columns will do where all rows have the same values.
@@ -373,7 +370,9 @@ def animation_frames(
         ConfigError: they would have too many pixels.
     """
     rows = traversals.rows
-    scale = scale or _default_scale(rows, "together" if together else "animation")
+    scale = scale or _default_scale(
+        rows[0].frames.shape[2], "together" if together else "animation"
+    )
     if together:
         most = max(len(row.frames) for row in rows)
         # A latent of few values stays longer at each.
@@ -434,8 +433,44 @@ def _kind(ending: str) -> str:
     return ending.lower().removeprefix(".")
 
 
-def _default_scale(rows: Sequence[Traversal], kind: str) -> int:
-    return min(SCALE_RANGE[1], max(1, _SIDES[kind] // rows[0].frames.shape[2]))
+def check_size(
+    image_shape: tuple[int, int, int],
+    counts: Sequence[int],
+    ending: str,
+    scale: int | None = None,
+    together: bool = False,
+) -> None:
+    """Raise `ConfigError` if a file would have too many pixels, before anything is decoded.
+
+    Args:
+        image_shape: (C, H, W).
+        counts: images of each latent.
+        ending: of the file.
+        scale: as in `export_traversals`.
+        together: as in `export_traversals`.
+    """
+    channels, height, width = image_shape
+    total = sum(counts)
+    if total * channels * height * width > MAX_FRAME_BYTES:
+        raise ConfigError(
+            f"{total:,} images are more than {MAX_FRAME_BYTES // 2**20} MB: choose fewer latents "
+            f"or a smaller count"
+        )
+    if _kind(ending) in ("svg", "pdf"):  # their images keep their own resolution
+        return
+    columns, rows, frames = max(counts), len(counts), 1
+    layout = "sheet"
+    if _kind(ending) != "png" and together:
+        columns, rows, frames, layout = rows, 1, len(there_and_back(columns)), "together"
+    elif _kind(ending) != "png":
+        frames = sum(len(there_and_back(count)) for count in counts)
+        columns, rows, layout = 1, 1, "animation"
+    side = scale or _default_scale(width, layout)
+    check_pixels((columns * width * side, rows * height * side), frames)
+
+
+def _default_scale(width: int, layout: str) -> int:
+    return min(SCALE_RANGE[1], max(1, _SIDES[layout] // width))
 
 
 def _spaced(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:

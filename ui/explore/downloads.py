@@ -9,8 +9,9 @@ import streamlit as st
 from torch.nn.utils.rnn import pad_sequence
 
 from dvae_core.analysis.code_files import code_file, posterior_source
-from dvae_core.analysis.encoded import DEFAULT_COUNT, cached_encoded_set
+from dvae_core.analysis.encoded import DEFAULT_COUNT
 from dvae_core.data.dataset import Dataset
+from dvae_core.errors import ConfigError
 from dvae_core.figures.animation import FPS_RANGE
 from dvae_core.figures.fonts import undrawable
 from dvae_core.figures.traversal_export import (
@@ -18,6 +19,7 @@ from dvae_core.figures.traversal_export import (
     SCALE_RANGE,
     Traversals,
     TraversalStart,
+    check_size,
     chosen_latents,
     default_count,
     render_traversals,
@@ -26,7 +28,7 @@ from dvae_core.figures.traversal_export import (
 from dvae_core.runs.run import Run
 from ui.boards import BoardView, values_on_board
 from ui.cached import COMPUTING
-from ui.encoding import MAX_POSTERIOR_BYTES, posterior_bytes
+from ui.encoding import MAX_POSTERIOR_BYTES, encoded_or_progress, posterior_bytes
 from ui.errors import plain
 from ui.start_picker import ResolvedStart
 
@@ -109,6 +111,13 @@ def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None
         st.info("Choose at least one latent.")
         return
 
+    counts = [min(count, len(view.profile.values[latent])) for latent in latents]
+    try:
+        check_size(view.model.image_shape, counts, FORMATS[kind][-1], scale, together)
+    except ConfigError as error:
+        st.warning(plain(str(error)))
+        return
+
     def content(ending: str) -> bytes:
         with COMPUTING:
             traversals = _traversals(view, resolved, run, latents, count)
@@ -160,8 +169,8 @@ def _show_codes(view: BoardView, run: Run, dataset: Dataset) -> None:
             min(most, DEFAULT_COUNT),
             width=190,
             key=f"export-images-{run.id}",
-            help="Drawn at random, each at most once. `python -m dvae_core codes` writes those of "
-            "a data set of any size.",
+            help="Drawn at random, each at most once. `python -m dvae_core codes` writes more of a "
+            "larger data set.",
         )
         posteriors = True
         if per_image:
@@ -172,8 +181,20 @@ def _show_codes(view: BoardView, run: Run, dataset: Dataset) -> None:
                 help="Otherwise only that of the most likely category of each latent.",
             )
 
+    asked = f"export-encode-{run.id}-{count}"
+    if not st.session_state.get(asked):
+        st.button(
+            f"Encode {count:,} images",
+            icon=":material/play_arrow:",
+            on_click=partial(st.session_state.__setitem__, asked, True),
+            key=f"{asked}-button",
+        )
+        return
+    encoded = encoded_or_progress(run, count)
+    if encoded is None:
+        return
+
     def content(ending: str) -> bytes:
-        encoded = cached_encoded_set(run, dataset, count)
         source = posterior_source(view.model, dataset, encoded) if posteriors else None
         return code_file(ending, encoded, np.arange(len(encoded)), source, run.id)
 
