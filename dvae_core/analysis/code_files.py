@@ -183,8 +183,7 @@ def write_codes(
     chosen = encoded if len(rows) == len(encoded) else encoded.part(rows)
     parts = None if source is None else source.parts(rows, progress)
     if ending.lower() == ".csv":
-        counts = encoded.category_counts
-        for text in csv_parts(chosen, parts if counts else None):
+        for text in csv_parts(chosen, parts):
             file.write(text.encode())
         return
     arrays = {"README": np.array(_describe(chosen, source, run_id)), **chosen.arrays()}

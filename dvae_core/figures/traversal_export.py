@@ -321,7 +321,6 @@ def render_traversals(
         frames = list(animation_frames(traversals, scale=scale, labels=labels, together=together))
         return animation(frames, fps, "gif" if kind == "gif" else "apng")
     drawing = sheet_of(traversals, scale=scale, labels=labels)
-    # A vector drawing has as many pixels as its images do.
     writers: dict[str, Callable[[], bytes]] = {
         "png": drawing.to_png,
         "svg": drawing.to_svg,

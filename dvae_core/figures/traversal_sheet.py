@@ -1,5 +1,6 @@
 """Traversals as one sheet with a labelled row per latent, as in the literature."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def draw_sheet(
     measured = [
         text_width(line, _SMALL if small else _SIZE) for row in labels for line, small in row
     ]
-    left = round(max(_LABEL_WIDTH, *measured) + 2 * _MARGIN)
+    left = max(_LABEL_WIDTH, math.ceil(max(measured)) + 2 * _MARGIN)
     total = left + count * (width + _GAP)
     texts: list[Text] = []
     pictures: list[Picture] = []

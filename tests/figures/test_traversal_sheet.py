@@ -47,7 +47,7 @@ def test_every_image_is_in_its_place() -> None:
 def test_a_shorter_row_leaves_its_end_white() -> None:
     frames = [np.zeros((count, 32, 32, 1), np.uint8) for count in (3, 1)]
     drawn = traversal_sheet(frames, ["latent 0", "latent 1"])
-    dark = (drawn[:, 166:] == 0).all(-1)
+    dark = (drawn[:, 150:] == 0).all(-1)
     assert dark[:34].sum() == 3 * 1024
     assert dark[34:].sum() == 1024
 
