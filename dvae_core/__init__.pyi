@@ -1,5 +1,6 @@
 """The names that notebooks and scripts build on, and where each one is defined."""
 
+from .analysis.code_files import export_codes as export_codes
 from .analysis.conditions import slice_of as slice_of
 from .analysis.embedding import Embedding as Embedding
 from .analysis.embedding import latent_plane as latent_plane
@@ -100,6 +101,8 @@ from .figures.selection import group_boxes as group_boxes
 from .figures.training import RunCurve as RunCurve
 from .figures.training import curve_figure as curve_figure
 from .figures.training import series as series
+from .figures.traversal_export import Exported as Exported
+from .figures.traversal_export import export_traversals as export_traversals
 from .figures.traversal_sheet import traversal_sheet as traversal_sheet
 from .models.latents import CategoricalLatents as CategoricalLatents
 from .models.latents import CategoricalPosterior as CategoricalPosterior

@@ -105,7 +105,7 @@ def board_and_tools(
     elif tool == TOOL:
         show_nothing_pinned(explorations, dataset)
     elif tool == "downloads":
-        show_downloads(view, resolved, run.id)
+        show_downloads(view, resolved, run, dataset)
     keep_in_link(second)
     write_link(in_fragment=True)
 

@@ -31,7 +31,9 @@ BELOW: dict[str, set[str]] = {
         "evaluation",
     },
     "selection": {"errors", "config", "models", "runs", "evaluation"},
-    "figures": {"config", "runs", "analysis"},
+    "figures": {
+        *{"errors", "config", "progress", "system", "data", "models", "runs", "analysis"},
+    },
     "jobs": {"errors", "config", "progress", "system", "runs"},
     "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},
     "training": {

@@ -48,7 +48,6 @@ CANNOT_REFUSE = {
     "reconstruct",
     "series",
     "to_pixels",
-    "traversal_sheet",
     "traverse_all",
 }
 

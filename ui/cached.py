@@ -15,7 +15,7 @@ import torch
 
 from dvae_core.analysis.encoded import EncodedSet
 from dvae_core.analysis.latent_data import CategoryImages, LatentData, category_images
-from dvae_core.analysis.latent_profile import LatentProfile, profile_of_run
+from dvae_core.analysis.latent_profile import LatentProfile, run_profile
 from dvae_core.analysis.rotation import RotationCosts, rotation_costs
 from dvae_core.config import ImageSize
 from dvae_core.data import load_dataset
@@ -96,7 +96,7 @@ def _latent_profile(
     path: str, modified_at: int, images: _Images | None, span: str
 ) -> LatentProfile:
     dataset = _load_dataset(images) if images is not None else None
-    return profile_of_run(Run(path), st_load_model(Run(path)), dataset, span)
+    return run_profile(Run(path), st_load_model(Run(path)), dataset, span)
 
 
 def st_information(run: Run, protocol: ProtocolName) -> Evaluation:

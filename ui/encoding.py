@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from dvae_core.analysis.encoded import DEFAULT_COUNT, EncodedSet, cached_encoded_set
+from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from ui.background import Work, Works
 from ui.cached import images_of_run, modified_at, st_load_dataset
@@ -16,12 +17,23 @@ PATIENCE_SECONDS = 1.0
 REFRESH_SECONDS = 1.0
 MAX_KEPT_BYTES = 512 * 2**20
 """Limit on the encoded sets in the server's memory, beside the one in use."""
+MAX_POSTERIOR_BYTES = 256 * 2**20
+"""Limit on the posteriors in one download, which is made in the server's memory."""
 
 
 def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
+    """`encoded_or_progress` for a page that shows nothing without the codes; arguments and errors
+    as there."""
+    encoded = encoded_or_progress(run, count)
+    if encoded is None:
+        st.stop()
+    return encoded
+
+
+def encoded_or_progress(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet | None:
     """Codes of a run for images of its data set, encoded once in a thread.
 
-    While it runs, the page shows how far it is, and a button to stop, in place of what follows.
+    While it runs, the page shows how far it is, and a button to stop, and this returns None.
     Another tab that asks for the same set waits for the same thread. A stopped encoding gives a
     smaller sample, and the page offers to encode the rest.
 
@@ -37,13 +49,19 @@ def st_encoded_set(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet:
     work = _encodings().find(key, partial(cached_encoded_set, run, dataset, count))
     if not work.wait(PATIENCE_SECONDS):
         st.fragment(run_every=REFRESH_SECONDS)(_show_progress)(work)
-        st.stop()
+        return None
     if work.has_failed:
         _encodings().forget(key)
     encoded = work.result()
     if len(encoded) < encoded.origin.count:
         _offer_the_rest(encoded, key)
     return encoded
+
+
+def posterior_bytes(model: VAE) -> int:
+    """Size of the probabilities of all categories of one image, float32 (N, K); 0 without
+    categories."""
+    return 4 * model.latents.num_latents * (model.latents.num_categories or 0)
 
 
 @st.cache_resource

@@ -21,17 +21,6 @@ def to_png(pixels: NDArray[np.uint8], scale: int = 1, *, quick: bool = False) ->
     return buffer.getvalue()
 
 
-def to_gif(frames: NDArray[np.uint8], milliseconds: int = 60) -> bytes:
-    """Endless GIF of uint8 (frames, H, W, C), there and back again."""
-    images = [Image.fromarray(f.squeeze(-1) if f.shape[-1] == 1 else f) for f in frames]
-    images += images[-2:0:-1]
-    buffer = io.BytesIO()
-    images[0].save(
-        buffer, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0
-    )
-    return buffer.getvalue()
-
-
 def montage(grid: NDArray[np.uint8], gap: int = 1) -> NDArray[np.uint8]:
     """One picture of a grid of images, uint8 (rows, columns, H, W, C), with grey gaps."""
     padded = np.pad(grid, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=128)

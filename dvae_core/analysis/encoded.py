@@ -171,9 +171,22 @@ class EncodedSet:
             losses=self.losses[rows],
         )
 
-    def to_npz(self) -> bytes:
-        """The content of the file that `save` writes."""
-        return _packed(self)
+    def arrays(self) -> dict[str, NDArray]:
+        """The arrays of a file that `read_encoded_set` reads, by name; all but `header` have n
+        rows."""
+        rows, latents = self.codes.shape
+        header = _Header(
+            origin=self.origin,
+            num_images=self.num_images,
+            factor_names=self.factor_names,
+            factor_sizes=self.factor_sizes,
+            category_counts=self.category_counts,
+            num_latents=latents,
+            rows=rows,
+        )
+        layout = _layout(rows, latents, len(header.factor_sizes), bool(header.category_counts))
+        text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
+        return {"header": text} | {name: getattr(self, name) for name in layout}
 
     def save(self, path: Path) -> None:
         """Write the set as .npz, atomically.
@@ -181,7 +194,9 @@ class EncodedSet:
         Raises:
             OSError: the file cannot be written.
         """
-        write_atomically(path, self.to_npz())
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **self.arrays())
+        write_atomically(path, content.getvalue())
 
 
 def encode_set(
@@ -537,25 +552,6 @@ def _assembled(header: _Header, arrays: dict[str, NDArray]) -> EncodedSet:
         kl=arrays["kl"],
         losses=arrays["losses"],
     )
-
-
-def _packed(encoded: EncodedSet) -> bytes:
-    rows, latents = encoded.codes.shape
-    header = _Header(
-        origin=encoded.origin,
-        num_images=encoded.num_images,
-        factor_names=encoded.factor_names,
-        factor_sizes=encoded.factor_sizes,
-        category_counts=encoded.category_counts,
-        num_latents=latents,
-        rows=rows,
-    )
-    layout = _layout(rows, latents, len(header.factor_sizes), bool(header.category_counts))
-    content = io.BytesIO()
-    text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
-    arrays = {name: getattr(encoded, name) for name in layout}
-    np.savez(content, allow_pickle=False, header=text, **arrays)
-    return content.getvalue()
 
 
 def _read(path: Path, origin: EncodingOrigin | None) -> tuple[_Header, dict[str, NDArray]]:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Iterable, Iterator
+from itertools import count, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,44 @@ def image_csv(encoded: EncodedSet) -> str:
     Args:
         encoded: codes of n images.
     """
+    return "".join(csv_parts(encoded))
+
+
+def csv_parts(
+    encoded: EncodedSet, posteriors: Iterable[NDArray[np.float32]] | None = None
+) -> Iterator[str]:
+    """The text of `image_csv` part by part, since the text takes far more memory than the arrays.
+
+    Args:
+        encoded: codes of n images.
+        posteriors: probabilities of all categories, parts of (B, N, K) that are n rows together,
+            for further columns `posterior 2.5`, those of category 5 of latent 2.
+    """
     table = image_table(encoded)
+    names = [guarded(name) for name in table]
+    if posteriors is None:
+        yield _as_csv([names])
+        sizes: Iterable[tuple[int, list[NDArray]]] = repeat((_ROWS, []))
+    else:
+        places = [
+            (latent, category)
+            for latent, categories in enumerate(encoded.category_counts)
+            for category in range(categories)
+        ]
+        yield _as_csv([names + [f"posterior {latent}.{category}" for latent, category in places]])
+        sizes = ((len(part), [part[:, i, k] for i, k in places]) for part in posteriors)
+    start = 0
+    for size, further in sizes:
+        columns = [column[start : start + size] for column in table.values()]
+        yield _as_csv(zip(*map(_cells, [*columns, *further]), strict=True))
+        start += size
+        if start >= len(encoded):
+            break
+
+
+def _as_csv(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([guarded(name) for name in table])
-    for start in range(0, len(encoded), _ROWS):  # as text, a part takes far more memory
-        part = [_cells(column[start : start + _ROWS]) for column in table.values()]
-        rows.writerows(zip(*part, strict=True))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

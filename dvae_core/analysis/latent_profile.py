@@ -42,6 +42,8 @@ class LatentProfile:
         visited: whether each of `values` occurs in the data: its density under the aggregate
             posterior is at least a tenth of that under the prior. N times (P_j,); all True without
             data.
+        estimate: how the information was measured, in words: protocol, estimator and points; ""
+            without any.
     """
 
     span: str
@@ -53,6 +55,7 @@ class LatentProfile:
     information: NDArray[np.float64]
     num_points: int
     visited: tuple[NDArray[np.bool_], ...]
+    estimate: str = ""
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -73,25 +76,46 @@ class LatentProfile:
         """Latents by descending information about a factor."""
         return np.argsort(-self.information[:, factor], kind="stable").tolist()
 
-    def carries(self, latent: int) -> tuple[str, float | None]:
-        """The factor that a latent has the most information about, and that information as a share
-        of the factor's entropy; ("", None) where it is below 0.1 or there are no factors."""
-        if not self.factor_names:
-            return "", None
-        factor = int(self.information[latent].argmax())
-        share = float(self.information[latent, factor])
-        return (self.factor_names[factor], share) if share >= NAMED_SHARE else ("", None)
+    def leading_factors(self, latent: int) -> list[tuple[str, float]]:
+        """The factors that a latent has information about, the most first, and that information as
+        a share of the factor's entropy; those below 0.1 are left out."""
+        shares = self.information[latent]
+        order = np.argsort(-shares, kind="stable").tolist()
+        return [(self.factor_names[f], float(shares[f])) for f in order if shares[f] >= NAMED_SHARE]
 
-    def with_information(
-        self, factor_names: Sequence[str], shares: NDArray[np.float64], num_points: int
-    ) -> "LatentProfile":
-        """This with information that was measured elsewhere, such as by an evaluation."""
-        return replace(
-            self,
-            factor_names=tuple(factor_names),
-            information=shares,
-            num_points=num_points,
-        )
+    def carries(self, latent: int) -> tuple[str, float | None]:
+        """The first of `leading_factors`, or ("", None)."""
+        leading = self.leading_factors(latent)
+        return leading[0] if leading else ("", None)
+
+
+def run_profile(
+    run: Run, model: VAE, dataset: Dataset | None, span: str | None = None
+) -> LatentProfile:
+    """`latent_profile` of a run, with the information that the paper protocol measured if the run
+    was evaluated with its current weights: an evaluation sees more images.
+
+    Args:
+        run: with the evaluation.
+        model: of the run.
+        dataset: of the run, or None.
+        span: as in `latent_profile`.
+
+    Raises:
+        RunError: the evaluation is damaged.
+    """
+    profile = latent_profile(model, dataset, span)
+    evaluation = read_evaluation(run)
+    table = evaluation.table("mutual_information", "paper")
+    if table is None or not profile.factor_names or table.step != run.status().step:
+        return profile
+    return replace(
+        profile,
+        factor_names=tuple(table.columns),
+        information=evaluation.information_shares("paper"),
+        num_points=table.points,
+        estimate=f"paper protocol ({table.estimator}), {table.points:,} points",
+    )
 
 
 @torch.inference_mode()
@@ -136,10 +160,11 @@ def latent_profile(
         for density, expected in zip(aggregate, prior, strict=True)
     )
     factor_names = dataset.factor_names if dataset else ()
+    estimate = f"bins of mean codes with Miller-Madow correction, {num_images:,} images"
     try:
         information = _information_shares(codes, factors)
     except EvaluationError:  # no factors, or too few images
-        factor_names, information = (), np.zeros((codes.shape[1], 0))
+        factor_names, information, estimate = (), np.zeros((codes.shape[1], 0)), ""
     return LatentProfile(
         span=span,
         values=_arrays(rows),
@@ -150,22 +175,7 @@ def latent_profile(
         information=information,
         num_points=num_images,
         visited=visited,
-    )
-
-
-def profile_of_run(
-    run: Run, model: VAE, dataset: Dataset | None, span: str | None = None
-) -> LatentProfile:
-    """Profile of a run; its information is that of the run's evaluation under the protocol "paper"
-    where there is one of these weights, since it saw more images. Arguments as in
-    `latent_profile`, with the run's model."""
-    profile = latent_profile(model, dataset, span)
-    evaluation = read_evaluation(run)
-    table = evaluation.table("mutual_information", "paper")
-    if table is None or not profile.factor_names or table.step != run.status().step:
-        return profile
-    return profile.with_information(
-        table.columns, evaluation.information_shares("paper"), table.points
+        estimate=estimate,
     )
 
 

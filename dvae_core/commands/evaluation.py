@@ -1,4 +1,4 @@
-"""The commands that evaluate and show trained runs: evaluate, select, traverse."""
+"""The commands that evaluate trained runs: evaluate, select."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,6 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from dvae_core.commands.command import MAX_SEED, Command, RunFolder, check_range
-from dvae_core.commands.output import check_picture, write_picture
 from dvae_core.config import OneLineErrors
 from dvae_core.data import load_dataset
 from dvae_core.errors import CoreError
@@ -180,49 +179,5 @@ class Select(Command):
                 "seed": self.seed,
                 **{sheet.name: sheet.to_records() for sheet in sheets},
             }
-        )
-        return 0
-
-
-@dataclass(frozen=True)
-class Traverse(Command):
-    """Draw the traversal of one latent as a row of images in a PNG.
-
-    Attributes:
-        latent: number of the latent to traverse, counted from 0
-        output: PNG file to write
-        count: number of images, 2 to 512
-        seed: random seed that chooses the start image from the data set
-    """
-
-    run_dir: RunFolder
-    latent: int
-    output: Path
-    count: int = 16
-    seed: int = 0
-
-    def run(self) -> int:
-        import torch
-
-        from dvae_core.analysis.traversal import check_latent, film_strip, traverse_latent
-        from dvae_core.runs.run import Run
-
-        check_picture(self.output, self.count)
-        check_range("--seed", self.seed, 0, MAX_SEED)
-        run = Run(self.run_dir)
-        model = run.load_model()
-        check_latent(model, self.latent)
-        dataset = load_dataset(run.record.dataset, run.record.image_size)
-        image = dataset.sample_images(1, torch.Generator().manual_seed(self.seed))
-        with torch.inference_mode():
-            code = model.encode(image).mean_code()[0]
-        values = model.latents.traversal_values(self.latent, self.count)
-        write_picture(self.output, film_strip(traverse_latent(model, code, self.latent, values)))
-        print(
-            f"{self.output}: latent {self.latent} at {len(values)} values "
-            f"from {values[0]:.2f} to {values[-1]:.2f}"
-        )
-        self.print_json(
-            {"output": str(self.output), "latent": self.latent, "values": values.tolist()}
         )
         return 0

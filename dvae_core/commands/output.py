@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dvae_core.commands.command import check_range
-from dvae_core.errors import ConfigError
-from dvae_core.system.files import write_atomically
+from dvae_core.system.files import check_output, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +31,7 @@ def progress_bar(label: str, **options: Any) -> Iterator[Callable[[int, int], No
 
 def check_picture(output: Path, count: int) -> None:
     """Raise `ConfigError` unless a row of 2 to 512 images can be written to a PNG `output`."""
-    if output.suffix.lower() != ".png":
-        raise ConfigError(f"--output is {output}: give a file name that ends in .png")
+    check_output(output, (".png",))
     check_range("--count", count, 2, 512)
 
 

@@ -4,17 +4,27 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dvae_core.errors import DataError
+from dvae_core.errors import ConfigError, DataError
 
 try:
     import fcntl
 except ImportError:  # no such locks on Windows
     fcntl = None  # type: ignore[assignment]
+
+
+def check_output(path: Path, endings: Sequence[str]) -> None:
+    """Raise `ConfigError` unless a file has one of these endings, and its folder exists."""
+    if path.suffix.lower() not in endings:
+        raise ConfigError(f"{path} is no file name for this: it must end in {', '.join(endings)}")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: give the name of a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent}: create it, or give another")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dvae_core.analysis.latent_profile import profile_of_run
+from dvae_core.analysis.latent_profile import run_profile
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.config import RunConfig, describe_category_counts
 from dvae_core.data import load_dataset
@@ -185,7 +185,7 @@ def _run(run: Run, dataset: Dataset | None, starts: _Starts | None, side: str) -
     """What the page knows of one run."""
     model = run.load_model()
     decoder = BoardDecoder.of(pack_decoder(model))
-    profile = profile_of_run(run, model, dataset)
+    profile = run_profile(run, model, dataset)
     values = all_values(profile, profile.by_kl())
     prior = model.latents.sample_prior(PRIOR_SAMPLES, torch.Generator().manual_seed(0))
     rows = board_rows(

@@ -50,7 +50,7 @@ def test_a_part_is_saved_and_read(tmp_path: Path) -> None:
     part = encoded.part(encoded.losses > 50)
     assert 0 < len(part) < 30
     assert part.is_sample
-    (tmp_path / "part.npz").write_bytes(part.to_npz())
+    part.save(tmp_path / "part.npz")
     again = read_encoded_set(tmp_path / "part.npz")
     for name, column in image_table(part).items():
         np.testing.assert_array_equal(image_table(again)[name], column)

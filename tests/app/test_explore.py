@@ -1,13 +1,18 @@
+import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
 from dvae_core.data.imported.dataset import import_images
 from dvae_core.data.imported.options import ImportOptions
+from dvae_core.runs.names import name_latent
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
@@ -289,3 +294,64 @@ def test_a_record_is_said_to_have_no_weights(
     assert "is a record" in app.info[0].value
     # Only a sweep file that is there can train the run again.
     assert (f"sweep sweeps/{study}.toml" in app.info[0].value) == (study == "circles_thesis")
+
+
+def collect_downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], bytes]]:
+    """The content of each download by the name of its file, once a page has run."""
+    found: dict[str, Callable[[], bytes]] = {}
+
+    def note(label: str, kind: str, name: str, content: Callable[[], bytes]) -> None:
+        found[f"{name}.{kind}"] = content
+
+    monkeypatch.setattr("ui.explore.downloads._download", note)
+    return found
+
+
+@pytest.mark.parametrize("address", ["checkpoints/discrete", "runs/smooth"])
+def test_the_export_writes_what_the_board_shows(
+    open_app: OpenApp, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    found = collect_downloads(monkeypatch)
+    name_latent(runs[address], 1, "<b>up</b> & down")
+    app = open_app(run=address, tool="downloads", start="factors-3.20")
+    app.multiselect[0].set_value([1]).run()
+    assert not app.exception
+    run_id = runs[address].id
+    sheet = found[f"{run_id}-traversals.svg"]().decode()
+    root = ElementTree.fromstring(sheet)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "latent 1 · <b>up</b> & down" in texts
+    assert f"run {run_id}, data set circles" in " ".join(str(text) for text in texts)
+    assert found[f"{run_id}-traversals.pdf"]().startswith(b"%PDF")
+    assert found[f"{run_id}-traversals.png"]().startswith(b"\x89PNG")
+    app.button_group(key="export-format").set_value("Animation").run()
+    app.number_input(key="export-fps").set_value(25)
+    app.number_input(key="export-scale").set_value(2).run()
+    for kind in ("gif", "apng"):
+        with Image.open(io.BytesIO(found[f"{run_id}-traversals.{kind}"]())) as film:
+            assert film.info["duration"] == 40
+            frames = 8 if address == "checkpoints/discrete" else 46
+            assert len(list(ImageSequence.Iterator(film))) == frames
+    app.multiselect[0].set_value([0, 1, 2] if address == "runs/smooth" else [0, 1])
+    app.number_input(key="export-scale").set_value(16)
+    app.number_input(key="export-count-Animation").set_value(512).run()
+    assert ("choose fewer latents" in " ".join(w.value for w in app.warning)) == (
+        address == "runs/smooth"
+    )
+
+
+def test_the_export_encodes_the_data_set_only_when_asked(
+    open_app: OpenApp, runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = collect_downloads(monkeypatch)
+    app = open_app(run="checkpoints/discrete", tool="downloads")
+    assert "discrete-codes.npz" not in found
+    app.number_input(key="export-images-discrete").set_value(50).run()
+    app.button(key="export-encode-discrete-50-button").click().run()
+    assert not app.exception
+    with np.load(io.BytesIO(found["discrete-codes.npz"]())) as file:
+        assert file["posteriors"].shape == (50, 2, 5)
+    app.toggle(key="export-posteriors").set_value(False).run()
+    head = found["discrete-codes.csv"]().decode().partition("\n")[0]
+    assert "probability 1" in head
+    assert "posterior" not in head

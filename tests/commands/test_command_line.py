@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from dvae_core.__main__ import main
 from dvae_core.runs.run import Run, State
@@ -35,10 +35,16 @@ def test_a_run_is_trained_and_traversed(tmp_path: Path, capsys: pytest.CaptureFi
     printed = last_json(capsys)
     assert (printed["state"], printed["step"]) == ("finished", 12)
     strip = tmp_path / "strip.png"
-    assert main(["traverse", folder, "--latent", "1", "--output", str(strip), "--json"]) == 0
-    assert len(last_json(capsys)["values"]) == 16
+    flags = ["--latents", "1,0", "--count", "16", "--scale", "1", "--no-labels"]
+    assert main(["traverse", folder, *flags, "--output", str(strip), "--json"]) == 0
+    assert last_json(capsys)["latents"] == [1, 0]
     with Image.open(strip) as image:
-        assert image.size == (16 * 33 - 1, 32)
+        assert image.size == (16 * 34 - 2, 2 * 34 - 2)
+    film = tmp_path / "film.gif"
+    assert main(["traverse", folder, "--latent", "1", "--fps", "20", "--output", str(film)]) == 0
+    with Image.open(film) as image:
+        assert image.info["duration"] == 50
+        assert len(list(ImageSequence.Iterator(image))) == 30
 
 
 def test_a_training_that_would_enlarge_images_is_refused_before_a_file_is_written(
@@ -101,7 +107,10 @@ def test_cardinalities_are_given_or_taken_from_the_data_set(
         (["train"], "run-dir"),
         (["resume", "RUN"], "not a run folder"),
         (["traverse", "RUN", "--latent", "0", "--output", "x.png"], "not a run folder"),
-        (["traverse", "RUN", "--latent", "0", "--output", "x.gif"], "ends in .png"),
+        (["traverse", "RUN", "--latent", "0", "--output", "x.bmp"], "must end in .png, .svg"),
+        (["codes", "RUN", "--output", "x.txt"], "must end in .csv, .npz"),
+        (["codes", "RUN", "--output", "x.npz"], "not a run folder"),
+        (["sheet", "circles", "--output", "none/x.png"], "there is no folder none"),
         (["dance"], "dance"),
         ([], "train"),
         (["download", "circles"], "nothing to download for 'circles'"),
@@ -154,8 +163,13 @@ def test_a_mistake_is_one_line_and_status_two_and_nothing_is_written(
         ("sweep sweeps/circles.toml --runs-per-gpu 65", "runs_per_gpu is 65: give a number of"),
         ("select . --seed -1", "--seed is -1: give a number from 0 to 2,147,483,647"),
         ("traverse RUN --latent 2 --output x.png", "there is no latent 2: the model has 2"),
-        ("traverse RUN --latent 0 --output x.png --count 1", "--count is 1: give a number from 2"),
-        ("traverse RUN --latent 0 --output x.png --seed -1", "--seed is -1: give a number from 0"),
+        ("traverse RUN --latent 0 --output x.png --count 1", "count is 1: give a number from 2"),
+        ("traverse RUN --latent 0 --output x.png --seed -1", "seed is -1: give a number from 0"),
+        ("traverse RUN --latents 0,x --output x.png", "--latents is '0,x': give numbers"),
+        ("traverse RUN --fps 60 --output x.gif", "fps is 60.0: give a number from 1 to 50"),
+        ("traverse RUN --scale 0 --output x.pdf", "scale is 0: give a number from 1 to 16"),
+        ("traverse RUN --output none/x.pdf", "there is no folder none"),
+        ("codes RUN --count 0 --output x.npz", "count is 0, but must be from 1 to"),
         ("sheet circles --output x.png --count 513", "--count is 513: give a number from 2 to"),
         ("sheet circles --output x.png --seed -1", "--seed is -1: give a number from 0"),
         (
@@ -208,6 +222,24 @@ def test_two_evaluations_of_one_run_do_not_lose_each_others_scores(
     with tiny_run.reserved_for("evaluation"):
         assert main(["evaluate", str(tiny_run.path), "--metrics", "mig"]) == 2
     assert "held by another process for evaluation" in capsys.readouterr().err
+
+
+def test_codes_of_a_run_are_written(
+    tiny_run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+    path = tmp_path / "codes.csv"
+    command = ["codes", str(tiny_run.path), "--output", str(path), "--count", "20"]
+    assert main([*command, "--no-posteriors", "--json"]) == 0
+    assert last_json(capsys) == {
+        "output": str(path),
+        "images": 20,
+        "bytes": path.stat().st_size,
+    }
+    assert path.read_text().count("\n") == 21
 
 
 def test_a_sheet_has_a_row_for_each_factor(tmp_path: Path) -> None:

@@ -1,49 +1,206 @@
-"""What a person can carry away from a board: pictures, animations, codes, a link."""
+"""What a person can carry away from a board: sheets, animations, codes, a link."""
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from dvae_core.analysis.reconstruction import reconstruct
-from dvae_core.analysis.traversal import film_strip, to_pixels, traverse_all, traverse_latent
-from dvae_core.figures.traversal_sheet import traversal_sheet
-from ui.boards import BoardView, spaced, values_on_board
-from ui.images import to_gif, to_png
+from dvae_core.analysis.code_files import code_file, posterior_source
+from dvae_core.analysis.encoded import DEFAULT_COUNT
+from dvae_core.data.dataset import Dataset
+from dvae_core.errors import ConfigError
+from dvae_core.figures.animation import FPS_RANGE
+from dvae_core.figures.fonts import undrawable
+from dvae_core.figures.traversal_export import (
+    COUNT_RANGE,
+    SCALE_RANGE,
+    Traversals,
+    TraversalStart,
+    check_size,
+    chosen_latents,
+    default_count,
+    render_traversals,
+    traversals_from,
+)
+from dvae_core.runs.run import Run
+from ui.boards import BoardView, values_on_board
+from ui.cached import COMPUTING
+from ui.encoding import MAX_POSTERIOR_BYTES, encoded_or_progress, posterior_bytes
+from ui.errors import plain
 from ui.start_picker import ResolvedStart
 
-SHEET_IMAGES = 11
-STRIP_IMAGES = 16
-GIF_FRAMES = 24
-SCALE = 2
+FORMATS = {"Sheet": ("pdf", "svg", "png"), "Animation": ("gif", "apng")}
+_MOST_LATENTS = 16  # chosen at first
 
 
-def show_downloads(view: BoardView, resolved: ResolvedStart, run_id: str) -> None:
-    """Download buttons for the board as it stands. The address bar holds the link."""
-    latent = st.selectbox("Latent", list(view.order), format_func=view.names.words, width=320)
-    sheet = _sheet(view, resolved)
-
-    def row(count: int) -> Tensor:
-        return traverse_latent(view.model, view.code, latent, spaced(view.values[latent], count))
-
-    name = f"{run_id}-latent-{latent}"
+def show_downloads(
+    view: BoardView, resolved: ResolvedStart, run: Run, dataset: Dataset | None
+) -> None:
+    """Download buttons for the board as it stands; nothing is decoded before a click. The address
+    bar holds the link."""
+    st.subheader("Traversals", divider=False)
+    _show_traversals(view, resolved, run)
+    st.subheader("Codes", divider=False)
     with st.container(horizontal=True):
-        _download("Strip", "png", name, lambda: to_png(film_strip(row(STRIP_IMAGES)), SCALE))
-        _download("Animation", "gif", name, lambda: to_gif(_enlarged(to_pixels(row(GIF_FRAMES)))))
-    with st.container(horizontal=True):
-        _download("All traversals", "png", f"{run_id}-traversals", lambda: to_png(sheet))
-        _download("All, animated", "gif", f"{run_id}-traversals", lambda: to_gif(_all_moving(view)))
-        _download("Codes", "csv", f"{run_id}-codes", lambda: _codes_as_csv(view).encode())
-        _download("Codes and values", "npz", f"{run_id}-codes", lambda: _codes_as_npz(view))
+        name = f"{run.id}-code"
+        _download("This image", "csv", name, lambda: _code_as_csv(view).encode())
+        _download("This image", "npz", name, lambda: _code_as_npz(view))
+    if dataset is not None and view.model.encoder is not None:
+        _show_codes(view, run, dataset)
     st.caption(
         "The address of this page restores run, start and code in another browser, but not an "
         "uploaded image."
     )
-    st.image(to_png(sheet), output_format="PNG")
+
+
+def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None:
+    on_board = list(values_on_board(view))
+    active = [i for i in on_board if i in chosen_latents(view.profile, "active")]
+    latents = st.multiselect(
+        "Latents",
+        on_board,
+        (active or on_board)[:_MOST_LATENTS],
+        format_func=view.names.words,
+        key=f"export-latents-{run.id}",
+        help="Rows of a sheet, from top to bottom. At first those that carry information: their "
+        "mean KL is above 0.05 nats.",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.segmented_control(
+            "Format", list(FORMATS), default="Sheet", required=True, key="export-format"
+        )
+        count = st.number_input(
+            "Images of each latent",
+            *COUNT_RANGE,
+            value=default_count(FORMATS[kind][0]),
+            width=170,
+            key=f"export-count-{kind}",
+        )
+        scale = st.number_input(
+            "Scale",
+            *SCALE_RANGE,
+            value=None,
+            placeholder="auto",
+            width=130,
+            key="export-scale",
+            help="Pixels of the file for a pixel of the images.",
+        )
+        fps, together = 10, False
+        if kind == "Animation":
+            fps = st.number_input(
+                "Frames per second", *FPS_RANGE, value=fps, width=170, key="export-fps"
+            )
+    with st.container(horizontal=True):
+        labels = st.toggle(
+            "Labels",
+            True,
+            key="export-labels",
+            help="Names, factors, KL and values. On a sheet also the start image, its "
+            "reconstruction and a caption.",
+        )
+        if kind == "Animation":
+            together = st.toggle(
+                "Side by side",
+                key="export-together",
+                help="On: all latents move at once. Off: one after another.",
+            )
+    if not latents:
+        st.info("Choose at least one latent.")
+        return
+
+    counts = [min(count, len(view.profile.values[latent])) for latent in latents]
+    try:
+        check_size(view.model.image_shape, counts, FORMATS[kind][-1], scale, together)
+    except ConfigError as error:
+        st.warning(plain(str(error)))
+        return
+
+    def content(ending: str) -> bytes:
+        with COMPUTING:
+            traversals = _traversals(view, resolved, run, latents, count)
+        return render_traversals(
+            traversals, ending, scale=scale, labels=labels, fps=fps, together=together
+        )
+
+    with st.container(horizontal=True):
+        for ending in FORMATS[kind]:
+            _download(kind, ending, f"{run.id}-traversals", partial(content, ending))
+    if labels and (missing := undrawable(_texts(view, run, latents))):
+        st.caption(
+            plain(f"In place of {missing}, all but SVG show ?: this machine has no font for them.")
+        )
+    if kind == "Sheet" and st.toggle("Preview", key="export-preview"):
+        st.image(content("png"), output_format="PNG")
+
+
+def _traversals(
+    view: BoardView, resolved: ResolvedStart, run: Run, latents: list[int], count: int
+) -> Traversals:
+    start = TraversalStart(
+        model=view.model,
+        profile=view.profile,
+        code=view.code,
+        image=resolved.image,
+        posterior=view.posterior,
+        names=view.names,
+    )
+    return traversals_from(start, run.id, run.record.dataset, latents, count)
+
+
+def _texts(view: BoardView, run: Run, latents: list[int]) -> list[str]:
+    names = [view.names.words(latent) for latent in latents]
+    of_categories = [
+        name for latent in latents for name in view.names.of_categories(latent).values()
+    ]
+    return [*names, *of_categories, *view.profile.factor_names, run.id, run.record.dataset]
+
+
+def _show_codes(view: BoardView, run: Run, dataset: Dataset) -> None:
+    per_image = posterior_bytes(view.model)
+    most = min(dataset.num_images, 100_000, MAX_POSTERIOR_BYTES // max(1, per_image))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        count = st.number_input(
+            "Images of the data set",
+            1,
+            most,
+            min(most, DEFAULT_COUNT),
+            width=190,
+            key=f"export-images-{run.id}",
+            help="Drawn at random, each at most once. `python -m dvae_core codes` writes more of a "
+            "larger data set.",
+        )
+        posteriors = True
+        if per_image:
+            posteriors = st.toggle(
+                "Probabilities of all categories",
+                True,
+                key="export-posteriors",
+                help="Otherwise only that of the most likely category of each latent.",
+            )
+
+    asked = f"export-encode-{run.id}-{count}"
+    if not st.session_state.get(asked):
+        st.button(
+            f"Encode {count:,} images",
+            icon=":material/play_arrow:",
+            on_click=partial(st.session_state.__setitem__, asked, True),
+            key=f"{asked}-button",
+        )
+        return
+    encoded = encoded_or_progress(run, count)
+    if encoded is None:
+        return
+
+    def content(ending: str) -> bytes:
+        source = posterior_source(view.model, dataset, encoded) if posteriors else None
+        return code_file(ending, encoded, np.arange(len(encoded)), source, run.id)
+
+    with st.container(horizontal=True):
+        for ending in ("npz", "csv"):
+            _download("Codes", ending, f"{run.id}-codes", partial(content, f".{ending}"))
 
 
 def _download(label: str, kind: str, name: str, content: Callable[[], bytes]) -> None:
@@ -57,34 +214,7 @@ def _download(label: str, kind: str, name: str, content: Callable[[], bytes]) ->
     )
 
 
-def _sheet(view: BoardView, resolved: ResolvedStart) -> NDArray[np.uint8]:
-    latents = list(values_on_board(view))
-    values = [spaced(view.values[latent], SHEET_IMAGES) for latent in latents]
-    traversals = traverse_all(view.model, view.code, values, latents)
-    heads = []
-    if resolved.image is not None:
-        back = reconstruct(view.model, resolved.image, view.code)
-        heads = [
-            ("original", to_pixels(resolved.image)),
-            ("decoded", to_pixels(back.image)),
-        ]
-    labels = [f"{view.names.short_words(i)}   {view.kl_of(i):.2f} nats" for i in latents]
-    scale = max(1, 64 // view.model.image_shape[2])
-    return traversal_sheet([to_pixels(row) for row in traversals], labels, heads, scale)
-
-
-def _all_moving(view: BoardView) -> NDArray[np.uint8]:
-    """All active rows of the board side by side, uint8 (frames, H, W, C). A latent of few values
-    stays longer at each."""
-    values = values_on_board(view)
-    active = [latent for latent in values if view.profile.active[latent]] or [view.order[0]]
-    rows = [to_pixels(traverse_latent(view.model, view.code, i, values[i])) for i in active]
-    count = min(GIF_FRAMES, max(len(row) for row in rows))
-    moving = [row[np.linspace(0, len(row) - 1, count).round().astype(int)] for row in rows]
-    return _enlarged(np.concatenate(moving, axis=2))
-
-
-def _codes_as_csv(view: BoardView) -> str:
+def _code_as_csv(view: BoardView) -> str:
     lines = ["latent,start,code,kl_nats"]
     for latent in range(len(view.code)):
         start, code = view.start_code[latent].item(), view.code[latent].item()
@@ -92,7 +222,7 @@ def _codes_as_csv(view: BoardView) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _codes_as_npz(view: BoardView) -> bytes:
+def _code_as_npz(view: BoardView) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -103,7 +233,3 @@ def _codes_as_npz(view: BoardView) -> bytes:
         kl_nats=np.array([view.kl_of(latent) for latent in range(len(view.code))]),
     )
     return buffer.getvalue()
-
-
-def _enlarged(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return frames.repeat(SCALE, axis=-3).repeat(SCALE, axis=-2)

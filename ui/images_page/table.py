@@ -9,15 +9,16 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
+from dvae_core.analysis.code_files import code_file, posterior_source
 from dvae_core.analysis.conditions import quantity_of
 from dvae_core.analysis.encoded import EncodedSet, images_of
-from dvae_core.analysis.image_table import image_csv
 from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import ConfigError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from ui.cached import COMPUTING
+from ui.encoding import MAX_POSTERIOR_BYTES, posterior_bytes
 from ui.images import data_url, to_png
 from ui.images_page import view
 from ui.images_page.quantities import describe, quantities
@@ -66,7 +67,7 @@ def show_table(images: Images, rows: NDArray[np.int64], run_id: str) -> None:
     _show_rows(images, ordered[(page - 1) * ROWS : page * ROWS])
     if pages > 1:
         _choose_page(page, pages, len(ordered))
-    _show_downloads(images.encoded, rows, run_id)
+    _show_downloads(images, rows, run_id)
 
 
 def _choose_order(encoded: EncodedSet, names: LatentNames) -> None:
@@ -225,14 +226,18 @@ def _urls(pixels: NDArray[np.uint8]) -> list[str]:
     return [data_url(to_png(each, scale, quick=True)) for each in pixels]
 
 
-def _show_downloads(encoded: EncodedSet, rows: NDArray[np.int64], run_id: str) -> None:
-    def chosen() -> EncodedSet:
-        return encoded if len(rows) == len(encoded) else encoded.part(rows)
+def _show_downloads(images: Images, rows: NDArray[np.int64], run_id: str) -> None:
+    has_room = len(rows) * posterior_bytes(images.model) <= MAX_POSTERIOR_BYTES
+
+    def content(ending: str, posteriors: bool) -> bytes:
+        encoded = images.encoded
+        source = posterior_source(images.model, images.dataset, encoded) if posteriors else None
+        return code_file(ending, encoded, rows, source, run_id)
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Table (CSV)",
-            lambda: image_csv(chosen()).encode(),
+            lambda: content(".csv", False),
             f"{run_id}-images.csv",
             icon=":material/download:",
             on_click="ignore",
@@ -241,10 +246,14 @@ def _show_downloads(encoded: EncodedSet, rows: NDArray[np.int64], run_id: str) -
         )
         st.download_button(
             "Codes (NPZ)",
-            lambda: chosen().to_npz(),
+            lambda: content(".npz", has_room),
             f"{run_id}-images.npz",
             icon=":material/download:",
             on_click="ignore",
             key="images-npz",
-            help="The same as arrays; dvae_core.read_encoded_set reads them.",
+            help="The same as arrays, with the probability of every category; the array README "
+            "describes them."
+            if has_room
+            else "The same as arrays; the array README describes them. The probabilities of all "
+            "categories are too many for a download: `python -m dvae_core codes` writes them.",
         )
