@@ -130,5 +130,6 @@ from .selection.study import StudyRun as StudyRun
 from .selection.study import read_study as read_study
 from .training.extension import extend_run as extend_run
 from .training.trainer import train as train
+from .web.page import export_page as export_page
 
 __all__: list[str]

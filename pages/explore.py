@@ -1,5 +1,6 @@
 """Slide a latent, see the image."""
 
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -12,6 +13,7 @@ from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run
+from dvae_core.web.board import BoardTarget
 from ui.boards import BoardView, choose_within_data, show_board, show_legend
 from ui.cached import st_latent_profile, st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
@@ -80,6 +82,8 @@ def board_and_tools(
     pair = None
     if shows_two:
         other, other_view = look_at(second)
+        target = BoardTarget(other_view.code.tolist(), "From A to B")
+        view = replace(view, target=target)
         pair = ImagePair(explorations, (resolved, other), (view, other_view), dataset)
         show_boards(pair)
     else:

@@ -1,7 +1,6 @@
 """A latent board for a model, a start and a code: shared by every page that slides latents."""
 
 import hashlib
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,19 +11,17 @@ from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
-from dvae_core.errors import ModelError
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from dvae_core.web.board import (
-    BoardDecoder,
     BoardFrames,
     BoardTarget,
     encode_frames,
 )
-from dvae_core.web.decoder import pack_decoder
 from dvae_core.web.rows import all_values, board_rows
 from ui.cached import COMPUTING
+from ui.decoders import browser_decoder
 from ui.latent_board import BoardEvent, can_decode, latent_board
 from ui.selection import current_selection
 from ui.widgets import when_changed, widget_key
@@ -87,7 +84,7 @@ def show_board(
     side: str = "",
 ) -> None:
     """Show the board of a view; arguments as in `latent_board`. Call it inside a fragment."""
-    decoder = _decoder(view.model) if can_decode() else None
+    decoder = browser_decoder(view.model) if can_decode() else None
     values = values_on_board(view) if decoder is None else all_values(view.profile, view.order)
     shown = view.shown
     if shown is None and len(values) > 2 * OPEN_ROWS:
@@ -119,19 +116,6 @@ def show_board(
             f"The images of the other {left_out} would take more than "
             f"{FRAME_BYTES // 2**20} MB."
         )
-
-
-_decoders: "weakref.WeakKeyDictionary[VAE, BoardDecoder | None]" = weakref.WeakKeyDictionary()
-
-
-def _decoder(model: VAE) -> BoardDecoder | None:
-    """The decoder of a model for the browser; None where only the server can run it."""
-    if model not in _decoders:
-        try:
-            _decoders[model] = BoardDecoder.of(pack_decoder(model))
-        except ModelError:
-            _decoders[model] = None
-    return _decoders[model]
 
 
 def _render(view: BoardView, values: Mapping[int, Tensor]) -> BoardFrames:

@@ -8,7 +8,7 @@ from dvae_core.commands.app import App
 from dvae_core.commands.command import Command
 from dvae_core.commands.data import Datasets, Download, Import, Sheet
 from dvae_core.commands.evaluation import Evaluate, Select
-from dvae_core.commands.exports import Codes, Traverse
+from dvae_core.commands.exports import Codes, ExportPage, Traverse
 from dvae_core.commands.models import ExportModel, ImportModel
 from dvae_core.commands.names import Name, Names
 from dvae_core.commands.runs import Delete, ExportRun, ImportRun, Queue, Restore, Runs, Stop
@@ -26,6 +26,7 @@ COMMANDS: dict[str, type[Command]] = {
     "select": Select,
     "traverse": Traverse,
     "codes": Codes,
+    "export-page": ExportPage,
     "name": Name,
     "names": Names,
     "runs": Runs,

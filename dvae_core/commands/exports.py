@@ -1,10 +1,10 @@
-"""The commands that write what a run has learnt to files: traverse, codes."""
+"""The commands that write what a run has learnt to files: traverse, codes, export-page."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import Command, RunFolder
 from dvae_core.commands.output import progress_bar
@@ -129,3 +129,31 @@ def _latents(text: str) -> tuple[int, ...] | Literal["active", "all"]:
         raise ConfigError(
             f"--latents is {text[:40]!r}: give numbers separated by commas, or active, or all"
         ) from None
+
+
+@dataclass(frozen=True)
+class ExportPage(Command):
+    """Write one or two runs as a web page that opens from disk, without a server or a network.
+
+    The page has the latent board with its decoder, 24 images of the data set and samples of the
+    prior to start from, the mutual information, the scores and the settings.
+
+    Attributes:
+        run_dirs: folder of the run, or of two runs with the same images, shown side by side
+        output: file to write, ending in .html
+        note: sentence below the title
+    """
+
+    run_dirs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN]")]
+    output: Path
+    note: str = ""
+
+    def run(self) -> int:
+        from dvae_core.runs.run import Run
+        from dvae_core.web.page import export_page
+
+        path = export_page([Run(folder) for folder in self.run_dirs], self.output, note=self.note)
+        size = path.stat().st_size
+        print(f"{path}: {size / 1e6:.2f} MB")
+        self.print_json({"output": str(path), "bytes": size})
+        return 0

@@ -322,12 +322,14 @@ class Board {
     const wanted = `${this.data.state_id} ${code}`;
     if (wanted === this.painted) return;
     this.painted = wanted;
+    const { image } = this;
+    image.setAttribute("aria-busy", "true");
     this.source.showImage(this, (picture) => {
-      const { image } = this;
       if (image.width !== picture.width) image.width = picture.width;
       if (image.height !== picture.height) image.height = picture.height;
       image.getContext("2d").putImageData(picture, 0, 0);
       image.dataset.code = code;
+      if (wanted === this.painted) image.setAttribute("aria-busy", "false");
     });
   }
 

@@ -29,7 +29,7 @@ class Page {
       (this.maps = element("div", { class: "page-maps" })),
       ...this.scores(),
       ...this.settings(),
-      element("footer", {}, [
+      element("p", { class: "words" }, [
         "This file holds the decoders and needs no network. Made with dVAE Explorer.",
       ]),
     );
@@ -77,8 +77,12 @@ class Page {
       "Each latent is one number of the code that the decoder turns into an image. Drag one: the " +
       "image follows, and so do the traversals of all others. Bars or curves: where the encoder " +
       "places the start image. Grey: all images of the data set. Dimmed: hardly occurs in the data.";
-    return element("header", { class: "page-header" }, [
-      element("div", {}, [element("h1", {}, [names]), element("p", {}, [about])]),
+    return element("div", { class: "page-header", role: "banner" }, [
+      element("div", {}, [
+        element("h1", {}, [names]),
+        ...(data.note ? [element("p", { class: "page-note" }, [data.note])] : []),
+        element("p", {}, [about]),
+      ]),
       element("nav", {}, [this.undoButton, this.redoButton, theme]),
     ]);
   }
@@ -125,6 +129,7 @@ class Page {
         cell.setAttribute("aria-label", `${row.name}, ${factor}: ${percent}`);
         cell.dataset.testid = `cell-${side}-${row.latent}-${at}`;
         cell.style.setProperty("--share", Math.min(1, Math.max(0, share)));
+        if (share > 0.5) cell.classList.add("dark");
         cell.onclick = () => this.choose(side, row.latent);
         return element("td", {}, [cell]);
       });

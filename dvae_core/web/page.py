@@ -52,13 +52,14 @@ class _Starts:
     labels: list[str]
 
 
-def export_page(runs: Sequence[Run], output: Path) -> Path:
+def export_page(runs: Sequence[Run], output: Path, *, note: str = "") -> Path:
     """Write one or two runs as a page that opens from disk.
 
     Args:
         runs: one run, or two with images of the same data set and size, shown side by side from the
             same images.
         output: the file to write, ending in .html; one that exists is replaced.
+        note: a sentence below the title, plain text.
 
     Returns:
         `output`.
@@ -70,13 +71,13 @@ def export_page(runs: Sequence[Run], output: Path) -> Path:
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{output}: the file is a web page, so its name must end in .html")
-    content = page_html(runs)
+    content = page_html(runs, note=note)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, content)
     return output
 
 
-def page_html(runs: Sequence[Run]) -> str:
+def page_html(runs: Sequence[Run], *, note: str = "") -> str:
     """The text of the page of `export_page`; arguments and errors as there."""
     if len(runs) not in (1, 2):
         raise ConfigError(f"{len(runs)} runs were given: a page shows one run, or two side by side")
@@ -97,6 +98,7 @@ def page_html(runs: Sequence[Run]) -> str:
         missing = f"The page shows samples of the prior alone: {error}."
     sides = list(_SIDES) if len(runs) == 2 else [""]
     content = {
+        "note": note,
         "missing": missing,
         "dataset": first.dataset,
         "starts": [] if starts is None else _thumbnails(starts),

@@ -7,10 +7,17 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import REPOSITORY
-from tests.browser.test_latent_board import centre, code, code_text, pixels, wait_for_answer
+from tests.browser.test_latent_board import (
+    centre,
+    code,
+    code_text,
+    pixels,
+    shown_image,
+    wait_for_answer,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +38,7 @@ def opened(page: Page, address: str, **query: str) -> list[str]:
 def settled(page: Page) -> None:
     expect(page.get_by_test_id("latent-board")).to_have_attribute("aria-busy", "false")
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    shown_image(page)
 
 
 def expect_code(page: Page, expected: list[float]) -> None:
@@ -62,24 +70,83 @@ def drag(page: Page, latent: int, by: float, steps: int = 8) -> None:
 
 
 @pytest.mark.parametrize("run", FAMILIES)
-def test_sliding_changes_the_image_at_every_step_without_the_server(
+def test_a_drag_moves_the_image_and_the_other_strips_without_the_server(
     page: Page, address: str, run: str
 ) -> None:
+    received: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: received.append("")))
     sent = opened(page, address, run=run)
-    image, strip = page.get_by_test_id("latent-image"), page.get_by_test_id("latent-strip-1")
-    strip_before = pixels(strip)
+    received.clear()
+    strip = page.get_by_test_id("latent-strip-1")
     x, y = centre(page.get_by_test_id("latent-handle-0"))
     page.mouse.move(x, y)
     page.mouse.down()
-    seen = [pixels(image)]
+    images, strips = [pixels(shown_image(page))], {still(strip)}
     for step in range(5):
         page.mouse.move(x - 60 * (step + 1), y)
-        seen.append(pixels(image))
-    assert len(set(seen)) == 6
-    assert sent == []
+        images.append(pixels(shown_image(page)))
+        strips.add(still(strip))
+    assert len(set(images)) == len(strips) == 6
+    assert sent == received == []
+    before_release = pixels(shown_image(page)), still(strip)
     page.mouse.up()
     wait_for_answer(page)
-    assert pixels(strip) != strip_before
+    assert (pixels(shown_image(page)), still(strip)) == before_release
+
+
+def still(strip: Locator) -> str:
+    """Pixels of a film strip that no longer changes."""
+    before = ""
+    while (now := pixels(strip)) != before:
+        before = now
+        strip.page.wait_for_timeout(150)
+    return now
+
+
+@pytest.mark.parametrize(
+    "without",
+    ["delete window.Worker", "Worker.prototype.postMessage = () => { throw new Error('no') }"],
+)
+def test_where_a_browser_cannot_decode_the_server_renders(
+    browser: Browser, address: str, without: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.add_init_script(without)
+    page = context.new_page()
+    opened(page, address, run=FAMILIES[0])
+    expect(page.get_by_test_id("pad-toggle")).to_be_hidden()
+    strip = page.get_by_test_id("latent-strip-1")
+    strip_before, image_before = pixels(strip), pixels(shown_image(page))
+    drag(page, 0, -120)
+    assert pixels(shown_image(page)) != image_before
+    assert still(strip) != strip_before
+    context.close()
+
+
+def test_a_board_that_comes_back_has_its_decoder_still(page: Page, address: str) -> None:
+    opened(page, address, run=FAMILIES[0])
+    drag(page, 0, -120)  # the server now knows that the browser has the weights
+    moved = code(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Method").click()
+    expect(page.get_by_test_id("latent-board")).to_have_count(0)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    settled(page)
+    expect_code(page, moved)
+
+
+def test_two_images_blend_and_the_release_is_one_move(page: Page, address: str) -> None:
+    query = {"run": FAMILIES[0], "start": "factors-20.9", "tool": "interpolation"}
+    page.goto(f"{address}/?{urlencode(query)}&other=factors-4.25")
+    board, second = (page.get_by_test_id(f"board-{side}") for side in ("A", "B"))
+    target = code(second)
+    start = code(board)
+    board.get_by_test_id("blend").fill("50")
+    middle = [(a + b) / 2 for a, b in zip(start, target, strict=True)]
+    assert code(board) == pytest.approx(middle, abs=0.02)
+    expect(board.get_by_test_id("latent-board")).to_have_attribute("aria-busy", "false")
+    page.get_by_role("button", name="Undo").click()
+    expect(board.get_by_test_id("blend")).to_have_value("0")
+    assert code(board) == pytest.approx(start, abs=1e-4)
 
 
 def test_a_link_shows_the_same_image_in_another_browser(

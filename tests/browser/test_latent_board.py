@@ -45,10 +45,16 @@ def pixels(canvas: Locator) -> str:
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
+def shown_image(board: Page | Locator) -> Locator:
+    """The large image, as soon as it is that of the current code."""
+    image = board.get_by_test_id("latent-image")
+    expect(image).to_have_attribute("aria-busy", "false")
+    return image
+
+
 def code_text(board: Page | Locator) -> str:
     """The code that a board shows, as soon as it has one."""
-    image = board.get_by_test_id("latent-image").and_(board.locator("[data-code]"))
-    text = image.get_attribute("data-code")
+    text = shown_image(board).get_attribute("data-code")
     assert text
     return text
 

@@ -19,6 +19,7 @@ from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
 from ui.errors import errors_shown, plain
 from ui.history import show_history
 from ui.link import write_link
+from ui.page_download import show_page_download
 from ui.reconstruction import show_reconstruction
 from ui.run_picker import show_summary
 from ui.start_picker import checked_code
@@ -72,6 +73,9 @@ def show_boards(comparison: Comparison, match: str | None) -> None:
             show_reconstruction(side.model, resolved)
     with st.container(horizontal=True):
         show_history(comparison.explorations)
+        left, right = (side.run for side in comparison.sides)
+        if left.record.dataset == right.record.dataset:
+            show_page_download([left, right])
     show_right_code(comparison)
     write_link(in_fragment=True)
 

@@ -30,6 +30,7 @@ from ui.boards import BoardView, values_on_board
 from ui.cached import COMPUTING
 from ui.encoding import MAX_POSTERIOR_BYTES, encoded_or_progress, posterior_bytes
 from ui.errors import plain
+from ui.page_download import show_page_download
 from ui.start_picker import ResolvedStart
 
 FORMATS = {"Sheet": ("pdf", "svg", "png"), "Animation": ("gif", "apng")}
@@ -50,6 +51,8 @@ def show_downloads(
         _download("This image", "npz", name, lambda: _code_as_npz(view))
     if dataset is not None and view.model.encoder is not None:
         _show_codes(view, run, dataset)
+    st.subheader("Web page", divider=False)
+    show_page_download([run])
     st.caption(
         "The address of this page restores run, start and code in another browser, but not an "
         "uploaded image."
