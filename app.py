@@ -1,6 +1,7 @@
 """dVAE Explorer: `streamlit run app.py`, or `dvae app` from any folder."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -8,6 +9,9 @@ from importlib import import_module
 import streamlit as st
 
 from ui.libraries import missing_libraries
+
+# What the app starts, and what libraries start for it, imports nothing from the working directory.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 IS_COMPLETE = not missing_libraries()
 SCRIPT = "ui/main.py" if IS_COMPLETE else "ui/missing.py"
