@@ -81,7 +81,8 @@ def _flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _flags(value, f"{section}{name}.")
             continue
-        for one in value if isinstance(value, list) else [value]:
+        # An empty list is a flag without a value, or the default of Streamlit would stand.
+        for one in (value or [""]) if isinstance(value, list) else [value]:
             yield f"--{section}{name}={one}"
 
 
