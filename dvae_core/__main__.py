@@ -18,6 +18,7 @@ import tyro
 
 from dvae_core.commands import COMMANDS
 from dvae_core.commands.command import Command
+from dvae_core.commands.output import say
 from dvae_core.commands.training import Estimate, Train
 from dvae_core.config import RunConfig, check_preset_has_data
 from dvae_core.errors import ConfigError, CoreError, TrainingError
@@ -99,7 +100,7 @@ def _in_one_line(box: str) -> str:
 
 
 def _complain(what: object, status: int) -> int:
-    print(f"error: {what}", file=sys.stderr)
+    say(f"error: {what}", sys.stderr)
     return status
 
 

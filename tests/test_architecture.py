@@ -30,7 +30,7 @@ BELOW: dict[str, set[str]] = {
         *{"errors", "progress", "system", "data", "models", "runs"},
         "evaluation",
     },
-    "selection": {"errors", "config", "models", "runs", "evaluation"},
+    "selection": {"errors", "config", "system", "models", "runs", "evaluation"},
     "figures": {"config", "runs", "analysis"},
     "jobs": {"errors", "config", "progress", "system", "runs"},
     "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},

@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from itertools import accumulate
 from pathlib import Path
 
-from dvae_core.errors import ModelError
+from dvae_core.errors import ModelError, printable
 from dvae_core.exchange.model_description import ModelDescription, describe_model
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.run import Run
@@ -125,7 +125,6 @@ def _readme(description: ModelDescription) -> str:
         "encoder": "encoder.onnx" if description.has_encoder else None,
         "decoder": "decoder.onnx",
         "latents": description.latents,
-        "dataset": description.dataset,
         "category-values": "model.json" if description.category_values else None,
         "latent-names": "model.json" if description.latent_names else None,
         **_layout_flags(description),
@@ -136,7 +135,10 @@ def _readme(description: ModelDescription) -> str:
     )
     if not description.has_encoder:
         encoder = ""
-    command = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
+    given = [f"--{flag} {value}" for flag, value in flags.items() if value]
+    for flag, text in (("name", f"{description.run}-again"), ("dataset", description.dataset)):
+        given.append(f"--{flag} {shlex.quote(text)}")  # written by strangers
+    command = " ".join(given)
     for text in description.fix:
         command += f" --fix {shlex.quote(text)}"
     if description.interleaved:
@@ -144,17 +146,17 @@ def _readme(description: ModelDescription) -> str:
     example = ""
     if reads_codes and not description.fix:
         example = _EXAMPLE.format(n=n)
-    return f"""# {description.run}
+    return f"""# {printable(description.run, None)}
 
 A variational autoencoder with {n} {description.latents} latents, trained on
-{description.dataset}. All arrays are float32; the batch size is free.
+{printable(description.dataset, None)}. All arrays are float32; the batch size is free.
 
 {encoder}- `decoder.onnx`: {codes} to {gives}, {_shape(description.decoder_channels, c, h, w)}
 - `model.json`: the same description for programs
 {example}
 To import the model into dVAE Explorer again, run in this folder:
 
-    python -m dvae_core import-model --name {description.run}-again {command}
+    python -m dvae_core import-model {command}
 """
 
 
