@@ -37,6 +37,7 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from dvae_core.selection.study import Study, StudyReader
 from dvae_core.system.memory import keep_freed_memory
+from ui.kept import kept
 
 # The server decodes the same 640 frames again and again.
 keep_freed_memory()
@@ -54,7 +55,7 @@ def st_load_model(run: Run) -> VAE:
     return _load_model(str(run.path), modified_at(run))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model …")
+@kept("Loading the model …")
 def _load_model(path: str, modified_at: int) -> VAE:
     return Run(path).load_model()
 
@@ -80,7 +81,7 @@ def st_load_dataset(name: str, image_size: ImageSize) -> Dataset:
     return _load_dataset(_images(name, image_size))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the data set …")
+@kept("Loading the data set …")
 def _load_dataset(images: _Images) -> Dataset:
     return load_dataset(images.dataset, images.size)
 
@@ -91,7 +92,7 @@ def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentPro
     return _latent_profile(str(run.path), versions, images, span)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Measuring each latent …")
+@kept("Measuring each latent …")
 def _latent_profile(
     path: str, modified_at: int, images: _Images | None, span: str
 ) -> LatentProfile:
@@ -117,7 +118,7 @@ def _evaluated_at(run: Run) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-@st.cache_resource(max_entries=32, show_spinner="Computing mutual information …")
+@kept("Computing mutual information …")
 def _information(
     path: str, modified_at: int, images: _Images, protocol: ProtocolName
 ) -> Evaluation:
@@ -130,7 +131,7 @@ def st_read_evaluation(run: Run) -> Evaluation:
     return _read_evaluation(str(run.path), _evaluated_at(run))
 
 
-@st.cache_resource(max_entries=2048, show_spinner=False)
+@kept(None)
 def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
     return read_evaluation(Run(path))
 
@@ -141,7 +142,7 @@ def st_reference_scores(
     return _reference_scores(_images(dataset_name, image_size), protocol)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Scoring a perfect code …")
+@kept("Scoring a perfect code …")
 def _reference_scores(images: _Images, protocol: ProtocolName) -> Mapping[str, ReferenceScore]:
     return reference_scores_of(_load_dataset(images), protocol)
 
@@ -164,7 +165,7 @@ def st_encode_points(run: Run, dataset_name: str) -> Representation:
     return _encode_points(str(run.path), modified_at(run), images)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Encoding images …")
+@kept("Encoding images …")
 def _encode_points(path: str, modified_at: int, images: _Images) -> Representation:
     dataset = _load_dataset(images)
     # The points of the protocol, so that what is counted here is what a table of scores says.
@@ -181,7 +182,7 @@ def st_category_images(
     return _category_images(images_of_run(run), repr(key), encoded, data, tuple(categories))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Averaging images …")
+@kept("Averaging images …")
 def _category_images(
     images: _Images,
     key: str,
@@ -202,7 +203,7 @@ def st_rotation_costs(
     return _rotation_costs(str(run.path), modified_at(run), images, latents, degrees)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Rotating the codes …")
+@kept("Rotating the codes …")
 def _rotation_costs(
     path: str,
     modified_at: int,
@@ -222,7 +223,7 @@ def st_encode_images(run: Run, dataset_name: str) -> Posterior:
     return _encode_images(str(run.path), modified_at(run), images)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Encoding images …")
+@kept("Encoding images …")
 def _encode_images(path: str, modified_at: int, images: _Images) -> Posterior:
     model, dataset = _load_model(path, modified_at), _load_dataset(images)
     with torch.inference_mode():
