@@ -69,11 +69,16 @@ def test_results_beyond_the_bytes_are_dropped_the_least_used_first() -> None:
 
 
 def test_a_result_is_computed_once_for_all_that_wait() -> None:
-    results, begin, computed = Kept(MEGABYTE), threading.Barrier(4), []
+    results, begin = Kept(MEGABYTE), threading.Barrier(4)
+    computed: list[object] = []
+
+    def compute() -> object:
+        computed.append(object())
+        return computed[-1]
 
     def ask(_: int) -> object:
         begin.wait()
-        return results.find("key", lambda: computed.append(1) or object())
+        return results.find("key", compute)
 
     with ThreadPoolExecutor(4) as pool:
         found = set(pool.map(ask, range(4)))
