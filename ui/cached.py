@@ -4,7 +4,6 @@ What is cached is shared by all sessions and must not be changed by any. Runs ar
 and `stamp`, which changes when their files do.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -37,13 +36,15 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from dvae_core.selection.study import Study, StudyReader
 from dvae_core.system.memory import keep_freed_memory
+from ui.background import Turns
 from ui.kept import kept
 
 # The server decodes the same 640 frames again and again.
 keep_freed_memory()
 
-# Two sessions that decode at once take turns: together each would wait for both.
-COMPUTING = threading.Lock()
+# Two sessions that decode at once take turns: together each would wait for both. What takes long is
+# done in parts, so that the release of a handle waits for one part only.
+COMPUTING = Turns()
 
 
 def modified_at(run: Run) -> int:
@@ -213,8 +214,15 @@ def _rotation_costs(
 ) -> RotationCosts:
     model, dataset = _load_model(path, modified_at), _load_dataset(images)
     drawn = dataset.sample_images(ROTATION_IMAGES, torch.Generator(dataset.device).manual_seed(0))
-    with COMPUTING:
-        return rotation_costs(model, drawn, latents, np.radians(degrees))
+    costs = []
+    for image in drawn:
+        with COMPUTING:
+            costs.append(rotation_costs(model, image[None], latents, np.radians(degrees)))
+    kl, losses, box = (
+        np.mean([getattr(each, name) for each in costs], axis=0)
+        for name in ("kl", "reconstruction", "box")
+    )
+    return RotationCosts(kl, losses, box)
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:
