@@ -6,8 +6,10 @@ for a training that diverged, 130 for an interruption.
 
 import contextlib
 import io
+import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,13 +18,24 @@ import tyro
 
 from dvae_core.commands import COMMANDS
 from dvae_core.commands.command import Command
+from dvae_core.commands.output import say
 from dvae_core.commands.training import Estimate, Train
 from dvae_core.config import RunConfig, check_preset_has_data
 from dvae_core.errors import ConfigError, CoreError, TrainingError
+from dvae_core.system.environment import safe_environment
 from dvae_core.system.processes import INTERRUPTED
 
 # What tyro says of a text in place of a number.
 _NO_NUMBER = re.compile(r"Error parsing (\S+): (?:invalid literal|could not convert).*: ('.*')")
+
+
+def program() -> int:
+    """`main` as a process of its own, which decides what concerns a whole process."""
+    os.environ.update(safe_environment())  # for what libraries start, such as workers of joblib
+    # Two metrics fit classifiers that need not converge (see there).
+    for message in ("lbfgs failed to converge", "newton-cg failed to converge", "Line Search fail"):
+        warnings.filterwarnings("ignore", message)
+    return main()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,9 +100,9 @@ def _in_one_line(box: str) -> str:
 
 
 def _complain(what: object, status: int) -> int:
-    print(f"error: {what}", file=sys.stderr)
+    say(f"error: {what}", sys.stderr)
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

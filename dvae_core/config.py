@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dvae_core.errors import ConfigError
+from dvae_core.errors import ConfigError, printable
 
 ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "dip_ii"]
 FamilyName = Literal["categorical", "gaussian"]
@@ -579,7 +579,7 @@ def describe_category_counts(counts: Sequence[int]) -> str:
 def explain(error: ValidationError) -> str:
     """The first error of a schema in one line, and the number of further errors."""
     first, *others = error.errors(include_url=False)
-    where = ".".join(str(part) for part in first["loc"])
+    where = printable(".".join(str(part) for part in first["loc"]))  # keys come from files
     match first["type"]:
         case "extra_forbidden":
             text = f"unknown setting {where}"

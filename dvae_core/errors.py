@@ -33,7 +33,7 @@ class ModelError(CoreError):
     """An imported model is not supported, or lacks the part that is needed."""
 
 
-def printable(text: object, limit: int = 60) -> str:
+def printable(text: object, limit: int | None = 60) -> str:
     """`text` as one line of at most `limit` characters, without control characters."""
     line = "".join(c if c.isprintable() else "?" for c in str(text))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"

@@ -23,6 +23,7 @@ from dvae_core.figures.information import (
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
 from dvae_core.runs.run import Run, State
+from dvae_core.system.spreadsheet import to_csv
 from ui.cached import (
     st_information,
     st_load_dataset,
@@ -198,8 +199,8 @@ def show_exports(run: Run, protocol: ProtocolName) -> None:
     names = evaluation.columns("mutual_information", protocol)
     matrix = pd.DataFrame(evaluation.matrix("mutual_information", protocol), columns=names)
     files = {
-        "information.csv": matrix.to_csv(index_label="latent"),
-        "scores.csv": scores_table(read_evaluation(run), protocol).to_csv(index=False),
+        "information.csv": to_csv(matrix, index_label="latent"),
+        "scores.csv": to_csv(scores_table(read_evaluation(run), protocol)),
         "evaluation.json": evaluation.model_dump_json(indent=1),
     }
     with st.container(horizontal=True):

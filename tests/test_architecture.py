@@ -30,7 +30,7 @@ BELOW: dict[str, set[str]] = {
         *{"errors", "progress", "system", "data", "models", "runs"},
         "evaluation",
     },
-    "selection": {"errors", "config", "models", "runs", "evaluation"},
+    "selection": {"errors", "config", "system", "models", "runs", "evaluation"},
     "figures": {
         *{"errors", "config", "progress", "system", "data", "models", "runs", "analysis"},
     },
@@ -69,6 +69,28 @@ def test_the_core_imports_only_what_it_stands_on(path: Path) -> None:
         assert first not in ("streamlit", "ui", "pages", "app"), module
         if first == "dvae_core" and rest and part not in ABOVE_ALL:
             assert rest[0] in BELOW[part] | {part}, module
+
+
+def test_only_the_part_that_silences_onnxruntime_imports_it() -> None:
+    importers = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("dvae_core", "ui", "pages")
+        if any(module.split(".")[0] == "onnxruntime" for module in imported_modules(path))
+    }
+    assert importers == {"dvae_core/onnx/session.py"}
+
+
+def test_no_thread_changes_the_warnings_of_all_threads() -> None:
+    """Filters belong to the process: of two threads that set them for a while and then restore what
+    they found, one leaves those of the other for good."""
+    changes = {"catch_warnings", "simplefilter", "filterwarnings", "resetwarnings"}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("dvae_core", "ui", "pages")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if getattr(node, "attr", getattr(node, "id", None)) in changes
+    }
+    assert found == {"dvae_core/__main__.py"}  # a process of its own, which sets them once
 
 
 @pytest.mark.parametrize("path", sources("ui"), ids=lambda p: str(p.relative_to(ROOT)))

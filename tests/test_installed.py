@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -40,6 +41,7 @@ UNSAFE = {
     "STREAMLIT_SERVER_ENABLE_CORS": "false",
     "STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION": "false",
     "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "1000",
+    "STREAMLIT_CLIENT_ALLOWED_ORIGINS": "https://attacker.example",
     "STREAMLIT_THEME_LIGHT_PRIMARY_COLOR": "#ff0000",
 }
 
@@ -252,6 +254,7 @@ def test_the_app_answers_this_machine_only(server: int) -> None:
         ("hub.example", "http://hub.example", 101),
         ("attacker.example", "http://127.0.0.1", 403),
         ("127.0.0.1", "http://attacker.example", 403),
+        ("127.0.0.1", "http://localhost", 403),
     ],
 )
 def test_a_page_of_another_site_is_refused(
@@ -266,6 +269,36 @@ def test_a_page_of_another_site_is_refused(
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
     assert status_of(server, "GET", "/_stcore/stream", handshake) == status
+
+
+def test_a_page_on_another_port_of_this_machine_is_refused(server: int) -> None:
+    headers = {"Origin": f"http://127.0.0.1:{server + 1}"}
+    for path in ("/", "/_stcore/stream", "/_stcore/host-config"):
+        assert status_of(server, "GET", path, headers) == 403
+    assert status_of(server, "GET", "/", {"Host": "attacker.example"}) == 403
+
+
+def test_no_other_site_frames_or_steers_the_app(server: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server}/_stcore/host-config") as answer:
+        assert not any(json.load(answer)["allowedOrigins"])
+        policy = answer.headers["Content-Security-Policy"]
+    assert {"default-src 'self'", "frame-ancestors 'self'"} <= set(policy.split("; "))
+
+
+def test_sessions_are_kept_apart(server: int) -> None:
+    with session(server) as one, session(server) as other:
+        ids = []
+        for connection in (one, other):
+            first = ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False))
+            ids.append(first.new_session.initialize.session_id)
+        assert ids[0] != ids[1]
+        # What one session shows, no message of the other names.
+        for connection, foreign in ((one, ids[1]), (other, ids[0])):
+            while True:
+                content = connection.recv(START_SECONDS, decode=False)
+                assert foreign.encode() not in content
+                if ForwardMsg.FromString(content).WhichOneof("type") == "script_finished":
+                    break
 
 
 def test_an_upload_needs_the_token_and_has_at_most_64_megabytes(server: int) -> None:

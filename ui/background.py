@@ -1,12 +1,39 @@
 """Work in threads while pages are drawn; sessions that ask for the same work share it."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 from dvae_core.progress import Progress, ShouldStop
 
 T = TypeVar("T", covariant=True)
+
+
+class Turns:
+    """A lock that threads get in the order in which they asked. One that takes it again and again
+    lets each that waits go first, which a plain lock does not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._is_taken = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()  # it stays taken
+            else:
+                self._is_taken = False
 
 
 class Task(Protocol[T]):

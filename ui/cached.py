@@ -4,7 +4,6 @@ What is cached is shared by all sessions and must not be changed by any. Runs ar
 and `stamp`, which changes when their files do.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -37,12 +36,15 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from dvae_core.selection.study import Study, StudyReader
 from dvae_core.system.memory import keep_freed_memory
+from ui.background import Turns
+from ui.kept import kept
 
 # The server decodes the same 640 frames again and again.
 keep_freed_memory()
 
-# Two sessions that decode at once take turns: together each would wait for both.
-COMPUTING = threading.Lock()
+# Two sessions that decode at once take turns: together each would wait for both. What takes long is
+# done in parts, so that the release of a handle waits for one part only.
+COMPUTING = Turns()
 
 
 def modified_at(run: Run) -> int:
@@ -54,7 +56,7 @@ def st_load_model(run: Run) -> VAE:
     return _load_model(str(run.path), modified_at(run))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model …")
+@kept("Loading the model …")
 def _load_model(path: str, modified_at: int) -> VAE:
     return Run(path).load_model()
 
@@ -80,7 +82,7 @@ def st_load_dataset(name: str, image_size: ImageSize) -> Dataset:
     return _load_dataset(_images(name, image_size))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the data set …")
+@kept("Loading the data set …")
 def _load_dataset(images: _Images) -> Dataset:
     return load_dataset(images.dataset, images.size)
 
@@ -91,7 +93,7 @@ def st_latent_profile(run: Run, dataset: Dataset | None, span: str) -> LatentPro
     return _latent_profile(str(run.path), versions, images, span)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Measuring each latent …")
+@kept("Measuring each latent …")
 def _latent_profile(
     path: str, modified_at: int, images: _Images | None, span: str
 ) -> LatentProfile:
@@ -109,7 +111,7 @@ def _evaluated_at(run: Run) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-@st.cache_resource(max_entries=32, show_spinner="Computing mutual information …")
+@kept("Computing mutual information …")
 def _information(
     path: str, modified_at: int, images: _Images, protocol: ProtocolName
 ) -> Evaluation:
@@ -122,7 +124,7 @@ def st_read_evaluation(run: Run) -> Evaluation:
     return _read_evaluation(str(run.path), _evaluated_at(run))
 
 
-@st.cache_resource(max_entries=2048, show_spinner=False)
+@kept(None)
 def _read_evaluation(path: str, evaluated_at: int) -> Evaluation:
     return read_evaluation(Run(path))
 
@@ -133,7 +135,7 @@ def st_reference_scores(
     return _reference_scores(_images(dataset_name, image_size), protocol)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Scoring a perfect code …")
+@kept("Scoring a perfect code …")
 def _reference_scores(images: _Images, protocol: ProtocolName) -> Mapping[str, ReferenceScore]:
     return reference_scores_of(_load_dataset(images), protocol)
 
@@ -156,7 +158,7 @@ def st_encode_points(run: Run, dataset_name: str) -> Representation:
     return _encode_points(str(run.path), modified_at(run), images)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Encoding images …")
+@kept("Encoding images …")
 def _encode_points(path: str, modified_at: int, images: _Images) -> Representation:
     dataset = _load_dataset(images)
     # The points of the protocol, so that what is counted here is what a table of scores says.
@@ -173,7 +175,7 @@ def st_category_images(
     return _category_images(images_of_run(run), repr(key), encoded, data, tuple(categories))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Averaging images …")
+@kept("Averaging images …")
 def _category_images(
     images: _Images,
     key: str,
@@ -194,7 +196,7 @@ def st_rotation_costs(
     return _rotation_costs(str(run.path), modified_at(run), images, latents, degrees)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Rotating the codes …")
+@kept("Rotating the codes …")
 def _rotation_costs(
     path: str,
     modified_at: int,
@@ -204,8 +206,15 @@ def _rotation_costs(
 ) -> RotationCosts:
     model, dataset = _load_model(path, modified_at), _load_dataset(images)
     drawn = dataset.sample_images(ROTATION_IMAGES, torch.Generator(dataset.device).manual_seed(0))
-    with COMPUTING:
-        return rotation_costs(model, drawn, latents, np.radians(degrees))
+    costs = []
+    for image in drawn:
+        with COMPUTING:
+            costs.append(rotation_costs(model, image[None], latents, np.radians(degrees)))
+    kl, losses, box = (
+        np.mean([getattr(each, name) for each in costs], axis=0)
+        for name in ("kl", "reconstruction", "box")
+    )
+    return RotationCosts(kl, losses, box)
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:
@@ -214,7 +223,7 @@ def st_encode_images(run: Run, dataset_name: str) -> Posterior:
     return _encode_images(str(run.path), modified_at(run), images)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Encoding images …")
+@kept("Encoding images …")
 def _encode_images(path: str, modified_at: int, images: _Images) -> Posterior:
     model, dataset = _load_model(path, modified_at), _load_dataset(images)
     with torch.inference_mode():

@@ -8,6 +8,8 @@ import streamlit as st
 
 from dvae_core.errors import CoreError
 
+_ADDRESS = re.compile(r"https?:(?=//)|www(?=\.)|(?=@)", re.IGNORECASE)
+
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
@@ -28,5 +30,10 @@ def in_words(error: CoreError | OSError) -> str:
 
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it stands: file names and the like come from
-    strangers."""
+    strangers.
+
+    Markdown makes links of bare addresses too, also of escaped ones; an invisible word joiner in
+    each prevents it.
+    """
+    text = _ADDRESS.sub("\\g<0>\u2060", text)
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)

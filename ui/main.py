@@ -16,9 +16,9 @@ from ui.widgets import enter_page
 
 # A file of our own: a named icon would be asked of a server elsewhere.
 icon = Path(__file__).with_name("icon.png")
+st.set_page_config(page_icon=str(icon), layout="wide")  # before a page brings a named one
 page = navigate()
-title = f"{page.title} · dVAE Explorer"
-st.set_page_config(page_title=title, page_icon=str(icon), layout="wide")
+st.set_page_config(page_title=f"{page.title} · dVAE Explorer")
 st.html(Path(__file__).with_name("page.css"))
 spoke = enter_page(page.url_path)
 notes = st.session_state.setdefault("link-notes", [])

@@ -32,6 +32,7 @@ from dvae_core.system.shipped import app_folder
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
+from ui.upload_memory import drop_uploads
 from ui.widgets import whole_number
 
 if TYPE_CHECKING:
@@ -331,6 +332,7 @@ def _import(
             category_values=category_values,
             latent_names=latent_names,
         )
+    drop_uploads()
     st.session_state["model-imports"] = st.session_state.get("model-imports", 0) + 1
     st.session_state["model-imported"] = f"runs/{imported.run.id}", imported.notes
     st.rerun()

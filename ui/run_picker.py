@@ -124,7 +124,7 @@ def show_summary(run: Run) -> None:
     if record.category_counts:
         size += f" · {describe_category_counts(record.category_counts)}"
     st.caption(
-        f"{record.latents} latents, {size} · {record.dataset} "
+        f"{record.latents} latents, {size} · {plain(record.dataset)} "
         f"{'x'.join(map(str, record.image_shape[1:]))} · {plain(record.origin)}"
     )
 

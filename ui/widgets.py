@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from ui.errors import plain
+from ui.upload_memory import drop_uploads
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ def enter_page(page: str) -> bool:
     if st.session_state.get("page") != page:
         st.session_state["page"] = page
         st.session_state["widgets"] = {}
+        drop_uploads()  # of the fields of the page before
     return bool(st.session_state.pop(_SPOKE, False))
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.analysis.encoded import EncodedSet
+from dvae_core.system.spreadsheet import guarded
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROWS = 10_000
 
 
@@ -47,8 +47,7 @@ def image_table(encoded: EncodedSet) -> dict[str, NDArray]:
 def image_csv(encoded: EncodedSet) -> str:
     """`image_table` as comma-separated values with a head, floats with nine significant digits.
 
-    Names of factors come from strangers: one that a spreadsheet would take for a formula, since it
-    begins with =, +, -, @, a tab or a line break, gets an apostrophe in front.
+    Names of factors come from strangers and are `guarded`.
 
     Args:
         encoded: codes of n images.
@@ -92,11 +91,6 @@ def _as_csv(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def guarded(text: str) -> str:
-    """Text for a cell of a spreadsheet, which takes it for a formula under no circumstances."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _cells(column: NDArray) -> list[object]:

@@ -1,6 +1,5 @@
 """The command `app`."""
 
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from tyro.conf import UseAppendAction
 
 from dvae_core.commands.command import Command, check_range
 from dvae_core.errors import ConfigError, printable
+from dvae_core.system.environment import safe_environment
 from dvae_core.system.processes import INTERRUPTED, interruptions
 from dvae_core.system.shipped import app_folder
 
@@ -41,7 +41,7 @@ class App(Command):
     def run(self) -> int:
         """Serve the app until it ends; the exit status is 130 after Ctrl+C."""
         if find_spec("streamlit") is None:
-            raise ConfigError("streamlit is not installed: pip install 'streamlit>=1.61'")
+            raise ConfigError("streamlit is not installed: pip install 'streamlit>=1.64'")
         check_range("--port", self.port, 1, 65535)
         for flag, folder in (("--runs", self.runs), ("--data", self.data)):
             if folder is not None and folder.exists() and not folder.is_dir():
@@ -52,8 +52,7 @@ class App(Command):
                     f"--allow-host is {printable(host)!r}: give the name of a host, such as "
                     "hub.example.org, without http:// and without a port"
                 )
-        # -P: a file in the working directory must not shadow a library.
-        command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_folder() / "app.py")]
+        command = [sys.executable, "-m", "streamlit", "run", str(app_folder() / "app.py")]
         status = _serve([*command, *self._options()], self._environment())
         self.print_json({"status": status})
         return status
@@ -71,7 +70,9 @@ class App(Command):
 
     def _environment(self) -> dict[str, str]:
         folders = {"DVAE_RUNS": self.runs, "DVAE_DATA": self.data}
-        return os.environ | {name: str(folder) for name, folder in folders.items() if folder}
+        return safe_environment() | {
+            name: str(folder) for name, folder in folders.items() if folder
+        }
 
 
 def _flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:
@@ -80,7 +81,8 @@ def _flags(settings: Mapping[str, Any], section: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _flags(value, f"{section}{name}.")
             continue
-        for one in value if isinstance(value, list) else [value]:
+        # An empty list is a flag without a value, or the default of Streamlit would stand.
+        for one in (value or [""]) if isinstance(value, list) else [value]:
             yield f"--{section}{name}={one}"
 
 

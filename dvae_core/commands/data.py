@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import MAX_SEED, Command, check_range
-from dvae_core.commands.output import check_picture, progress_bar, write_picture
+from dvae_core.commands.output import check_picture, progress_bar, say, write_picture
 from dvae_core.config import TrainedSize
 from dvae_core.data import dataset_states, load_dataset
 from dvae_core.errors import ConfigError
@@ -26,9 +26,9 @@ class Datasets(Command):
         for info in states:
             factors = zip(info.factor_names, info.factor_sizes, strict=True)
             sizes = ", ".join(f"{name} {size}" for name, size in factors) or "no factors"
-            print(f"{info.name:18} {info.state:13} {info.num_images:>9,} images   {sizes}")
+            say(f"{info.name:18} {info.state:13} {info.num_images:>9,} images   {sizes}")
             if info.state != "ready":
-                print(f"{'':18} {info.detail}")
+                say(f"{'':18} {info.detail}")
         self.print_json({info.name: asdict(info) for info in states})
         return 0
 
@@ -66,7 +66,7 @@ class Sheet(Command):
             for factor in range(len(dataset.factor_sizes))
         ]
         write_picture(self.output, traversal_sheet(frames, dataset.factor_names))
-        print(f"{self.output}: {self.name} around the factors {factors.tolist()}")
+        say(f"{self.output}: {self.name} around the factors {factors.tolist()}")
         self.print_json({"output": str(self.output), "factors": factors.tolist()})
         return 0
 
@@ -87,7 +87,7 @@ class Download(Command):
 
         with progress_bar("download", unit="B", unit_scale=True) as progress:
             paths = [str(path) for path in download(self.name, progress, self.trust_hash)]
-        print(f"{self.name} is downloaded: {', '.join(paths)}")
+        say(f"{self.name} is downloaded: {', '.join(paths)}")
         self.print_json({"dataset": self.name, "files": paths})
         return 0
 
@@ -143,14 +143,14 @@ class Import(Command):
         with progress_bar("checking", unit="image") as progress:
             plan = plan_import(self.source, options, progress)
         factors = dict(zip(plan.factor_names, plan.factor_sizes, strict=True))
-        print(f"{self.source}: {plan.kind}, {plan.num_images:,} images")
+        say(f"{self.source}: {plan.kind}, {plan.num_images:,} images")
         for factor, size in factors.items():
-            print(f"  {called(factor)}: {size} values")
+            say(f"  {called(factor)}: {size} values")
         for note in plan.notes:
-            print(f"  {note}")
+            say(f"  {note}")
         if not self.plan:
             with progress_bar("importing", unit="image") as progress:
                 path = import_images(self.source, self.name, options, progress)
-            print(f"imported as {self.name}, in {path}")
+            say(f"imported as {self.name}, in {path}")
         self.print_json({"dataset": self.name, "images": plan.num_images, "factors": factors})
         return 0

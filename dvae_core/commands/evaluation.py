@@ -8,6 +8,7 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from dvae_core.commands.command import MAX_SEED, Command, RunFolder, check_range
+from dvae_core.commands.output import say
 from dvae_core.config import OneLineErrors
 from dvae_core.data import load_dataset
 from dvae_core.errors import CoreError
@@ -74,7 +75,7 @@ class Evaluate(Command):
         if self.metrics in SETS:
             wanted, long = split_by_time(wanted, dataset.factor_sizes)
             for name in long:
-                print(describe_long(name, dataset.factor_sizes))
+                say(describe_long(name, dataset.factor_sizes))
         with (
             run.reserved_for("evaluation"),
             interruptions() as interrupted,
@@ -107,7 +108,7 @@ class Evaluate(Command):
         ]
         for score in scores:
             value = score.reason if score.value is None else f"{score.value:.4f}"
-            print(f"{score.name:36} {value}   ({self.protocol}: {score.estimator})")
+            say(f"{score.name:36} {value}   ({self.protocol}: {score.estimator})")
         shown = {score.name: score.model_dump(mode="json") for score in scores}
         self.print_json({"run": str(run.path), "protocol": self.protocol, "scores": shown})
         return INTERRUPTED if interrupted else 0
@@ -126,7 +127,7 @@ class Evaluate(Command):
         if others:
             arguments += ["--then", *map(str, others)]
         start_job(Run(following), "evaluate", arguments)
-        print(f"started the evaluation of {following}")
+        say(f"started the evaluation of {following}")
 
 
 @dataclass(frozen=True)
@@ -161,15 +162,17 @@ class Select(Command):
         gap = GAP if self.gap == "whole" else RECONSTRUCTION_GAP
         sheets = study_sheets(study, by, gap, seed=self.seed)
         for run_id, reason in study.left_out.items():
-            print(f"left out of the statistics: {run_id}: {reason}")
+            say(f"left out of the statistics: {run_id}: {reason}")
         for sheet in sheets[1:]:  # the table of all runs is too wide for a terminal
-            print(f"\n{sheet.caption}\n{sheet.to_text()}")
+            for line in ("", sheet.caption, *sheet.to_text().splitlines()):
+                say(line)
         if self.output is not None:
             self.output.mkdir(parents=True, exist_ok=True)
             for sheet in sheets:
                 write_atomically(self.output / f"{sheet.name}.csv", sheet.to_csv())
                 write_atomically(self.output / f"{sheet.name}.tex", sheet.to_latex())
-            print(f"\n{self.output}: {', '.join(sheet.name for sheet in sheets)} as .csv and .tex")
+            say("")
+            say(f"{self.output}: {', '.join(sheet.name for sheet in sheets)} as .csv and .tex")
         self.print_json(
             {
                 "folder": str(self.folder),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import Command, RunFolder
-from dvae_core.commands.output import progress_bar
+from dvae_core.commands.output import progress_bar, say
 from dvae_core.errors import ConfigError
 
 
@@ -61,9 +61,9 @@ class Traverse(Command):
                 span=self.span,
                 progress=progress,
             )
-        print(f"{self.output}: traversals of latents {', '.join(map(str, exported.latents))}")
+        say(f"{self.output}: traversals of latents {', '.join(map(str, exported.latents))}")
         if exported.replaced:
-            print(
+            say(
                 f"note: the file shows ? in place of {exported.replaced}, which no font here draws "
                 f"as it should: an .svg has them"
             )
@@ -109,7 +109,7 @@ class Codes(Command):
                 progress=progress,
             )
         size = self.output.stat().st_size
-        print(
+        say(
             f"{self.output}: {len(encoded):,} of {encoded.num_images:,} images of "
             f"{encoded.origin.dataset}, {encoded.num_latents} latents, {size / 2**20:,.1f} MB"
         )
@@ -154,6 +154,6 @@ class ExportPage(Command):
 
         path = export_page([Run(folder) for folder in self.run_dirs], self.output, note=self.note)
         size = path.stat().st_size
-        print(f"{path}: {size / 1e6:.2f} MB")
+        say(f"{path}: {size / 1e6:.2f} MB")
         self.print_json({"output": str(path), "bytes": size})
         return 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvae_core.commands.command import Command, RunFolder, check_range
+from dvae_core.commands.output import say
 from dvae_core.config import CATEGORY_RANGE, FamilyName
 from dvae_core.onnx.description import OnnxLayout
 
@@ -25,7 +26,7 @@ class ExportModel(Command):
 
         folder = export_model(Run(self.run_dir), self.output)
         files = sorted(path.name for path in folder.iterdir())
-        print(f"{folder}: {', '.join(files)}")
+        say(f"{folder}: {', '.join(files)}")
         self.print_json({"output": str(folder), "files": files})
         return 0
 
@@ -79,9 +80,9 @@ class ImportModel(Command):
         )
         run = imported.run
         for note in imported.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         shape = "x".join(map(str, run.record.image_shape))
-        print(
+        say(
             f"{run.path}: {run.record.num_latents} {run.record.latents} latents, "
             f"images of {shape}, {run.record.origin}"
         )

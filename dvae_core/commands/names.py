@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import Command, RunFolder
+from dvae_core.commands.output import say
 from dvae_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Name(Command):
         else:
             names = name_latent(run, self.latent, self.name, self.note, category=self.category)
         entry = names.entry(self.latent, self.category)
-        print(f"{run.path}: {_line(entry)}" if entry else f"{run.path}: the name is removed")
+        say(f"{run.path}: {_line(entry)}" if entry else f"{run.path}: the name is removed")
         self.print_json({"run": str(run.path), "entry": _described(entry) if entry else None})
         return 0
 
@@ -72,11 +73,11 @@ class Names(Command):
             runs = [(str(run.path), run)]
         found = find_latents(self.find, runs)
         for one in found:
-            print(f"{one.address}: {_line(one.entry)}")
+            say(f"{one.address}: {_line(one.entry)}")
             for line in one.entry.note.splitlines():
-                print(f"    {line}")
+                say(f"    {line}")
         if not found:
-            print("no name found")
+            say("no name found")
         self.print_json([{"run": one.address} | _described(one.entry) for one in found])
         return 0
 

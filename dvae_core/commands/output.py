@@ -1,19 +1,26 @@
-"""Progress bars and pictures."""
+"""Lines, progress bars and pictures."""
 
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
 from dvae_core.commands.command import check_range
+from dvae_core.errors import printable
 from dvae_core.system.files import check_output, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print one line, on `file` or the standard output. Names and messages in it come from files: a
+    terminal would obey their control characters."""
+    print(printable(line, None), file=file)
 
 
 @contextmanager

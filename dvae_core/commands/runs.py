@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from dvae_core.commands.command import Command, RunFolder
+from dvae_core.commands.output import say
 from dvae_core.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class Runs(Command):
         found = overview(folder)
         for one in found:
             state = one.state if one.position is None else f"{one.state} {one.position}"
-            print(f"{one.run.id:40} {state:10} {one.step:>10,} of {one.steps:>10,}   {one.message}")
+            say(f"{one.run.id:40} {state:10} {one.step:>10,} of {one.steps:>10,}   {one.message}")
         if not found:
-            print(f"{folder} holds no runs")
+            say(f"{folder} holds no runs")
         self.print_json({one.run.id: described(one) for one in found})
         return 0
 
@@ -58,9 +59,9 @@ class Queue(Command):
             set_trainings_at_once(root, self.at_once)
         advance_queue(root)
         queue = read_queue(root)
-        print(f"{root}: {queue.at_once} at a time, {len(queue.waiting)} waiting")
+        say(f"{root}: {queue.at_once} at a time, {len(queue.waiting)} waiting")
         for position, run_id in enumerate(queue.waiting, start=1):
-            print(f"{position:4}  {run_id}")
+            say(f"{position:4}  {run_id}")
         self.print_json({"at_once": queue.at_once, "waiting": queue.waiting})
         return 0
 
@@ -78,7 +79,7 @@ class Stop(Command):
         run = Run(self.run_dir)
         stop_training(run)
         found = find_training(run)
-        print(f"{run.path} is {found.state} at step {found.step:,} of {found.steps:,}")
+        say(f"{run.path} is {found.state} at step {found.step:,} of {found.steps:,}")
         self.print_json(described(found))
         return 0
 
@@ -94,7 +95,7 @@ class Delete(Command):
         from dvae_core.runs.run import Run
 
         path = delete_run(Run(self.run_dir))
-        print(f"{self.run_dir} is deleted; restore it with: python -m dvae_core restore {path}")
+        say(f"{self.run_dir} is deleted; restore it with: python -m dvae_core restore {path}")
         self.print_json({"path": str(path)})
         return 0
 
@@ -113,7 +114,7 @@ class Restore(Command):
         from dvae_core.jobs.trash import restore_run
 
         run = restore_run(self.path)
-        print(f"{run.path} is restored")
+        say(f"{run.path} is restored")
         self.print_json({"run": str(run.path)})
         return 0
 
@@ -137,7 +138,7 @@ class ExportRun(Command):
 
         content = export_run(Run(self.run_dir), self.resumable)
         write_atomically(self.output, content)
-        print(f"{self.output}: {self.run_dir}, {len(content):,} bytes")
+        say(f"{self.output}: {self.run_dir}, {len(content):,} bytes")
         self.print_json({"output": str(self.output), "bytes": len(content)})
         return 0
 
@@ -161,7 +162,7 @@ class ImportRun(Command):
         from dvae_core.runs.catalog import own_root
 
         run = import_run(self.archive, self.folder or own_root(), self.name)
-        print(f"{self.archive} is imported as {run.path}, {run.state()}")
+        say(f"{self.archive} is imported as {run.path}, {run.state()}")
         self.print_json({"run": str(run.path), "state": run.state()})
         return 0
 

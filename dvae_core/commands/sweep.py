@@ -10,7 +10,9 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from dvae_core.commands.command import Command
+from dvae_core.commands.output import say
 from dvae_core.config import OneLineErrors
+from dvae_core.errors import printable
 from dvae_core.sweep.options import EngineOptions
 from dvae_core.system.processes import INTERRUPTED, interruptions
 
@@ -53,7 +55,7 @@ class Sweep(Command):
         asked = read_sweep(self.file, parse_overrides(self.set))
         output = self.output or own_root() / self.file.stem
         before = survey(asked, output, self.retry_failed)
-        print(f"{self.file}: {before.in_words()}, in {output}")
+        say(f"{self.file}: {before.in_words()}, in {output}")
         outcomes: list[Outcome] = []
         interrupted: list[int] = []
         if before.tasks and not self.plan:
@@ -65,7 +67,7 @@ class Sweep(Command):
         after = survey(asked, output, self.retry_failed)
         report = SweepReport(asked, output, before, after, outcomes)
         for line in report.lines():
-            print(line)
+            say(line)
         self.print_json(report.to_json())
         if interrupted:
             return INTERRUPTED
@@ -87,6 +89,6 @@ def _progress_bar(count: int) -> Iterator[Callable[["SweepProgress"], None]]:
             for outcome in progress.outcomes[shown:]:
                 shown += 1
                 how = f"failed: {outcome.reason}" if outcome.reason else "done"
-                tqdm.write(f"{shown} of {count}: {outcome.run_id}: {how}")
+                tqdm.write(printable(f"{shown} of {count}: {outcome.run_id}: {how}", None))
 
         yield show

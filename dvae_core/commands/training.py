@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from dvae_core.commands.command import Command, RunFolder
+from dvae_core.commands.output import say
 from dvae_core.commands.runs import described
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
@@ -122,7 +123,7 @@ class Estimate(Command):
 
         keep_freed_memory()
         estimate = estimate_seconds(self.config)
-        print(f"{self.config.steps:,} steps: {estimate.in_words()}")
+        say(f"{self.config.steps:,} steps: {estimate.in_words()}")
         self.print_json({**asdict(estimate), "words": estimate.in_words()})
         return 0
 
@@ -142,7 +143,7 @@ class Tensorboard(Command):
             raise RunError(problem)
         with EventWriter(run) as events:
             events.update()
-        print(f"{events.folder}: open it with: tensorboard --logdir {events.folder}")
+        say(f"{events.folder}: open it with: tensorboard --logdir {events.folder}")
         self.print_json({"run": str(run.path), "folder": str(events.folder)})
         return 0
 
@@ -166,7 +167,7 @@ def _train_in_background(command: Train | Resume, run: "Run") -> int:
     queue_training(run)
     found = find_training(run)
     where = "training" if found.position is None else f"number {found.position} in the queue"
-    print(f"{run.path} is {where}; stop it with: python -m dvae_core stop {run.path}")
+    say(f"{run.path} is {where}; stop it with: python -m dvae_core stop {run.path}")
     command.print_json(described(found))
     return 0
 
@@ -196,12 +197,12 @@ def _train(command: Train | Resume, run: "Run") -> int:
 
         status = train(run, show, lambda: bool(interrupted))
     if status.state is State.STOPPED:
-        print(
+        say(
             f"{run.path} stopped at step {status.step:,} of {status.steps:,}; "
             f"resume it with: python -m dvae_core resume {run.path}"
         )
     else:
-        print(f"{run.path} finished: {status.steps:,} steps in {status.seconds:,.0f} s")
+        say(f"{run.path} finished: {status.steps:,} steps in {status.seconds:,.0f} s")
     rows = run.metrics.read()
     metrics = rows[-1] if rows else {}
     command.print_json({"run": str(run.path), **status.model_dump(mode="json"), "metrics": metrics})

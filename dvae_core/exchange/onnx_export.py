@@ -1,13 +1,21 @@
 """Exporting the model of a run as ONNX files."""
 
+import logging
 import shlex
+import sys
+from contextlib import redirect_stdout
+from itertools import accumulate
 from pathlib import Path
 
-from dvae_core.errors import ModelError
+from dvae_core.errors import ModelError, printable
 from dvae_core.exchange.model_description import ModelDescription, describe_model
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.run import Run
 from dvae_core.system.files import new_folder, write_atomically
+from dvae_core.system.sandbox import Answer, SandboxError, SandboxProcess
+
+_MEMORY_BYTES = 16 * 2**30  # of address space, of which torch uses a tenth
+_SECONDS = 300  # an export takes about 10
 
 
 def export_model(run: Run, output: Path | str) -> Path:
@@ -43,7 +51,7 @@ def exported_files(run: Run) -> dict[str, bytes]:
     their inputs and outputs, and README.md, which explains their use.
 
     Raises:
-        ModelError: the files of an imported model have changed.
+        ModelError: the files of an imported model have changed, or the export failed.
         RunError: the run has no model, or is damaged.
     """
     record = run.record
@@ -52,16 +60,38 @@ def exported_files(run: Run) -> dict[str, bytes]:
         layout = OnnxLayout(**record.imported.model_dump(include=set(OnnxLayout.model_fields)))
         files = {path.name: path.read_bytes() for path in run.model_files()}
     else:
-        from dvae_core.onnx.export import export_networks  # the exporter is slow to import
-
         layout = OnnxLayout(decoder_output="logits")
-        files = export_networks(model)
+        files = _networks_of(run)
     description = describe_model(run, model, layout)
     texts = {
         "model.json": description.model_dump_json(indent=1, exclude_none=True) + "\n",
         "README.md": _readme(description),
     }
     return files | {name: text.encode() for name, text in texts.items()}
+
+
+def _networks_of(run: Run) -> dict[str, bytes]:
+    """The ONNX files by name, from a process of its own: torch's exporter warns and logs, and
+    silencing it would silence the threads of a server too."""
+    operation = f"{export_run.__module__}:{export_run.__name__}"
+    with SandboxProcess(_MEMORY_BYTES) as child:
+        try:
+            sizes, data = child.ask(operation, {"folder": str(run.path.resolve())}, _SECONDS)
+        except SandboxError as error:
+            raise ModelError(f"{run.path} was not exported: {error}") from None
+    ends = list(accumulate(sizes.values()))
+    starts = [0, *ends[:-1]]
+    return {name: data[a:b] for name, a, b in zip(sizes, starts, ends, strict=True)}
+
+
+def export_run(folder: str) -> Answer:
+    """The sizes of the ONNX files of a run by name, and the files; for `SandboxProcess.ask`."""
+    from dvae_core.onnx.export import export_networks  # the exporter is slow to import
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with redirect_stdout(sys.stderr):  # the output belongs to the answer
+        files = export_networks(Run(folder).load_model())
+    return {name: len(content) for name, content in files.items()}, b"".join(files.values())
 
 
 _EXAMPLE = """
@@ -95,7 +125,6 @@ def _readme(description: ModelDescription) -> str:
         "encoder": "encoder.onnx" if description.has_encoder else None,
         "decoder": "decoder.onnx",
         "latents": description.latents,
-        "dataset": description.dataset,
         "category-values": "model.json" if description.category_values else None,
         "latent-names": "model.json" if description.latent_names else None,
         **_layout_flags(description),
@@ -106,7 +135,10 @@ def _readme(description: ModelDescription) -> str:
     )
     if not description.has_encoder:
         encoder = ""
-    command = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
+    given = [f"--{flag} {value}" for flag, value in flags.items() if value]
+    for flag, text in (("name", f"{description.run}-again"), ("dataset", description.dataset)):
+        given.append(f"--{flag} {shlex.quote(text)}")  # written by strangers
+    command = " ".join(given)
     for text in description.fix:
         command += f" --fix {shlex.quote(text)}"
     if description.interleaved:
@@ -114,17 +146,17 @@ def _readme(description: ModelDescription) -> str:
     example = ""
     if reads_codes and not description.fix:
         example = _EXAMPLE.format(n=n)
-    return f"""# {description.run}
+    return f"""# {printable(description.run, None)}
 
 A variational autoencoder with {n} {description.latents} latents, trained on
-{description.dataset}. All arrays are float32; the batch size is free.
+{printable(description.dataset, None)}. All arrays are float32; the batch size is free.
 
 {encoder}- `decoder.onnx`: {codes} to {gives}, {_shape(description.decoder_channels, c, h, w)}
 - `model.json`: the same description for programs
 {example}
 To import the model into dVAE Explorer again, run in this folder:
 
-    python -m dvae_core import-model --name {description.run}-again {command}
+    python -m dvae_core import-model {command}
 """
 
 

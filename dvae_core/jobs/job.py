@@ -29,7 +29,8 @@ from dvae_core.errors import RunError
 from dvae_core.progress import ShouldStop
 from dvae_core.runs.run import Run, State
 from dvae_core.runs.storage import read_optional_record, write_record
-from dvae_core.system.processes import ProcessIdentity, lower_priority, package_environment
+from dvae_core.system.environment import package_environment
+from dvae_core.system.processes import ProcessIdentity, lower_priority
 
 JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 

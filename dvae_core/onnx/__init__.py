@@ -6,3 +6,9 @@ names of outputs; `reading.py` converts between the tensors and those of a VAE. 
 `session.py` open the file in this process, for the networks of a VAE (`network.py`). `export.py`
 writes ONNX files.
 """
+
+import os
+
+# onnxruntime would report its use, with an id of this machine, to its maker. It reads the variable
+# at its import; the processes that check models inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,10 +1,6 @@
 """Exporting a VAE as ONNX files with standard operators and a free batch size."""
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -42,6 +38,8 @@ def export_networks(model: VAE) -> dict[str, bytes]:
 
     The encoder outputs logits (B, N, K), or means and log variances (B, N); the decoder outputs
     image logits. The model is in eval mode, on the CPU, and has networks of torch layers.
+
+    torch's exporter warns of torchvision, which it does not need, and of its own deprecations.
     """
     categorical = model.latents.num_categories is not None
     parameters = ["logits"] if categorical else ["mean", "log_variance"]
@@ -54,7 +52,7 @@ def export_networks(model: VAE) -> dict[str, bytes]:
 
 
 def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
             network.eval(),
@@ -69,17 +67,3 @@ def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: lis
             verbose=False,
         )
         return path.read_bytes()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    # The exporter warns about torchvision, which it does not need, and about its deprecations.
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

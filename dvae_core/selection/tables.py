@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dvae_core.errors import printable
+from dvae_core.system.spreadsheet import to_csv
+
 Cell = str | int | float | None
 
 
@@ -29,8 +32,7 @@ class Sheet:
 
     def to_csv(self) -> str:
         """Comma-separated values with a head; numbers in full precision."""
-        text: str = self._frame().to_csv(index=False, lineterminator="\n")
-        return text
+        return to_csv(self._frame())
 
     def to_latex(self) -> str:
         """A table for LaTeX's package booktabs; numbers have four significant digits."""
@@ -65,7 +67,7 @@ class Sheet:
 def _text_cell(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else printable(cell, None)
 
 
 def _latex_cell(cell: Cell) -> Cell:

@@ -22,6 +22,7 @@ from dvae_core.runs.run import State
 from dvae_core.sweep.engine import Outcome
 from dvae_core.sweep.ray_worker import Piece, RunWorker, code_hash, pack_files, receive
 from dvae_core.sweep.survey import Task
+from dvae_core.system.environment import safe_environment
 
 PIECE_SECONDS = 10.0
 STOP_SECONDS = 60.0
@@ -234,6 +235,7 @@ def _probe(address: str) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-c", _PROBE, address],
+            env=safe_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -20,7 +20,6 @@ INTERRUPTED = 130
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
 _NICENESS = 10
-_PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
 _KILL_SECONDS = 10.0  # for the kernel to remove a killed process
 
 
@@ -88,14 +87,6 @@ def lower_priority(pid: int) -> None:
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         process.nice(max(niceness, process.nice()))
-
-
-def package_environment() -> dict[str, str]:
-    """The environment of this process with this package on PYTHONPATH, for `python -m dvae_core` in
-    any folder."""
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    others = [path for path in paths if path and path != _PACKAGE_FOLDER]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([_PACKAGE_FOLDER, *others])}
 
 
 def _birth(pid: int) -> str | None:

@@ -7,7 +7,6 @@ states.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from threading import Timer
 from typing import Any, Self
 
 from dvae_core.errors import CoreError
+from dvae_core.system.environment import safe_environment
 
 Answer = tuple[dict[str, Any], bytes | memoryview]
 """The result of an operation: a JSON object, and raw bytes."""
@@ -149,14 +149,12 @@ def serve(memory_bytes: int) -> None:
 def _start(memory_bytes: int) -> "subprocess.Popen[bytes]":
     package = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        # -P: never import from the working directory, which may contain a malicious h5py.py.
-        [sys.executable, "-P", "-W", "ignore", "-c", _START, package, str(memory_bytes)],
+        [sys.executable, "-W", "ignore", "-c", _START, package, str(memory_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={
-            **os.environ,
-            "PYTHONSAFEPATH": "1",  # -P for child processes of libraries
+            **safe_environment(),
             # Each thread uses address space, which is limited.
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",

@@ -11,7 +11,8 @@ import numpy as np
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import TrainingError
-from dvae_core.system.processes import lower_priority, package_environment
+from dvae_core.system.environment import package_environment
+from dvae_core.system.processes import lower_priority
 from dvae_core.training.snapshots import scheduled_steps, take_snapshot
 from dvae_core.training.trainer import Training, choose_device, thread_count
 

@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from dvae_core import commands
 from dvae_core.__main__ import main
 from dvae_core.runs.run import Run, State
 
@@ -327,3 +329,40 @@ def test_the_preset_of_the_paper_needs_a_data_set(
     assert main(command) == 2
     assert "the preset paper leaves the data set open" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_no_text_of_a_file_reaches_the_terminal_raw(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    tiny_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A terminal obeys control characters: it would clear itself, or answer as if typed to."""
+    escape = "\x1b[2J\x07"
+    monkeypatch.setenv("DVAE_RUNS", str(tiny_run.path.parent))
+    record = json.loads((tiny_run.path / "config.json").read_text())
+    (tiny_run.path / "config.json").write_text(json.dumps(record | {escape: 1}))
+    assert main(["export-model", str(tiny_run.path), "--output", str(tmp_path / "a")]) == 2
+    (tiny_run.path / "config.json").write_text(json.dumps(record))
+    status = json.loads((tiny_run.path / "status.json").read_text())
+    failed = status | {"state": "failed", "message": f"broke {escape}"}
+    (tiny_run.path / "status.json").write_text(json.dumps(failed))
+    assert main(["runs"]) == 0
+    assert main(["evaluate", str(tmp_path / escape)]) == 2
+    printed = capfd.readouterr()
+    assert printed.err.count("[2J") == 2
+    assert printed.out.count("[2J") == 1
+    assert "\x1b" not in printed.err + printed.out
+    assert "\x07" not in printed.err + printed.out
+
+
+def test_only_one_function_prints() -> None:
+    folder = Path(commands.__file__).parent
+    printing = {
+        path.name
+        for path in [*folder.glob("*.py"), folder.with_name("__main__.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id == "print"
+    }
+    # JSON escapes control characters, and the help has none.
+    assert printing == {"output.py", "command.py", "__main__.py"}

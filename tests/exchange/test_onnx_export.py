@@ -15,8 +15,10 @@ from dvae_core.__main__ import main
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import ModelError
-from dvae_core.exchange.onnx_export import export_model
+from dvae_core.exchange.model_description import describe_model
+from dvae_core.exchange.onnx_export import _readme, export_model
 from dvae_core.models.vae import VAE
+from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.catalog import SHIPPED_ROOT
 from dvae_core.runs.names import latent_names, name_latent
 from dvae_core.runs.run import Run
@@ -120,3 +122,13 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="already exists"):
         export_model(Run(SHIPPED_ROOT / "circles-gaussian"), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_names_of_strangers_are_quoted_in_the_command() -> None:
+    run = Run(SHIPPED_ROOT / "circles-gaussian")
+    described = describe_model(run, run.load_model(), OnnxLayout(decoder_output="logits"))
+    spoilt = described.model_copy(update={"run": "a b", "dataset": "x; touch y $(id)"})
+    (line,) = (line for line in _readme(spoilt).splitlines() if "import-model" in line)
+    arguments = shlex.split(line)
+    assert arguments[arguments.index("--dataset") + 1] == spoilt.dataset
+    assert arguments[arguments.index("--name") + 1] == "a b-again"

@@ -5,7 +5,7 @@ import pytest
 
 from dvae_core.errors import EvaluationError
 from dvae_core.progress import Progress, ShouldStop
-from ui.background import Works
+from ui.background import Turns, Works
 
 SECONDS = 20
 
@@ -91,3 +91,26 @@ def test_results_used_least_recently_make_room() -> None:
     while len(every._works) > 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert set(every._works) == {"a", "c"}
+
+
+def test_a_thread_that_takes_many_turns_lets_each_that_waits_go_first() -> None:
+    turns = Turns()
+    order: list[str] = []
+    asks = threading.Event()
+
+    def release() -> None:
+        asks.set()
+        with turns:
+            order.append("release")
+
+    with turns:
+        order.append("part")
+        waiting = threading.Thread(target=release)
+        waiting.start()
+        asks.wait(10)
+        time.sleep(0.2)  # until it waits
+    for _ in range(3):
+        with turns:
+            order.append("part")
+    waiting.join(10)
+    assert order == ["part", "release", "part", "part", "part"]

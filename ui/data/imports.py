@@ -20,6 +20,7 @@ from dvae_core.errors import DataError
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.images import show_grid
+from ui.upload_memory import drop_uploads
 from ui.widgets import whole_number
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def show_import() -> None:
                         bar.progress(done / max(1, total))
 
                     import_images(source, name, options, show)
+                    drop_uploads()
                     st.session_state.pop(_PLAN, None)
                     st.session_state["imports"] = st.session_state.get("imports", 0) + 1
                     st.session_state["imported"] = name

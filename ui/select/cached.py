@@ -9,6 +9,7 @@ from dvae_core.selection.report import correlations_sheet, criteria_sheet
 from dvae_core.selection.study import Study
 from dvae_core.selection.tables import Sheet
 from dvae_core.selection.training_curves import TrainingCurve, read_training_curves
+from ui.kept import kept
 
 
 def _numbers(study: Study) -> str:
@@ -39,6 +40,6 @@ def st_training_curves(run: Run) -> dict[str, TrainingCurve]:
     return _courses(str(run.path), sum(stamps))
 
 
-@st.cache_resource(max_entries=1024, show_spinner="Reading training curves …")
+@kept("Reading training curves …")
 def _courses(path: str, modified_at: int) -> dict[str, TrainingCurve]:
     return read_training_curves(Run(path))

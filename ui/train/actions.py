@@ -17,6 +17,7 @@ from ui.run_picker import is_shipped, select_run
 from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
 from ui.train.view import forget_watched, plan_new, watch_run
+from ui.upload_memory import drop_uploads
 from ui.widgets import whole_number
 
 RESUMABLE = (State.STOPPED, State.FAILED, State.LOST)
@@ -189,6 +190,7 @@ def show_import() -> None:
             return
         with errors_shown():
             watch_run(import_run(file.getvalue(), own_root()))
+            drop_uploads()
             st.session_state["train-imports"] = st.session_state.get("train-imports", 0) + 1
             st.rerun()
 

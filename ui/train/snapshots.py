@@ -13,6 +13,7 @@ from dvae_core.runs.run import Run, State
 from dvae_core.runs.snapshot import Snapshot
 from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.images import montage, to_png
+from ui.kept import kept
 from ui.latent_names import shown_names
 from ui.widgets import when_changed, widget_key
 
@@ -99,7 +100,7 @@ def _choose_step(address: str, steps: list[int]) -> int:
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(None)
 def _read(path: str, step: int, modified_at: str) -> Snapshot:
     return Run(path).read_snapshot(step)
 

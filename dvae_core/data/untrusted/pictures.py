@@ -3,7 +3,6 @@
 The import and the start picker read pictures here, so both get the same pixels.
 """
 
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,9 +192,8 @@ def _to_bytes(numbers: NDArray, black: float, white: float) -> NDArray[np.uint8]
 
 
 def _open(path: Path) -> Image.Image:
-    # This process has one thread, so its filters concern no other. Pillow warns above its own
-    # limit of pixels, which is higher than ours, and of palettes that it converts well.
-    warnings.simplefilter("ignore")
+    # Pillow warns above its own limit of pixels, which is higher than ours, and of palettes that it
+    # converts well; the process that reads files ignores warnings.
     try:
         image = Image.open(path, formats=_FORMATS)
     except Image.DecompressionBombError:

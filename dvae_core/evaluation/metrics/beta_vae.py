@@ -1,6 +1,5 @@
 """BetaVAE score."""
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +64,6 @@ def beta_vae_accuracy(
 ) -> float:
     """`beta_vae_score` of images to fit the classifier to and others to test it on; both can be the
     same."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     factors = fixable(fit, test, METRIC)
@@ -77,10 +75,8 @@ def beta_vae_accuracy(
         test, factors, num_test, lambda done, _: progress(num_train + done, total)
     )
     classifier = LogisticRegression(solver="newton-cg")
-    with warnings.catch_warnings():
-        # The line search may stop improving before the tolerance is reached.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(train_features, train_fixed)
+    # The line search may stop improving before the tolerance is reached; scikit-learn warns of it.
+    classifier.fit(train_features, train_fixed)
     return float(classifier.score(test_features, test_fixed))
 
 

@@ -1,6 +1,5 @@
 """InfoM, InfoE and InfoC: information-based modularity, explicitness and compactness."""
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +200,6 @@ def _explicitness(
     progress: Progress,
 ) -> float:
     """InfoE, with the inverse strength of the penalty."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -217,10 +215,9 @@ def _explicitness(
         classifier = LogisticRegression(
             C=strength, class_weight="balanced", solver="lbfgs", max_iter=MAX_ITERATIONS
         )
-        with warnings.catch_warnings():
-            # Without a penalty separable classes have no optimum: H1 is after 100 iterations.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            classifier.fit(inputs, column)
+        # Without a penalty separable classes have no optimum: H1 is after 100 iterations, and
+        # scikit-learn warns of it.
+        classifier.fit(inputs, column)
         predicted = classifier.predict_proba(test_inputs)
         loss = log_loss(test_column, predicted, labels=classifier.classes_)
         gains.append(1 - loss / np.log(len(classifier.classes_)))
