@@ -1,17 +1,16 @@
 """Exporting a VAE as ONNX files with standard operators and a free batch size."""
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE
+from dvae_core.system.files import temporary_folder
 
 OPSET = 18  # supported by most runtimes, and the default of the exporter
 
@@ -54,8 +53,8 @@ def export_networks(model: VAE) -> dict[str, bytes]:
 
 
 def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "network.onnx"
+    with temporary_folder() as folder, _quiet():
+        path = folder / "network.onnx"
         torch.onnx.export(
             network.eval(),
             (example,),

@@ -47,6 +47,27 @@ def with_constant(shape: Sequence[int], *then: onnx.NodeProto) -> onnx.ModelProt
     return model
 
 
+def expanding(times: int) -> onnx.ModelProto:
+    """A decoder that reads the mean of as many copies of its codes."""
+    model = graphs.decoder()
+    for name, numbers in (("axis", [1]), ("copies", [1, times, 1])):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(numbers), name))
+    nodes = [
+        helper.make_node("Unsqueeze", ["codes", "axis"], ["row"]),
+        helper.make_node("Expand", ["row", "copies"], ["rows"]),
+        helper.make_node("ReduceMean", ["rows", "axis"], ["same"], keepdims=0),
+    ]
+    graphs.insert(model, nodes, "same")
+    return model
+
+
+def test_what_expands_is_limited_before_and_while_it_runs(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Expand makes 240 MB for one image or code"):
+        checked(saved(tmp_path, decoder=expanding(20_000_000)))
+    # 24 MB for one code are allowed; 768 MB for a batch are not, in the child or in the app.
+    assert checked(saved(tmp_path, decoder=expanding(2_000_000))).decoder.one_at_a_time
+
+
 def test_files_that_fit_are_described_with_the_bytes_that_were_looked_at(tmp_path: Path) -> None:
     paths = saved(tmp_path, encoder=graphs.encoder(), decoder=graphs.decoder())
     found = checked(paths)
@@ -78,7 +99,7 @@ def test_endless_work_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(check, "SECONDS", 3)
     squares = [helper.make_node("MatMul", ["much", "much"], [f"much{i}"]) for i in range(10)]
     squares += [helper.make_node("Sum", [f"much{i}" for i in range(10)], ["most"])]
-    model = with_constant([8_000, 8_000], *squares)
+    model = with_constant([3_000, 3_000], *squares)
     with pytest.raises(ModelError, match=r"decoder\.onnx cannot be read: it takes more than 3 s"):
         checked(saved(tmp_path, decoder=model))
     assert not children()
