@@ -170,13 +170,12 @@ class Evaluation(_Record):
         )
 
 
-# Rows and columns of the tables that pages draw: N latents, F factors; None is any number.
-_SHAPES: dict[str, tuple[Literal["N", 1], Literal["N", "F"] | None]] = {
+# Rows and columns of tables that belong together: N latents, F factors.
+_SHAPES: dict[str, tuple[Literal["N", 1], Literal["N", "F"]]] = {
     "mutual_information": ("N", "F"),
     "factor_entropy": (1, "F"),
     "latent_information": ("N", "N"),
     "kl": (1, "N"),
-    "usage": ("N", None),
 }
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dvae_core.errors import CoreError, RunError
+from dvae_core.errors import CoreError, RunError, printable
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import free_path
 from dvae_core.runs.files import NAMES, TRAINER_STATE, Kind, find_file, travelling_files, travels
@@ -111,7 +111,7 @@ def _opened(source: bytes | Path) -> Iterator[zipfile.ZipFile]:
         NotImplementedError,
         UnicodeDecodeError,
     ) as error:
-        raise RunError(f"{name} is not a complete zip file ({error})") from None
+        raise RunError(f"{name} is not a complete zip file ({printable(error, 200)})") from None
 
 
 def _check_directory(file: BinaryIO, name: str) -> None:
