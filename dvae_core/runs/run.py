@@ -35,7 +35,6 @@ from dvae_core.config import (
     ObjectiveConfig,
     RunConfig,
     TrainingConfig,
-    describe_category_counts,
     explain,
 )
 from dvae_core.errors import ConfigError, RunError
@@ -124,8 +123,8 @@ class RunRecord(RunConfig):
         values = self.imported.category_values if self.imported is not None else ()
         if values and tuple(map(len, values)) != self.category_counts:
             raise ConfigError(
-                f"category_values are given for {len(values)} latents, but the config has other "
-                f"numbers of categories: {describe_category_counts(self.category_counts) or 'none'}"
+                f"category_values are given for {len(values)} latents, but not as many for each as "
+                f"the config says"
             )
         if not all(b > a for row in values for a, b in pairwise(row)):
             raise ConfigError("category_values of a latent do not ascend")
@@ -256,8 +255,9 @@ class Run:
         return read_record(self.path / "status.json", Status)
 
     def write_status(self, status: Status) -> None:
-        """Replace status.json."""
-        write_record(self.path / "status.json", status)
+        """Replace status.json; a very long message is cut off."""
+        short = status.model_copy(update={"message": status.message[:_MAX_TEXT]})
+        write_record(self.path / "status.json", short)
 
     def state(self) -> State:
         """The state of the run, after a check of its files and its process."""

@@ -101,6 +101,8 @@ def test_what_no_file_can_hold_is_escaped_and_can_be_written_again(tiny_run: Run
     # A message of an error that quotes a path that is no text.
     write_record(run.path / "status.json", run.status().model_copy(update={"message": "\udcff"}))
     assert run.status().message == "\\udcff"
+    run.write_status(run.status().model_copy(update={"message": "x" * 100_000}))
+    assert len(run.status().message) == 10_000
     edited(run, "notes.json", name="\ud800")
     assert run.read_notes().name == "\\ud800"
 
