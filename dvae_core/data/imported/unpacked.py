@@ -53,7 +53,9 @@ def unpacked(source: Path) -> Iterator[Path]:
             else:
                 _extract_parquet(source, folder)
         except gzip.BadGzipFile as error:
-            raise DataError(f"{shown} is not a complete tar file ({printable(error, 200)})") from None
+            raise DataError(
+                f"{shown} is not a complete tar file ({printable(error, 200)})"
+            ) from None
         except OSError as error:
             raise DataError(f"{shown} cannot be unpacked: {error.strerror or error}") from None
         except DataError:
