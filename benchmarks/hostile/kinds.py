@@ -23,7 +23,7 @@ from dvae_core.data.imported.options import ImportOptions
 from dvae_core.exchange.archive import export_run, import_run
 from dvae_core.onnx.check import check_model
 from dvae_core.onnx.description import OnnxLayout
-from dvae_core.onnx.network import Session
+from dvae_core.onnx.session import Session
 from dvae_core.runs.catalog import load_run
 from dvae_core.runs.run import Run
 from dvae_core.sweep.plan import read_sweep

@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,17 +19,29 @@ from dvae_core.runs.names import name_latent
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
-_TINY = {"dataset": "circles", "image_size": 32, "num_latents": 2, "num_categories": 5}
-_SHORT = {"steps": 12, "batch_size": 8, "threads": 1, "device": "cpu", "log_every": 4}
+_TINY: dict[str, Any] = {
+    "dataset": "circles",
+    "image_size": 32,
+    "num_latents": 2,
+    "num_categories": 5,
+}
+_SHORT: dict[str, Any] = {
+    "steps": 12,
+    "batch_size": 8,
+    "threads": 1,
+    "device": "cpu",
+    "log_every": 4,
+}
 
 
 def make_runs(folder: Path) -> None:
     """Runs of both families and an imported one, with all files that a run can have."""
     os.environ["DVAE_DATA"] = str(folder / "data")
-    for name, settings in {
+    families: dict[str, dict[str, Any]] = {
         "categorical": {"objective": "tc"},
         "gaussian": {"latents": "gaussian", "noise_steps": 10},
-    }.items():
+    }
+    for name, settings in families.items():
         config = RunConfig(**_TINY, **_SHORT, **settings, snapshot_every=6)
         run = Run.create(folder / name, config, (1, 32, 32))
         train(run)

@@ -1,6 +1,7 @@
 """What the files of a run claim is checked when they are read, also against each other."""
 
 import json
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from dvae_core.config import RunConfig
 from dvae_core.errors import CoreError, RunError
 from dvae_core.evaluation.results import read_evaluation
-from dvae_core.runs import catalog
 from dvae_core.runs.catalog import list_runs, load_run, run_roots
 from dvae_core.runs.names import latent_names
 from dvae_core.runs.row_log import MAX_BYTES
@@ -266,9 +266,9 @@ def test_a_folder_or_a_file_that_may_not_be_read_hides_no_other_run(
     for name in ("open", "locked"):
         shutil.copytree(tiny_run.path, runs / name)
     (runs / "folder").mkdir()
-    listed, read = catalog.os.listdir, Path.read_bytes
+    listed, read = os.listdir, Path.read_bytes
 
-    def listdir(path: Path) -> list[str]:
+    def listdir(path: Path | str = ".") -> list[str]:
         if Path(path).name == "folder":
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)
@@ -278,7 +278,7 @@ def test_a_folder_or_a_file_that_may_not_be_read_hides_no_other_run(
             raise PermissionError(13, "Permission denied", str(path))
         return read(path)
 
-    monkeypatch.setattr(catalog.os, "listdir", listdir)
+    monkeypatch.setattr("os.listdir", listdir)
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     assert list_runs(run_roots()["runs/folder"]) == []
     assert {run.id: run.problem() for run in list_runs(runs)} == {

@@ -16,7 +16,7 @@ def test_the_expected_state_is_the_one_that_a_training_saves(
     training = Training(config, load_dataset("circles", 32), torch.device("cpu"))
     training.advance()
 
-    def described(state: dict[str, torch.Tensor]) -> dict[str, object]:
+    def described(state: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
         return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
 
     saved = described(training.state())
