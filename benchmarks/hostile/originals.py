@@ -20,17 +20,8 @@ from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 
 _TINY: dict[str, Any] = {
-    "dataset": "circles",
-    "image_size": 32,
-    "num_latents": 2,
-    "num_categories": 5,
-}
-_SHORT: dict[str, Any] = {
-    "steps": 12,
-    "batch_size": 8,
-    "threads": 1,
-    "device": "cpu",
-    "log_every": 4,
+    **{"dataset": "circles", "image_size": 32, "num_latents": 2, "num_categories": 5},
+    **{"steps": 12, "batch_size": 8, "threads": 1, "device": "cpu", "log_every": 4},
 }
 
 
@@ -42,7 +33,7 @@ def make_runs(folder: Path) -> None:
         "gaussian": {"latents": "gaussian", "noise_steps": 10},
     }
     for name, settings in families.items():
-        config = RunConfig(**_TINY, **_SHORT, **settings, snapshot_every=6)
+        config = RunConfig(**_TINY, **settings, snapshot_every=6)
         run = Run.create(folder / name, config, (1, 32, 32))
         train(run)
         run.write_notes("A name", "Notes")
