@@ -72,8 +72,9 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     # It goes on there as it would have here.
     train(run)
     train(there)
+    weights = there.load_model().state_dict()
     for key, weight in run.load_model().state_dict().items():
-        assert torch.equal(weight, there.load_model().state_dict()[key])
+        assert torch.equal(weight, weights[key])
 
 
 def test_a_run_without_its_trainer_is_smaller_and_explored_all_the_same(
