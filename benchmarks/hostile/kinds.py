@@ -201,9 +201,12 @@ def _json(content: Any) -> bytes:
 def _odd_record(content: bytes, name: str, source: random.Random) -> bytes:
     if source.random() < 0.15:
         return damaged(content, source)
-    if name.endswith(RECORDS):
-        return _json(odd(json.loads(content), source))
-    rows = [json.loads(line) for line in content.splitlines()]
+    try:
+        if name.endswith(RECORDS):
+            return _json(odd(json.loads(content), source))
+        rows = [json.loads(line) for line in content.splitlines()]
+    except ValueError:  # changed before
+        return damaged(content or b"x", source)
     return b"".join(_json(row) + b"\n" for row in odd(rows, source))
 
 
