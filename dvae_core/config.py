@@ -13,13 +13,23 @@ the objectives follow disentanglement_lib (Locatello et al. 2019).
 """
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import cos, log, pi
+from math import ceil, cos, log, pi
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from dvae_core.errors import ConfigError, printable
 
@@ -27,6 +37,7 @@ ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "di
 FamilyName = Literal["categorical", "gaussian"]
 Sampling = Literal["soft", "straight_through"]
 CATEGORY_RANGE = (2, 512)  # of the number of categories K
+MAX_ROWS = 40_000  # of metrics.jsonl, so that every page can read it
 ImageSize = int | tuple[int, int]
 """Height and width in pixels; one number if they are equal."""
 
@@ -211,8 +222,19 @@ class _Part(OneLineErrors):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _check_name(name: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise PydanticCustomError(
+            "name", "names of data sets have 1 to 64 of a-z, 0-9, _ and -: use such a name"
+        )
+    return name
+
+
+DatasetName = Annotated[str, AfterValidator(_check_name)]
+
+
 class DataConfig(_Part):
-    dataset: str = Field("circles", title="Data set", description="Images to train on.")
+    dataset: DatasetName = Field("circles", title="Data set", description="Images to train on.")
     image_size: TrainedSize = Field(
         64,
         title="Image size, pixels",
@@ -245,6 +267,7 @@ class ModelConfig(_Part):
     )
     cardinalities: tuple[Annotated[int, Field(ge=2, le=512)], ...] = Field(
         (),
+        max_length=512,
         title="Known cardinalities",
         description="Number of categories of each of the first latents, if the numbers of factor "
         "values are known; the other latents have K. Typical: none, or 3 6 40 32 32 for sprites.",
@@ -474,6 +497,11 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _log_is_short(self) -> "RunConfig":
+        check_log_is_short(self)
+        return self
+
     @classmethod
     def from_preset(cls, preset: str | None, **settings: Any) -> "RunConfig":
         """The config of a preset, with some settings replaced.
@@ -538,6 +566,15 @@ def limits_of(setting: str) -> tuple[float, float] | None:
     return (bounds["g"], bounds["l"]) if bounds else None
 
 
+def check_log_is_short(config: TrainingConfig) -> None:
+    """Raise `ConfigError` if a training would log more than `MAX_ROWS` rows."""
+    if config.steps > MAX_ROWS * config.log_every:
+        raise ConfigError(
+            f"log_every is {config.log_every:,}, but {config.steps:,} steps would then give more "
+            f"than {MAX_ROWS:,} points: use at least {ceil(config.steps / MAX_ROWS):,}"
+        )
+
+
 def count_categories(
     num_latents: int, num_categories: int, cardinalities: Sequence[int] = ()
 ) -> tuple[int, ...]:
@@ -576,10 +613,16 @@ def describe_category_counts(counts: Sequence[int]) -> str:
     )
 
 
+_QUOTE = Repr()
+_QUOTE.maxlevel, _QUOTE.maxlist, _QUOTE.maxtuple, _QUOTE.maxdict = 3, 20, 20, 8
+_QUOTE.maxstring = _QUOTE.maxlong = _QUOTE.maxother = 80
+
+
 def explain(error: ValidationError) -> str:
     """The first error of a schema in one line, and the number of further errors."""
     first, *others = error.errors(include_url=False)
-    where = printable(".".join(str(part) for part in first["loc"]))  # keys come from files
+    where = ".".join(printable(part) for part in first["loc"])
+    found = _QUOTE.repr(first["input"])[:60]
     match first["type"]:
         case "extra_forbidden":
             text = f"unknown setting {where}"
@@ -588,8 +631,8 @@ def explain(error: ValidationError) -> str:
         case "greater_than_equal" | "less_than_equal" | "greater_than":
             ((bound, limit),) = first["ctx"].items()
             words = {"ge": "of at least", "le": "of at most", "gt": "greater than"}[bound]
-            text = f"{where} is {repr(first['input'])[:60]}: give a number {words} {limit:,.10g}"
+            text = f"{where} is {found}: give a number {words} {limit:,.10g}"
         case _:
             message = first["msg"][0].lower() + first["msg"][1:]
-            text = f"{where} is {repr(first['input'])[:60]}, but {message}"
+            text = f"{where} is {found}, but {message}"
     return f"{text} (and {len(others)} more)" if others else text

@@ -1,5 +1,6 @@
-"""Errors of the core on a page, and other people's text as text."""
+"""Errors on a page, and other people's text as text."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,21 @@ _ADDRESS = re.compile(r"https?:(?=//)|www(?=\.)|(?=@)", re.IGNORECASE)
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Show an error of the core, or of the disk, in place of what failed; the rest of the page
-    lives on."""
+    """Show an error in place of what failed; the rest of the page lives on."""
     try:
         yield
     except (CoreError, OSError) as error:
         st.error(plain(in_words(error)), icon=":material/error:")
+    except Exception as error:
+        show_unexpected("This part of the page failed. The rest of the page works.", error)
+
+
+def show_unexpected(what: str, error: Exception) -> None:
+    """An error that nobody expected: what it means for a person, and for a report its details."""
+    logging.getLogger(__name__).exception("an error in the app")
+    st.error(plain(what), icon=":material/error:")
+    with st.expander("Details for a bug report"):
+        st.exception(error)
 
 
 def in_words(error: CoreError | OSError) -> str:

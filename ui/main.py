@@ -6,8 +6,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
 from dvae_core.runs.catalog import all_runs
-from ui.errors import plain
+from ui.errors import errors_shown, plain
 from ui.link import read_link, write_link
+from ui.page_guard import page_guarded
 from ui.routing import navigate
 from ui.run_picker import describe
 from ui.selection import current_selection
@@ -37,10 +38,12 @@ def finish() -> None:
 
 
 if page.url_path != "train":
-    show_training_badge()
+    with errors_shown():
+        show_training_badge()
 write_link()  # at once, so that a reload during a long run finds it
 try:
-    page.run()
+    with page_guarded(page.title):
+        page.run()
 except StopException:
     finish()
     raise

@@ -2,7 +2,6 @@
 
 import io
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from dvae_core.onnx.description import (
 )
 from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
+from dvae_core.system.files import temporary_folder
 from dvae_core.system.shipped import app_folder
 from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
@@ -319,11 +319,11 @@ def _import(
     latent_names: Sequence[str],
 ) -> None:
     folder = own_folder(name)
-    with tempfile.TemporaryDirectory() as uploads:
-        encoder_path = _saved(encoder, Path(uploads) / "encoder") if encoder is not None else None
+    with temporary_folder() as uploads:
+        encoder_path = _saved(encoder, uploads / "encoder") if encoder is not None else None
         imported = import_model(
             folder,
-            _saved(decoder, Path(uploads) / "decoder"),
+            _saved(decoder, uploads / "decoder"),
             encoder_path,
             latents=latents,
             dataset=dataset,
@@ -339,8 +339,8 @@ def _import(
 
 
 def _read_values(file: "UploadedFile") -> CategoryValues:
-    with tempfile.TemporaryDirectory() as uploads:
-        return read_category_values(_saved(file, Path(uploads) / "values"))
+    with temporary_folder() as uploads:
+        return read_category_values(_saved(file, uploads / "values"))
 
 
 def show_imported(address: str, notes: tuple[str, ...]) -> None:

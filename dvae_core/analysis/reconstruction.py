@@ -1,9 +1,7 @@
 """Encode and reconstruct a single image."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from dvae_core.data.imported.value_range import Depth
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE, reconstruction_loss
+from dvae_core.system.files import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def read_image(
         DataError: the data are no such picture, or have too many pixels.
     """
     channels, height, width = image_shape
-    with tempfile.TemporaryDirectory() as folder, Reader(top=Path(folder)) as reader:
-        path = Path(folder, "the picture")
+    with temporary_folder() as folder, Reader(top=folder) as reader:
+        path = folder / "the picture"
         path.write_bytes(data)
         pixels, changes = read_one(reader, path, (height, width), channels, options, ranges)
     image = torch.from_numpy(pixels.astype(np.float32) / 255).movedim(-1, 0).contiguous()

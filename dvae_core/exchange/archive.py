@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dvae_core.errors import CoreError, RunError
+from dvae_core.errors import CoreError, RunError, printable
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import free_path
 from dvae_core.runs.files import NAMES, TRAINER_STATE, Kind, find_file, travelling_files, travels
 from dvae_core.runs.names import latent_names, names_path
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
-from dvae_core.runs.storage import check_tensors
 from dvae_core.system.files import new_folder
 
 MAX_BYTES = 2 * 2**30  # unpacked
@@ -112,7 +111,7 @@ def _opened(source: bytes | Path) -> Iterator[zipfile.ZipFile]:
         NotImplementedError,
         UnicodeDecodeError,
     ) as error:
-        raise RunError(f"{name} is not a complete zip file ({error})") from None
+        raise RunError(f"{name} is not a complete zip file ({printable(error, 200)})") from None
 
 
 def _check_directory(file: BinaryIO, name: str) -> None:
@@ -156,6 +155,8 @@ def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.Z
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
+    if member.header_offset < 0:
+        raise RunError("the archive is damaged: it lists a file before its beginning")
     file = find_file(name)
     if file is None or not travels(name):
         raise RunError(f"the archive holds {_shown(name)}, which is not a file of a run")
@@ -211,7 +212,7 @@ def _check_run(run: Run) -> None:
             "model.safetensors": run.load_model,
             "decoder.onnx": run.load_model,
             "discriminator.safetensors": run.load_objective,
-            TRAINER_STATE: lambda: check_tensors(run.path / TRAINER_STATE),
+            TRAINER_STATE: run.check_trainer_state,
         }
         for name, read in readers.items():
             if (run.path / name).is_file():

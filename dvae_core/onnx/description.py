@@ -15,6 +15,7 @@ VarianceAs = Literal["log_variance", "log_std", "variance", "std"]
 CategoriesAs = Literal["logits", "probabilities"]
 CodesAs = Literal["values", "one_hot", "flat_one_hot"]
 Channels = Literal["first", "last"]
+Place = Annotated[int, Field(ge=0, le=1_000)]
 
 
 class OnnxLayout(OneLineErrors):
@@ -44,7 +45,7 @@ class OnnxLayout(OneLineErrors):
         description="decoder output: image is 0 to 1, signed is -1 to 1 (tanh), bytes is 0 to 255, "
         "logits become the image by a sigmoid",
     )
-    encoder_outputs: tuple[int, ...] | None = Field(
+    encoder_outputs: tuple[Place, ...] | None = Field(
         None,
         max_length=2,
         description="places of the encoder outputs to read, counted from 0, the means first; by "
@@ -108,7 +109,7 @@ class OnnxFile(BaseModel):
 
     name: str = Field(max_length=200, description="original file name; shown, never opened")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    opset: int
+    opset: int = Field(ge=1, le=1_000)
     one_at_a_time: bool = Field(description="whether its batch size is fixed at 1")
 
 
@@ -116,7 +117,7 @@ class ImportedModel(OnnxLayout):
     """The files of an imported model, and how to read them."""
 
     # Records that lack these fields were written when imports did not look for anything else.
-    encoder_outputs: tuple[int, ...] | None = Field(
+    encoder_outputs: tuple[Place, ...] | None = Field(
         (), max_length=2, description="places of the encoder outputs; empty for all in order"
     )
     variance_as: VarianceAs | None = "log_variance"

@@ -1,13 +1,11 @@
 """Exporting a VAE as ONNX files with standard operators and a free batch size."""
 
-import tempfile
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE
+from dvae_core.system.files import temporary_folder
 
 OPSET = 18  # supported by most runtimes, and the default of the exporter
 
@@ -52,8 +50,8 @@ def export_networks(model: VAE) -> dict[str, bytes]:
 
 
 def _exported(network: nn.Module, example: Tensor, input_name: str, outputs: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
+    with temporary_folder() as folder:
+        path = folder / "network.onnx"
         torch.onnx.export(
             network.eval(),
             (example,),

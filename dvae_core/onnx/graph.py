@@ -8,6 +8,7 @@ left out before; only what remains is checked and run.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import onnx
@@ -117,6 +118,30 @@ def read_graph(
     _follow_values(graph.node, weights | found_fixed, inputs[0].name)
     ports = tuple(_port(value) for value in graph.output)
     return Graph(content, opset, _port(inputs[0]), found_fixed, ports)
+
+
+def check_sizes(content: bytes, most_bytes: int) -> None:
+    """Raise `ModelError` if a node makes a tensor of more than `most_bytes` for one image or code,
+    as far as the shapes are known without running it."""
+    model = onnx.load_model_from_string(content)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in weights and len(dims) and not dims[0].HasField("dim_value"):
+            dims[0].dim_value = 1
+    try:
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception:  # onnxruntime says what is wrong with it
+        return
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    for value in model.graph.value_info:
+        shape = value.type.tensor_type.shape.dim
+        size = 4 * prod(dim.dim_value or 1 for dim in shape)
+        if size > most_bytes:
+            raise ModelError(
+                f"its {makers.get(value.name, 'node')} makes {size / 1e6:,.0f} MB for one image or "
+                f"code, but {most_bytes / 1e6:,.0f} MB are allowed: export a smaller network"
+            )
 
 
 def _opset(model: onnx.ModelProto) -> int:

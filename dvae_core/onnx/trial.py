@@ -5,6 +5,7 @@ pydantic. Every failure is a `ModelError` whose message starts with "encoder" or
 """
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dvae_core.errors import ModelError
-from dvae_core.onnx.graph import Graph, TensorPort, read_graph
+from dvae_core.onnx.graph import Graph, TensorPort, check_sizes, read_graph
 from dvae_core.onnx.outputs import SPREADS, choose_outputs, role_of
 from dvae_core.onnx.reading import (
     LEAST_PROBABILITY,
@@ -25,8 +26,14 @@ from dvae_core.onnx.reading import (
     two_halves,
 )
 from dvae_core.onnx.session import BATCH, FixedInputs, Floats, Session
-from dvae_core.system.sandbox import Answer
+from dvae_core.system.sandbox import Answer, limit_further_memory
 
+# Beyond the libraries and the weights, of which several copies exist while a file is loaded. The
+# app does the same work without a limit.
+MEMORY_BYTES = 512 * 2**20
+_COPIES = 6
+MAX_TENSOR_BYTES = MEMORY_BYTES // 4  # for one image or code
+RUN_SECONDS = 10.0  # of computing for `BATCH` images or codes, together or one by one
 MAX_LATENTS = 512
 CATEGORIES = range(2, 513)
 SIDES = range(32, 257)
@@ -91,14 +98,16 @@ def try_files(files: dict[str, str], asked: dict[str, Any]) -> Answer:
         files: paths of `decoder` and, if there is one, `encoder`.
         asked: fields of a `TrialRequest`; `reading` as those of a `Reading`.
     """
+    sizes = [Path(path).stat().st_size for path in files.values()]
+    limit_further_memory(MEMORY_BYTES + _COPIES * sum(sizes))
     contents = {part: Path(path).read_bytes() for part, path in files.items()}
     request = TrialRequest(**asked | {"reading": Reading(**asked["reading"])})
     report = try_model(contents.get("encoder"), contents["decoder"], request)
     hashes = {part: hashlib.sha256(content).hexdigest() for part, content in contents.items()}
     contents = report.runnable
-    sizes = {part: len(content) for part, content in contents.items()}
     described = asdict(replace(report, runnable={}))
-    answer = {"report": described, "sha256": hashes, "runnable": sizes}
+    lengths = {part: len(content) for part, content in contents.items()}
+    answer = {"report": described, "sha256": hashes, "runnable": lengths}
     return answer, b"".join(contents.values())
 
 
@@ -470,10 +479,11 @@ def _try_batches(
         raise ModelError(
             f"its batch is fixed at {fixed}: export it with a dynamic batch, or a batch of 1"
         )
+    check_sizes(graph.content, MAX_TENSOR_BYTES)
     session = Session(graph.content, fixed=request.fixed)
     if graph.content != content:
         report.runnable[part] = graph.content
-    single = [session.run_once(batch[i : i + 1]) for i in range(len(batch))]
+    single = _timed(session, [batch[i : i + 1] for i in range(len(batch))])
     one_by_one = [np.concatenate(outputs) for outputs in zip(*single, strict=True)]
     if any(len(output) != len(batch) for output in one_by_one):
         raise ModelError(
@@ -482,7 +492,7 @@ def _try_batches(
     one_at_a_time = fixed == 1
     if not one_at_a_time:
         try:
-            together = session.run_once(batch)
+            (together,) = _timed(session, [batch])
             one_at_a_time = [o.shape for o in together] != [o.shape for o in one_by_one]
         except ModelError:
             one_at_a_time = True
@@ -496,6 +506,20 @@ def _try_batches(
         _check_same(together, one_by_one, "between a batch and single images or codes")
         _check_same(together, session.run_once(batch), "between two runs of the same batch")
     return one_by_one
+
+
+def _timed(session: Session, batches: list[Floats]) -> list[list[Floats]]:
+    """The outputs for each batch, unless they take too long."""
+    started_at = time.process_time()
+    outputs = []
+    for batch in batches:
+        outputs.append(session.run_once(batch))
+        if time.process_time() - started_at > RUN_SECONDS:
+            raise ModelError(
+                f"it takes more than {RUN_SECONDS:g} s of computing for {BATCH} images or codes: "
+                f"export a smaller network"
+            )
+    return outputs
 
 
 def _check_same(first: list[Floats], second: list[Floats], what: str) -> None:

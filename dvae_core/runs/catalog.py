@@ -34,8 +34,8 @@ def run_roots() -> dict[str, Path]:
     own = own_root()
     roots = {"checkpoints": SHIPPED_ROOT, "runs": own}
     for name, root in (("runs", own), ("studies", STUDIES_ROOT)):
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if RUN_ID.fullmatch(folder.name) and folder.is_dir() and not looks_like_run(folder):
+        for folder in _folders_in(root):
+            if not looks_like_run(folder):
                 roots[f"{name}/{folder.name}"] = folder
     return roots
 
@@ -66,14 +66,9 @@ def own_folder(name: str) -> Path:
 
 
 def list_runs(root: Path) -> list[Run]:
-    """The runs directly in a folder, damaged ones included, sorted by name."""
-    if not root.is_dir():
-        return []
-    return [
-        Run(folder)
-        for folder in sorted(root.iterdir())
-        if RUN_ID.fullmatch(folder.name) and folder.is_dir() and looks_like_run(folder)
-    ]
+    """The runs directly in a folder, damaged ones included, sorted by name; [] for a folder that
+    is missing or may not be read."""
+    return [Run(folder) for folder in _folders_in(root) if looks_like_run(folder)]
 
 
 def all_runs() -> Iterator[tuple[str, Run]]:
@@ -120,4 +115,13 @@ def load_run(place: Path | str) -> Run:
 def looks_like_run(folder: Path) -> bool:
     """Whether a folder is a run, possibly an incomplete one."""
     names = ("config.json", "status.json", "model.safetensors")
-    return any((folder / name).is_file() for name in names)
+    return any(os.path.isfile(folder / name) for name in names)  # False where it may not look
+
+
+def _folders_in(root: Path) -> list[Path]:
+    """The folders in a folder that may be runs or hold runs, sorted by name."""
+    try:
+        names = sorted(os.listdir(root))
+    except OSError:
+        return []
+    return [root / name for name in names if RUN_ID.fullmatch(name) and os.path.isdir(root / name)]

@@ -5,6 +5,7 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from dvae_core.runs.row_log import MAX_BYTES as _MAX_LOG_BYTES
 from dvae_core.runs.snapshot import MAX_BYTES as _MAX_SNAPSHOT_BYTES
 from dvae_core.runs.storage import MAX_JSON_BYTES as _MAX_JSON_BYTES
 
@@ -54,8 +55,8 @@ RUN_FILES = (
     ),
     RunFile(NAMES, Kind.RECORD, "LatentNames: names of latents", MAX_NAMES_BYTES, by_people=True),
     RunFile("evaluation.json", Kind.RECORD, "scores of the model", _MAX_JSON_BYTES),
-    RunFile("metrics.jsonl", Kind.RECORD, "RowLog of loss terms and speed", 512 * _MB, True),
-    RunFile("scores.jsonl", Kind.RECORD, "RowLog of scores during training", 128 * _MB, True),
+    RunFile("metrics.jsonl", Kind.RECORD, "RowLog of loss terms and speed", _MAX_LOG_BYTES, True),
+    RunFile("scores.jsonl", Kind.RECORD, "RowLog of scores during training", _MAX_LOG_BYTES, True),
     RunFile(SNAPSHOTS, Kind.SNAPSHOT, "Snapshot of that step", _MAX_SNAPSHOT_BYTES, True),
     RunFile("model.safetensors", Kind.MODEL, "weights and category values", _GB, True),
     RunFile("discriminator.safetensors", Kind.MODEL, "for the factor objective", _GB, True),

@@ -36,7 +36,7 @@ from dvae_core.runs.catalog import all_runs, shipped_place
 from dvae_core.runs.files import MAX_NAMES_BYTES, NAMES
 from dvae_core.runs.run import Run
 from dvae_core.runs.storage import read_record
-from dvae_core.runs.texts import checked_text
+from dvae_core.runs.texts import checked_text, plausible_time
 from dvae_core.system.files import remove_leftovers, write_atomically
 
 MAX_NAME, MAX_NOTE = 80, 2_000  # characters
@@ -81,7 +81,9 @@ class LatentName(BaseModel):
     category: int | None = Field(None, ge=0, description="index, from 0; None for the latent")
     name: Line = Field("", description="one line of at most 80 characters")
     note: _Paragraphs = Field("", description="at most 2,000 characters")
-    written_at: AwareDatetime = Field(description="by the clock of the author")
+    written_at: Annotated[AwareDatetime, AfterValidator(plausible_time)] = Field(
+        description="by the clock of the author"
+    )
 
     @property
     def place(self) -> tuple[int, int | None]:

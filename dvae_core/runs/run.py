@@ -4,12 +4,14 @@
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,18 +42,22 @@ from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
 from dvae_core.onnx.description import ImportedModel
 from dvae_core.runs.files import RUN_FILES, SNAPSHOTS, TRAINER_STATE
+from dvae_core.runs.model_trial import try_model
 from dvae_core.runs.row_log import RowLog
 from dvae_core.runs.snapshot import Snapshot, read_snapshot, write_snapshot
 from dvae_core.runs.storage import (
+    check_tensors,
     load_weights,
     read_object,
     read_optional_record,
     read_record,
+    read_scalars,
     read_tensors,
     write_record,
     write_tensors,
 )
-from dvae_core.runs.texts import checked_text
+from dvae_core.runs.texts import Time, checked_text
+from dvae_core.runs.trainer_state import GENERATORS, expected_state
 from dvae_core.system.files import new_folder, remove_leftovers, write_atomically
 from dvae_core.system.processes import ProcessIdentity
 
@@ -71,6 +77,9 @@ class State(StrEnum):
     DAMAGED = "damaged"  # a file is missing or invalid
 
 
+_MAX_STEPS = 10_000_000
+_MAX_SECONDS = 1e10
+_MAX_TEXT = 10_000
 Side = Annotated[int, Field(ge=32, le=256)]  # pixels
 
 
@@ -85,10 +94,10 @@ class RunRecord(RunConfig):
     image_size: Side | tuple[Side, Side] = 64  # type: ignore[assignment]
     num_latents: int = Field(10, ge=1, le=512)
     format_version: Literal[1] = 1
-    image_shape: tuple[int, int, int] = Field(description="(C, H, W)")
+    image_shape: tuple[Literal[1, 3], Side, Side] = Field(description="(C, H, W)")
     imported: ImportedModel | None = Field(None, description="None for a model trained here")
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
-    torch_version: str = torch.__version__
+    created_at: Time = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    torch_version: str = Field(torch.__version__, max_length=200)
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +107,32 @@ class RunRecord(RunConfig):
             for part, name in ((DataConfig, "image_size"), (ModelConfig, "num_latents")):
                 part.model_validate({name: settings[name]} if name in settings else {})
         return settings
+
+    @model_validator(mode="after")
+    def _images_have_the_size(self) -> "RunRecord":
+        size, (_, *sides) = self.image_size, self.image_shape
+        if sides != ([size, size] if isinstance(size, int) else list(size)):
+            raise ConfigError(
+                f"image_shape is {self.image_shape}, but image_size is {size}: both say the height "
+                f"and the width"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _values_are_of_the_latents(self) -> "RunRecord":
+        values = self.imported.category_values if self.imported is not None else ()
+        if values and tuple(map(len, values)) != self.category_counts:
+            raise ConfigError(
+                f"category_values are given for {len(values)} latents, but not as many for each as "
+                f"the config says"
+            )
+        if not all(b > a for row in values for a, b in pairwise(row)):
+            raise ConfigError("category_values of a latent do not ascend")
+        return self
+
+    @model_validator(mode="after")
+    def _log_is_short(self) -> "RunRecord":
+        return self  # it may have been written before there was a limit
 
     @property
     def has_encoder(self) -> bool:
@@ -123,11 +158,13 @@ class Status(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: State
-    step: int = Field(0, ge=0)
-    steps: int = Field(ge=0, description="0 for an imported model")
-    seconds: float = Field(0.0, ge=0, description="training time over all sessions")
-    device: str = ""
-    message: str = Field("", description="why it failed")
+    step: int = Field(0, ge=0, le=_MAX_STEPS)
+    steps: int = Field(ge=0, le=_MAX_STEPS, description="0 for an imported model")
+    seconds: float = Field(
+        0.0, ge=0, le=_MAX_SECONDS, description="training time over all sessions"
+    )
+    device: str = Field("", max_length=_MAX_TEXT)
+    message: str = Field("", max_length=_MAX_TEXT, description="why it failed")
     diverged: bool = Field(False, description="whether the training diverged")
     weights_kept: bool = Field(True, description="False for a record: scores without weights")
     process: ProcessIdentity | None = Field(None, description="the training process")
@@ -218,8 +255,9 @@ class Run:
         return read_record(self.path / "status.json", Status)
 
     def write_status(self, status: Status) -> None:
-        """Replace status.json."""
-        write_record(self.path / "status.json", status)
+        """Replace status.json; a very long message is cut off."""
+        short = status.model_copy(update={"message": status.message[:_MAX_TEXT]})
+        write_record(self.path / "status.json", short)
 
     def state(self) -> State:
         """The state of the run, after a check of its files and its process."""
@@ -236,8 +274,8 @@ class Run:
         """The first problem of the folder in one line, or None. Does not open the weights."""
         try:
             self._check_status(self.status())
-            self.metrics.check_ends()
-            self.scores.check_ends()
+            self.metrics.check_ends(self.record.steps)
+            self.scores.check_ends(self.record.steps)
             self.read_notes()
         except (RunError, OSError) as error:
             return str(error)
@@ -259,7 +297,7 @@ class Run:
     def has_model(self) -> bool:
         """Whether all files of the model exist."""
         try:
-            return all(path.is_file() for path in self.model_files())
+            return all(map(os.path.isfile, self.model_files()))
         except RunError:
             return False
 
@@ -284,7 +322,7 @@ class Run:
 
         Raises:
             RunError: files are missing, truncated or of another config, or hold numbers that are
-                not finite.
+                not finite or far too large.
             ModelError: the files of an imported model have changed.
         """
         record = self.record
@@ -300,7 +338,8 @@ class Run:
         model = build_model(record, record.image_shape)
         load_weights(self.path / "model.safetensors", model)
         model.requires_grad_(False)
-        return model.eval().to(device)
+        try_model(self.path / "model.safetensors", model.eval())
+        return model.to(device)
 
     def save_model(self, model: nn.Module) -> None:
         """Replace model.safetensors."""
@@ -336,6 +375,21 @@ class Run:
         """
         return read_tensors(self.path / TRAINER_STATE, expected)
 
+    def check_trainer_state(self) -> None:
+        """Check trainer.safetensors against config.json, without holding it in memory.
+
+        Raises:
+            RunError: the file is missing, truncated, of another config, or holds numbers that are
+                not finite.
+        """
+        path, record = self.path / TRAINER_STATE, self.record
+        check_tensors(path, expected_state(record, record.image_shape), GENERATORS)
+        for name, value in read_scalars(path, ("step", "seconds", "summed_steps")).items():
+            if not 0 <= value <= (_MAX_SECONDS if name == "seconds" else record.steps):
+                raise RunError(
+                    f"{path}: {name} is {value:g}, but config.json says {record.steps:,} steps"
+                )
+
     def save_trainer_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace trainer.safetensors."""
         write_tensors(self.path / TRAINER_STATE, state)
@@ -361,6 +415,11 @@ class Run:
             RunError: the file is missing or damaged, or belongs to another run.
         """
         record = self.record
+        if not 0 <= step <= record.steps:
+            raise RunError(
+                f"{self._snapshot_path(step)} is of step {step:,}, but config.json says "
+                f"{record.steps:,} steps"
+            )
         return read_snapshot(
             self._snapshot_path(step), step, record.num_latents, record.image_shape
         )

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from dvae_core.errors import RunError
+from dvae_core.errors import RunError, printable
+from dvae_core.runs.storage import open_tensors
 from dvae_core.system.files import write_atomically
+from dvae_core.system.strict_json import parse_json
 
 MAX_BYTES = 16 * 2**20
+_MAX_FACTORS, _MAX_NAME = 256, 200
+_LARGEST = 1e9
+_TYPES = {"U8", "I64", "F32"}
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,21 @@ def read_snapshot(
         raise RunError(f"{path} is missing: a training removes some of its snapshots")
     if path.stat().st_size > MAX_BYTES:
         raise RunError(f"{path} has more than {MAX_BYTES // 2**20} MB: it is not a snapshot")
+    with open_tensors(path, "np") as file:
+        for name in file.keys():  # noqa: SIM118 (no mapping)
+            dtype = file.get_slice(name).get_dtype()
+            if dtype not in _TYPES:  # numpy lacks some
+                raise ValueError(f"{printable(name)} has type {dtype}")
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata() or {}
     try:
-        with safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            names = json.loads((file.metadata() or {})["factor_names"])
+        names = parse_json(metadata["factor_names"].encode())
         return _checked(arrays, names, step, num_latents, image_shape)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path} is damaged or of another run ({_brief(error)})") from None
+    except KeyError as error:
+        raise RunError(f"{path} is damaged or of another run ({error} is missing)") from None
+    except ValueError as error:
+        reason = str(error).splitlines()[0][:120]
+        raise RunError(f"{path} is damaged or of another run ({reason})") from None
 
 
 def _checked(
@@ -92,45 +104,55 @@ def _checked(
     num_latents: int,
     image_shape: tuple[int, int, int],
 ) -> Snapshot:
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and len(name) <= _MAX_NAME for name in names
+    ):
         raise ValueError("factor_names is not a list of names")
+    if len(names) > _MAX_FACTORS:
+        raise ValueError(f"it has {len(names):,} factors")
     channels, height, width = image_shape
     picture = (height, width, channels)
-    count, num_factors = len(arrays["images"]), len(names)
-    num_traversed = len(arrays["latents"])
+    num_factors = len(names)
+    unread = set(arrays)
 
-    def take(name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray:
+    def take(name: str, dtype: type[np.generic], shape: tuple[int | None, ...]) -> NDArray:
+        """An array of this shape, where None is any size of at least 1."""
         array = arrays[name]
-        if array.dtype != dtype or array.shape != shape:
+        unread.discard(name)
+        fits = len(array.shape) == len(shape) and all(
+            found == size or (size is None and found > 0)
+            for found, size in zip(array.shape, shape, strict=True)
+        )
+        if array.dtype != dtype or not fits:
             raise ValueError(
                 f"{name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}"
             )
-        if array.dtype == np.float32 and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds numbers that are not finite")
+        if array.dtype == np.float32 and not (np.abs(array) < _LARGEST).all():
+            raise ValueError(f"{name} holds numbers that are not finite, or far too large")
         return array
 
-    latents = take("latents", np.int64, (num_traversed,))
-    if not ((latents >= 0) & (latents < num_latents)).all():
-        raise ValueError(f"latents are {latents.tolist()[:8]}, but the run has {num_latents}")
-    lengths = [len(arrays[f"values/{row}"]) for row in range(num_traversed)]
-    return Snapshot(
+    images = take("images", np.uint8, (None, *picture))
+    latents = take("latents", np.int64, (None,)).tolist()
+    if len(set(latents)) < len(latents) or not all(0 <= i < num_latents for i in latents):
+        raise ValueError(f"latents are {latents[:8]}, but the run has {num_latents}")
+    values = [take(f"values/{row}", np.float32, (None,)) for row in range(len(latents))]
+    if not all((np.diff(row) > 0).all() for row in values):
+        raise ValueError("the values of a traversal do not ascend")
+    checked = Snapshot(
         step=step,
-        images=take("images", np.uint8, (count, *picture)),
-        reconstructions=take("reconstructions", np.uint8, (count, *picture)),
-        latents=tuple(latents.tolist()),
-        values=tuple(
-            take(f"values/{row}", np.float32, (length,)) for row, length in enumerate(lengths)
-        ),
+        images=images,
+        reconstructions=take("reconstructions", np.uint8, images.shape),
+        latents=tuple(latents),
+        values=tuple(values),
         traversals=tuple(
-            take(f"traversal/{row}", np.uint8, (length, *picture))
-            for row, length in enumerate(lengths)
+            take(f"traversal/{row}", np.uint8, (len(of_latent), *picture))
+            for row, of_latent in enumerate(values)
         ),
         kl=take("kl", np.float32, (num_latents,)),
         information=take("information", np.float32, (num_latents, num_factors)),
         factor_entropy=take("factor_entropy", np.float32, (num_factors,)),
         factor_names=tuple(names),
     )
-
-
-def _brief(error: Exception) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    if unread:
+        raise ValueError(f"{printable(min(unread))} is unexpected")
+    return checked

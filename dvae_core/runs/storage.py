@@ -1,7 +1,9 @@
 """Reading and writing the JSON and safetensors files of a run; files are replaced atomically."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,29 +14,36 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from dvae_core.config import explain
-from dvae_core.errors import ConfigError, RunError
+from dvae_core.errors import ConfigError, RunError, printable
 from dvae_core.system.files import write_atomically
+from dvae_core.system.strict_json import parse_json
 
 MAX_JSON_BYTES = 16 * 2**20
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """The JSON object in a file, as `parse_json` gives it.
 
     Raises:
-        RunError: the file is missing, too large, or not a JSON object.
+        RunError: the file is missing, may not be read, is too large, or not a JSON object.
     """
-    if not path.parent.is_dir():
-        raise RunError(f"{path.parent} is not a run folder: there is no such folder")
-    if not path.is_file():
-        raise RunError(f"{path} is missing: the folder is not a run, or was partly deleted")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise RunError(f"{path} has over {MAX_JSON_BYTES // 2**20} MB, more than a run's file has")
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        if not path.parent.is_dir():
+            raise RunError(f"{path.parent} is not a run folder: there is no such folder")
+        if not path.is_file():
+            raise RunError(f"{path} is missing: the folder is not a run, or was partly deleted")
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise RunError(
+                f"{path} has over {MAX_JSON_BYTES // 2**20} MB, more than a run's file has"
+            )
+        content = parse_json(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise RunError(f"{path} is not valid JSON: the file is damaged or truncated") from None
+    except ValueError as error:
+        raise RunError(f"{path} is not valid JSON: {error}") from None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from None
     if not isinstance(content, dict):
         raise RunError(f"{path} does not hold a JSON object: the file is damaged")
     return content
@@ -59,15 +68,49 @@ def read_optional_record(path: Path, schema: type[Schema]) -> Schema | None:
     Raises:
         RunError: the file does not match the schema.
     """
-    return read_record(path, schema) if path.is_file() else None
+    try:
+        exists = path.is_file()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from None
+    return read_record(path, schema) if exists else None
 
 
 def write_record(path: Path, record: BaseModel, exclude: set[str] | None = None) -> None:
     """Replace a file by a record without the fields in `exclude`."""
-    write_atomically(path, record.model_dump_json(indent=1, exclude=exclude) + "\n")
+    content = record.model_dump(mode="json", exclude=exclude)
+    # A message may quote a path that is no text.
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text.encode(errors="backslashreplace") + b"\n")
 
 
 _DTYPES = {torch.float32: {"F32", "F16"}, torch.int64: {"I64"}, torch.uint8: {"U8"}}
+_MAX_HEADER_BYTES = 2**18  # of a safetensors file; the largest of ours has 40 KB
+_PIECE_VALUES = 2**20
+_MAX_FREE_BYTES = 2**16
+
+
+@contextmanager
+def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
+    """A safetensors file whose header is small enough to read.
+
+    Raises:
+        RunError: the file is missing, truncated or not such a file, or the block raises what the
+            library raises for it.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing: the run has not saved it yet, or it was deleted")
+    try:
+        with open(path, "rb") as file:
+            header_bytes = int.from_bytes(file.read(8), "little")
+        if header_bytes > _MAX_HEADER_BYTES:
+            raise RunError(
+                f"{path} is damaged or of another run (its header has {header_bytes:,} bytes)"
+            )
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise RunError(f"{path} is damaged or of another run ({reason})") from None
 
 
 def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,23 +119,9 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     Raises:
         RunError: the file is missing or truncated, or holds other tensors.
     """
-    if not path.is_file():
-        raise RunError(f"{path} is missing: the run has not saved it yet, or it was deleted")
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = set(file.keys())
-            if found != expected.keys():
-                odd = sorted(found ^ expected.keys())[0]
-                verb = "is missing" if odd in expected else "is unexpected"
-                raise RunError(
-                    f"{path}: tensor {odd[:80]} {verb}: the weights belong to another config"
-                )
-            for key, wanted in expected.items():
-                header = file.get_slice(key)
-                _check_header(path, key, header.get_shape(), header.get_dtype(), wanted)
-            return {key: file.get_tensor(key).to(expected[key].dtype) for key in expected}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+    with open_tensors(path) as file:
+        _check_headers(path, file, expected)
+        return {key: file.get_tensor(key).to(expected[key].dtype) for key in expected}
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
@@ -108,25 +137,43 @@ def load_weights(path: Path, module: nn.Module) -> None:
     module.load_state_dict(tensors)
 
 
-def check_tensors(path: Path) -> None:
-    """Raise `RunError` unless a file holds complete tensors of finite numbers."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 (no mapping)
+def check_tensors(path: Path, expected: Mapping[str, Tensor], free: Collection[str] = ()) -> None:
+    """Check the tensors of a file without holding them in memory.
+
+    Args:
+        path: of the file.
+        expected: tensors of its keys, shapes and dtypes, perhaps on the meta device.
+        free: keys of byte strings of any length up to 64 KB, which depends on the machine.
+
+    Raises:
+        RunError: the file is missing or truncated, holds other tensors, or numbers that are not
+            finite.
+    """
+    with open_tensors(path) as file:
+        _check_headers(path, file, expected, free)
+        for key, wanted in expected.items():
+            if not wanted.is_floating_point():
+                continue
+            values = file.get_slice(key)
+            shape = values.get_shape()
+            if not shape:
                 _check_finite(path, key, file.get_tensor(key))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+                continue
+            rows = max(1, _PIECE_VALUES // max(1, prod(shape[1:])))
+            for start in range(0, shape[0], rows):
+                _check_finite(path, key, values[start : start + rows])
+
+
+def read_scalars(path: Path, keys: Sequence[str]) -> dict[str, float]:
+    """Some tensors of a file that hold one number each; errors as in `read_tensors`."""
+    with open_tensors(path) as file:
+        return {key: file.get_tensor(key).item() for key in keys}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Replace a file by tensors."""
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_atomically(path, save(plain))
-
-
-def _unreadable(path: Path, error: Exception) -> RunError:
-    reason = str(error).splitlines()[0][:120]
-    return RunError(f"{path} is truncated or not a safetensors file ({reason})")
 
 
 def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
@@ -136,14 +183,33 @@ def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
         )
 
 
-def _check_header(path: Path, key: str, shape: list[int], dtype: str, wanted: Tensor) -> None:
-    if tuple(shape) != tuple(wanted.shape):
+def _check_headers(
+    path: Path, file: Any, expected: Mapping[str, Tensor], free: Collection[str] = ()
+) -> None:
+    """Compare the names, shapes and types in the header with those that the config requires."""
+    found = set(file.keys())
+    wanted = {*expected, *free}
+    if found != wanted:
+        odd = min(found ^ wanted)
+        verb = "is missing" if odd in wanted else "is unexpected"
         raise RunError(
-            f"{path}: tensor {key} has shape {tuple(shape)}, but the config requires "
-            f"{tuple(wanted.shape)}"
+            f"{path}: tensor {printable(odd, 80)} {verb}: the weights belong to another config"
         )
-    if dtype not in _DTYPES[wanted.dtype]:
-        raise RunError(
-            f"{path}: tensor {key} has type {dtype}, but the config requires "
-            f"{' or '.join(sorted(_DTYPES[wanted.dtype]))}"
-        )
+    for key in wanted:
+        header = file.get_slice(key)
+        shape, dtype = tuple(header.get_shape()), header.get_dtype()
+        if key in free:
+            if dtype != "U8" or len(shape) != 1 or shape[0] > _MAX_FREE_BYTES:
+                raise RunError(f"{path}: tensor {key} has type {dtype} and shape {shape}")
+            continue
+        if shape != tuple(expected[key].shape):
+            raise RunError(
+                f"{path}: tensor {key} has shape {shape}, but the config requires "
+                f"{tuple(expected[key].shape)}"
+            )
+        types = _DTYPES[expected[key].dtype]
+        if dtype not in types:
+            raise RunError(
+                f"{path}: tensor {key} has type {dtype}, but the config requires "
+                f"{' or '.join(sorted(types))}"
+            )

@@ -1,7 +1,10 @@
-"""Texts that people write about runs: which characters they may have."""
+"""Texts and times in the records of runs."""
 
 import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated
 
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 _REVERSING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -28,3 +31,20 @@ def checked_text(text: str, allowed: str = "") -> str:
         ):
             raise PydanticCustomError("text", "Control characters are not allowed")
     return text
+
+
+def plausible_time(time: datetime) -> datetime:
+    """The time of a pydantic field, in UTC unless it has a time zone.
+
+    Raises:
+        PydanticCustomError: it is near an end of the calendar, and fits in no other time zone.
+    """
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    if not 1970 <= time.year <= 9000:
+        raise PydanticCustomError("time", "years are 1970 to 9000")
+    return time
+
+
+Time = Annotated[datetime, AfterValidator(plausible_time)]
+"""A time with a time zone; one without is taken as UTC."""

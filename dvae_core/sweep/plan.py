@@ -23,20 +23,31 @@ not of fixed settings. Lists can therefore grow later without renaming existing 
 
 import difflib
 import hashlib
-import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from dvae_core.config import (
+    DataConfig,
     RunConfig,
     check_preset_has_data,
     explain,
@@ -45,27 +56,54 @@ from dvae_core.config import (
 )
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
-from dvae_core.errors import ConfigError
+from dvae_core.errors import ConfigError, printable
 from dvae_core.evaluation.catalog import metrics_named
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
 from dvae_core.system.shipped import app_folder
+from dvae_core.system.strict_json import check_depth, parse_json
 
-MAX_FILE_BYTES = 2**20
-MAX_RUNS = 100_000
+MAX_FILE_BYTES = 2**18
+MAX_RUNS = 20_000
 MAX_NAME = 64
+_MAX_DOTS = 200
 # Parallel runs use a machine better than one run on all cores, and a fixed number lets a sweep
 # continue on another machine. Snapshots of many runs fill disks.
 SWEEP_DEFAULTS = {"threads": 1, "snapshot_every": 0}
 
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def _check_value(value: Any) -> Any:
+    """A value of a setting, or a list of values, each of which may be a list of numbers."""
+    for each in value if isinstance(value, list) else [value]:
+        for part in each if isinstance(each, list) and isinstance(value, list) else [each]:
+            if not isinstance(part, _SCALARS):
+                raise PydanticCustomError(
+                    "value", "it should be a text, a number, a truth value, or a list of these"
+                )
+    return value
+
+
+def _check_unlike(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("twice", "a name is there twice")
+    return values
+
+
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-Settings = dict[str, Any]
+Value = Annotated[Any, BeforeValidator(_check_value)]
+Settings = dict[str, Value]
 
 
 class EvaluationPlan(EvaluationSettings):
     """The evaluation of every run."""
 
-    protocols: tuple[ProtocolName, ...] = Field(("paper",), min_length=1)
-    metrics: tuple[Metric, ...]
+    protocols: Annotated[tuple[ProtocolName, ...], FailFast(), AfterValidator(_check_unlike)] = (
+        Field(("paper",), min_length=1, max_length=2)
+    )
+    metrics: Annotated[tuple[Metric, ...], FailFast(), AfterValidator(_check_unlike)] = Field(
+        max_length=100
+    )
 
     @field_validator("metrics", mode="before")
     @classmethod
@@ -102,8 +140,8 @@ class _SweepFile(BaseModel):
     preset: str | None = None
     seeds: Annotated[int, Field(strict=True, ge=1)] | list[Seed] | None = None
     fixed: Settings = {}
-    grid: dict[str, list[Any]] = {}
-    cases: list[Settings] = []
+    grid: dict[str, Annotated[list[Any], BeforeValidator(_check_value)]] = {}
+    cases: Annotated[list[Settings], FailFast()] = []
     evaluation: EvaluationPlan | None = None
 
     @property
@@ -154,18 +192,26 @@ def parse_overrides(assignments: Iterable[str]) -> Settings:
     return overrides
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Settings:
     if not path.is_file():
         raise ConfigError(f"{path} is not a file: a sweep is a .toml or .json file")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigError(f"{path} has over {MAX_FILE_BYTES // 2**20} MB: it is not a sweep file")
+        raise ConfigError(f"{path} has over {MAX_FILE_BYTES // 2**10} KB: it is not a sweep file")
     try:
         text = path.read_bytes().decode()
         match path.suffix:
             case ".toml":
-                return tomllib.loads(text)
+                # The library takes memory that grows with the square of the parts of a key.
+                if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
+                    raise ValueError(f"a line has more than {_MAX_DOTS} dots")
+                content = tomllib.loads(text)
+                check_depth(content)
+                return content
             case ".json":
-                return json.loads(text, object_pairs_hook=partial(_unique_keys, path))
+                content = parse_json(text.encode(), partial(_unique_keys, path))
+                if isinstance(content, dict):
+                    return content
+                raise ValueError("it is not an object of settings")
     except (ValueError, RecursionError) as error:  # of both formats, and of the encoding
         reason = (str(error).splitlines() or ["too deeply nested"])[0]
         raise ConfigError(
@@ -177,9 +223,9 @@ def _read(path: Path) -> Any:
 def _unique_keys(path: Path, pairs: list[tuple[str, Any]]) -> Settings:
     content = dict(pairs)
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ConfigError(f"{path}: {twice[:60]} is set twice")
+        keys = Counter(key for key, _ in pairs)
+        ((twice, _),) = keys.most_common(1)
+        raise ConfigError(f"{path}: {printable(twice)} is set twice")
     return content
 
 
@@ -223,45 +269,54 @@ def _check_keys(file: _SweepFile) -> None:
 def _check_list(where: str, values: list[Any]) -> None:
     if not values:
         raise ConfigError(f"{where} is an empty list: give at least one value, or leave it out")
-    for index, value in enumerate(values):
-        if value in values[:index]:
+    seen = set()
+    for value in values:
+        key = tuple(value) if isinstance(value, list) else value
+        if key in seen:
             raise ConfigError(f"{where} has {str(value)[:60]} twice")
+        seen.add(key)
 
 
 def _planned_runs(file: _SweepFile) -> Iterator[PlannedRun]:
+    each_case = file.cases or [{}]
+    count = _number_of(file.grid) * sum(map(_number_of, each_case)) * max(len(file.seed_list), 1)
+    if count > MAX_RUNS:  # before any list of them
+        shown = f"{count:,}" if count < 10**12 else f"more than {10**12:,}"
+        raise ConfigError(f"the sweep has {shown} runs, but at most {MAX_RUNS:,} are allowed")
     seeds: list[Settings] = [{"seed": seed} for seed in file.seed_list] or [{}]
     grid = list(_combinations_of(file.grid))
-    cases = [settings for case in file.cases or [{}] for settings in _combinations_of(case)]
-    _check_count(len(seeds) * len(grid) * len(cases))
+    cases = [settings for case in each_case for settings in _combinations_of(case)]
     for case in cases:
         check_preset_has_data(file.preset, file.fixed | file.grid | case)
+    cardinalities_of = cache(lambda name: known_cardinalities(dataset_info(name)))
     base = SWEEP_DEFAULTS | preset_settings(file.preset) | file.fixed
     # Seed by seed, so that an unfinished sweep is balanced.
     for seed, of_grid, of_case in product(seeds, grid, cases):
-        yield _planned_run(base, of_grid | of_case | seed)
+        yield _planned_run(base, of_grid | of_case | seed, cardinalities_of)
+
+
+def _number_of(settings: Mapping[str, Any]) -> int:
+    """The number of combinations of some settings."""
+    return math.prod(len(value) for value in settings.values() if isinstance(value, list))
 
 
 def _combinations_of(settings: Mapping[str, Any]) -> Iterator[Settings]:
     alternatives = [v if isinstance(v, list) else [v] for v in settings.values()]
-    _check_count(math.prod(map(len, alternatives)))
     for values in product(*alternatives):
         yield dict(zip(settings, values, strict=True))
 
 
-def _check_count(count: int) -> None:
-    if count > MAX_RUNS:
-        raise ConfigError(f"the sweep has {count:,} runs, but at most {MAX_RUNS:,} are allowed")
-
-
-def _planned_run(base: Settings, varied: Settings) -> PlannedRun:
+def _planned_run(
+    base: Settings, varied: Settings, cardinalities_of: Callable[[str], tuple[int, ...]]
+) -> PlannedRun:
     settings = base | varied
     try:
         if settings.get("cardinalities") == "dataset":
-            dataset = settings.get("dataset", RunConfig.model_fields["dataset"].default)
-            settings["cardinalities"] = known_cardinalities(dataset_info(dataset))
+            named = {"dataset": settings["dataset"]} if "dataset" in settings else {}
+            settings["cardinalities"] = cardinalities_of(DataConfig(**named).dataset)
         config = RunConfig(**settings)
     except ConfigError as error:
-        shown = ", ".join(f"{key} {value}" for key, value in varied.items())
+        shown = printable(", ".join(f"{key} {value}" for key, value in varied.items()), 200)
         raise ConfigError(f"{error} (in the run of {shown})" if varied else str(error)) from None
     return PlannedRun(_name(config, varied), config)
 

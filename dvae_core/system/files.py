@@ -1,11 +1,13 @@
-"""Atomic writing of files and folders."""
+"""Atomic writing of files and folders, and temporary ones that no killed process leaves behind."""
 
 import errno
 import os
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,10 @@ try:
     import fcntl
 except ImportError:  # no such locks on Windows
     fcntl = None  # type: ignore[assignment]
+
+# Long enough to lock what was just made.
+_YOUNG_SECONDS = 60.0
+_DRAFT, _TEMPORARY = ".new-", "dvae-tmp-"
 
 
 def check_output(path: Path, endings: Sequence[str]) -> None:
@@ -34,16 +40,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         OSError: the disk is full or the folder cannot be written; `path` is then unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            _write_through(file)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with _named(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                _write_through(file)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def remove_leftovers(path: Path) -> None:
@@ -56,21 +62,27 @@ def remove_leftovers(path: Path) -> None:
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder, renamed to `path` at the end of the block, or removed after an error.
+    Removes those of killed processes beside it.
 
     Raises:
         FileExistsError: `path` exists.
+        OSError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".new-"))
-    try:
-        draft.chmod(0o755)
-        yield draft
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "there is one already", str(path))
-        draft.rename(path)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked_folder(path.parent, _DRAFT) as draft:
+            yield draft
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, "there is one already", str(path))
+            draft.rename(path)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder among the temporary files of the system, removed at the end of the block. Removes
+    those of killed processes."""
+    with _locked_folder(Path(tempfile.gettempdir()), _TEMPORARY, mode=0o700) as folder:
+        yield folder
 
 
 @contextmanager
@@ -80,31 +92,83 @@ def partial_file(path: Path, resume: bool = False, part: Path | None = None) -> 
     Args:
         path: the file to write; an existing one is replaced at the end.
         resume: append to the part of an earlier attempt, and keep the part after a failure.
-            Otherwise start empty and remove the part.
+            Otherwise start empty, remove the part, and those of killed processes beside it.
         part: temporary name; `<path>.part` by default.
 
     Raises:
         DataError: another process is writing the same file.
         OSError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part or path.with_name(f"{path.name}.part")
-    # No mode of `open` creates a missing file without truncating one that another process writes.
-    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
-        if not _lock(file, part):
-            raise DataError(f"{path} is being written by another process: wait for it")
-        try:
-            if resume:
-                file.seek(0, os.SEEK_END)
-            else:
-                file.truncate(0)
-            yield file
-            _write_through(file)
-            os.replace(part, path)
-        except BaseException:
-            if not resume or not file.tell():
-                part.unlink(missing_ok=True)
-            raise
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = part or path.with_name(f"{path.name}.part")
+        # No mode of `open` creates a missing file without truncating one that another process
+        # writes.
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            if not _lock(file.fileno(), part):
+                raise DataError(f"{path} is being written by another process: wait for it")
+            if not resume:
+                _remove_dead(path.parent, f"*{path.suffix}.part")
+            try:
+                if resume:
+                    file.seek(0, os.SEEK_END)
+                else:
+                    file.truncate(0)
+                yield file
+                _write_through(file)
+                os.replace(part, path)
+            except BaseException:
+                if not resume or not file.tell():
+                    part.unlink(missing_ok=True)
+                raise
+
+
+@contextmanager
+def _locked_folder(parent: Path, prefix: str, mode: int = 0o777) -> Iterator[Path]:
+    """A new folder, locked as long as its process lives, and removed unless it was renamed."""
+    _remove_dead(parent, f"{prefix}*")
+    folder = parent / f"{prefix}{secrets.token_hex(4)}"
+    folder.mkdir(mode)  # within the umask of the user
+    lock = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if lock is not None:
+            _lock(lock, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _remove_dead(folder: Path, pattern: str) -> None:
+    """Remove temporary files and folders that no living process has locked."""
+    if fcntl is None:
+        return
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # another user's, or just removed
+            if path.is_symlink() or time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if not _lock(descriptor, path):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors of the disk name what was written; those of a full disk name nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 def _write_through(file: BinaryIO) -> None:
@@ -113,12 +177,12 @@ def _write_through(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _lock(file: BinaryIO, path: Path) -> bool:
+def _lock(descriptor: int, path: Path) -> bool:
     if fcntl is None:
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Between opening and locking, another process may have finished and renamed this file.
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
         return False

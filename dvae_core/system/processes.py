@@ -28,7 +28,7 @@ class ProcessIdentity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pid: int = Field(ge=1)
+    pid: int = Field(ge=1, lt=2**31)
     birth: str = Field(max_length=100, description="boot id and start tick, or start time")
 
     @classmethod

@@ -146,6 +146,13 @@ def serve(memory_bytes: int) -> None:
         output.flush()
 
 
+def limit_further_memory(extra_bytes: int) -> None:
+    """In the child: limit its memory to what it has now, with all libraries, and `extra_bytes`."""
+    with suppress(OSError, ValueError):  # only Linux says the size
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        _limit_memory(pages * os.sysconf("SC_PAGE_SIZE") + extra_bytes)
+
+
 def _start(memory_bytes: int) -> "subprocess.Popen[bytes]":
     package = str(Path(__file__).parents[1])
     return subprocess.Popen(
@@ -155,9 +162,10 @@ def _start(memory_bytes: int) -> "subprocess.Popen[bytes]":
         stderr=subprocess.DEVNULL,
         env={
             **safe_environment(),
-            # Each thread uses address space, which is limited.
+            # Each thread uses address space, which is limited, and so does each arena of malloc.
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
             "HDF5_PLUGIN_PRELOAD": "::",  # no filter plugins named by a file
         },
         start_new_session=True,  # an interruption does not reach the child
@@ -195,6 +203,9 @@ def _limit_memory(memory_bytes: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        if most != resource.RLIM_INFINITY:
+            memory_bytes = min(memory_bytes, most)
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     except (ImportError, ValueError, OSError):
         pass  # not on Windows and macOS, which rely on the checks of headers

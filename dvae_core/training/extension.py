@@ -1,5 +1,6 @@
 """Extending a run by more steps."""
 
+from dvae_core.config import check_log_is_short
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.runs.run import Run, RunRecord, State
 
@@ -19,7 +20,8 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
         The new config.
 
     Raises:
-        ConfigError: `more_steps` is below 1, or the sum exceeds the largest number of steps.
+        ConfigError: `more_steps` is below 1, or the sum exceeds the largest number of steps or rows
+            of the log.
         RunError: another process trains the run, it is damaged, or it is finished and has no saved
             state, like the shipped runs.
     """
@@ -45,6 +47,7 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
                 "capacity_steps": min(record.capacity_steps, record.steps),
             }
         )
+        check_log_is_short(extended)
         # Status first: after a crash between the two, the run resumes with its old config.
         state = State.STOPPED if status.state is State.FINISHED else status.state
         run.write_status(status.model_copy(update={"state": state, "steps": extended.steps}))

@@ -31,7 +31,7 @@ from dvae_core.evaluation.results import Evaluation, ProtocolName, read_evaluati
 from dvae_core.models.latents import Posterior
 from dvae_core.runs.names import latent_names
 from dvae_core.runs.run import Run
-from dvae_core.system.files import write_atomically
+from dvae_core.system.files import check_output, write_atomically
 from dvae_core.web.board import BoardDecoder, board_data, posterior_heights
 from dvae_core.web.decoder import pack_decoder
 from dvae_core.web.rows import all_values, board_rows
@@ -65,14 +65,13 @@ def export_page(runs: Sequence[Run], output: Path, *, note: str = "") -> Path:
         `output`.
 
     Raises:
-        ConfigError: another number of runs, another ending, or runs of different images.
+        ConfigError: another number of runs, another ending, no such folder, or runs of different
+            images.
         ModelError: the model is imported, so only its own network can decode.
         CoreError: a run is damaged or has no weights.
     """
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"{output}: the file is a web page, so its name must end in .html")
+    check_output(output, (".html",))
     content = page_html(runs, note=note)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, content)
     return output
 

@@ -72,8 +72,9 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     # It goes on there as it would have here.
     train(run)
     train(there)
+    weights = there.load_model().state_dict()
     for key, weight in run.load_model().state_dict().items():
-        assert torch.equal(weight, there.load_model().state_dict()[key])
+        assert torch.equal(weight, weights[key])
 
 
 def test_a_run_without_its_trainer_is_smaller_and_explored_all_the_same(
@@ -196,7 +197,7 @@ def test_a_bomb_is_refused_before_it_goes_off(
     tmp_path: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = unpacked(export_run(tiny_run))
-    bomb = files | {"tiny/scores.jsonl": b"\n" * 100 * 2**20}
+    bomb = files | {"tiny/model.safetensors": b"\n" * 100 * 2**20}
     refused(packed(bomb, zipfile.ZIP_DEFLATED), tmp_path / "there", "times its size")
     large = files | {"tiny/notes.json": b" " * (16 * 2**20 + 1)}
     refused(packed(large), tmp_path / "there", "has 16,777,217 bytes")
@@ -277,8 +278,8 @@ def rewritten(data: bytes, change: Callable[[dict[str, torch.Tensor]], None], pa
         ("status.json", b'{"state": "running", "step": 99, "steps": 12}', "says step 99"),
         ("status.json", None, "status.json is missing"),
         ("model.safetensors", None, "model.safetensors is missing"),
-        ("model.safetensors", b"\x80\x04", "not a safetensors file"),
-        ("trainer.safetensors", b"\x80\x04", "not a safetensors file"),
+        ("model.safetensors", b"\x80\x04", "damaged or of another run"),
+        ("trainer.safetensors", b"\x80\x04", "damaged or of another run"),
         ("metrics.jsonl", b'{"step": 4}\nx\n{"step": 8}\n', "not JSON"),
         ("evaluation.json", b'{"scores": 1}', "evaluation.json: scores"),
         ("notes.json", b'{"name": "\\u0000"}', "control characters are not allowed"),

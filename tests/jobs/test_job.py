@@ -105,7 +105,7 @@ def test_a_job_that_breaks_says_why(run: Run) -> None:
     (run.path / "model.safetensors").write_bytes(b"x" * 100)
     start_job(run, "evaluate", QUICK)
     wait_until(lambda: evaluation_of(run).state == "failed")
-    assert "truncated or not a safetensors file" in evaluation_of(run).message
+    assert "damaged or of another run" in evaluation_of(run).message
 
 
 def test_a_damaged_record_is_lost_and_another_job_can_start(run: Run) -> None:

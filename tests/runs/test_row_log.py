@@ -87,9 +87,11 @@ def test_a_tail_reads_only_what_is_new(log: RowLog, monkeypatch: pytest.MonkeyPa
     parsed: list[bytes] = []
     parse = RowLog._parse
 
-    def counting(self: RowLog, lines: bytes) -> list[dict[str, float]]:
+    def counting(
+        self: RowLog, lines: bytes, before: list[dict[str, float]]
+    ) -> list[dict[str, float]]:
         parsed.append(lines)
-        return parse(self, lines)
+        return parse(self, lines, before)
 
     monkeypatch.setattr(RowLog, "_parse", counting)
     append(log, 101)

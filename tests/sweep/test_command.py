@@ -146,7 +146,7 @@ def refusal(file: Path, output: Path, capsys: pytest.CaptureFixture[str], *flags
     ("flags", "message"),
     [
         (["--set", "seeds=501"], "the sweep has 1,002 runs: add --yes to confirm"),
-        (["--set", "seeds=60000"], "at most 100,000 are allowed"),
+        (["--set", "seeds=60000"], "at most 20,000 are allowed"),
         (["--set", "stepss=3"], "did you mean steps"),
         (["--set", "dataset=squares"], "no data set is called 'squares'"),
         (["--set", "dataset=rooms", "image_size=128"], "use image_size 64"),

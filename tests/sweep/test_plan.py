@@ -1,9 +1,11 @@
 import json
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError
 from dvae_core.runs.run import RUN_ID
 from dvae_core.sweep.plan import Sweep, parse_overrides, read_sweep
@@ -141,6 +143,15 @@ def test_overrides_win_wherever_the_file_has_a_setting(tmp_path: Path) -> None:
         ("steps = ", "is not valid TOML: "),
         ("\x00", "is not valid TOML: "),
         ('[fixed]\ncardinalities = "dataset"\ndataset = "squares"', "squares"),
+        ('[fixed]\ncardinalities = "dataset"\ndataset = [1]', r"dataset is \[1\]"),
+        ("[fixed]\ndataset = 5", "dataset is 5, but input should be a valid string"),
+        ('[fixed]\ndataset = "a b"', "names of data sets have"),
+        ("[fixed]\nsteps = {a = 1}", "fixed.steps is .* a text, a number"),
+        ("[fixed]\nsteps = 1979-05-27", "fixed.steps is .* a text, a number"),
+        ("[grid]\ncardinalities = [[[2]]]", "grid.cardinalities is .* a text, a number"),
+        ("[fixed]\nlearning_rate = nan", "should be a finite number"),
+        (f"[fixed]\nsteps = {'9' * 4000}", "give a number of at most"),
+        ('[evaluation]\nmetrics = ["mig", "mig"]', "a name is there twice"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
@@ -148,6 +159,60 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, text: str, mess
         planned(tmp_path, text)
     assert str(raised.value).startswith(str(tmp_path / "study.toml"))
     assert "\n" not in str(raised.value)
+
+
+TWENTY = list(RunConfig.model_fields)[:20]
+
+
+def many(*values: object) -> str:
+    return json.dumps(list(values) * 1_000)
+
+
+# Each took gigabytes or minutes, and is refused before anything of its size is made.
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.toml", "seeds = 2000000000\npreset = 'quick'", "the sweep has 2,000,000,000 runs"),
+        ("a.toml", f"a{'.a' * 60_000} = 1", "more than 200 dots"),
+        ("a.toml", f"[grid]\nsteps = {list(range(1, 50_000))}", "over 256 KB"),
+        ("a.toml", f"[grid]\nsteps = {list(range(1, 30_000))}", "the sweep has 29,999 runs"),
+        ("a.toml", f"seeds = {list(range(30_000))}", "the sweep has 30,000 runs"),
+        (
+            "a.json",
+            '{"cases": ' + many({key: list(range(1, 12)) for key in ("steps", "log_every")}) + "}",
+            "the sweep has 121,000 runs",
+        ),
+        (
+            "a.json",
+            json.dumps({"grid": {key: [1, 2, 3] * 50 for key in TWENTY}}),
+            "has 1 twice",
+        ),
+        (
+            "a.json",
+            json.dumps({"grid": {key: [*range(50)] for key in TWENTY}}),
+            "more than 1,000,000,000,000 runs",
+        ),
+        ("a.json", '{"evaluation": {"metrics": ' + many("mig") + "}}", "at most 100 items"),
+        ("a.json", '{"fixed": {"cardinalities": ' + many(2) + "}}", "at most 512 items"),
+        ("a.json", '{"fixed": ' + "[" * 100_000, "nested too deeply"),
+        ("a.json", "{" + ", ".join(f'"k{i % 9_000}": 1' for i in range(9_001)) + "}", "k0 is set"),
+        ("a.json", "[]", "not an object of settings"),
+        ("a.json", '{"fixed": {"steps": 1e999}}', "1e999 is not a finite number"),
+        ("a.json", '{"fixed": {"\\ud800": 1}}', r"\\ud800: there is no such setting"),
+    ],
+    ids=range(15),
+)
+def test_a_bomb_is_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match=message) as raised:
+            read_sweep(written(tmp_path, text, name))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 500
+    assert most < 64 * 2**20
 
 
 def test_a_key_that_stands_twice_in_json_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dvae_core.errors import DataError
-from dvae_core.system.files import partial_file, write_atomically
+from dvae_core.system import files
+from dvae_core.system.files import new_folder, partial_file, temporary_folder, write_atomically
 
 
 def test_content_is_replaced(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_a_failing_write_leaves_the_old_content_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left.*file\.txt"):
         write_atomically(target, "new")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -102,3 +103,72 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="another process"), partial_file(path):
             pass
     assert path.read_bytes() == b"first"
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from dvae_core.system.files import new_folder, partial_file, temporary_folder
+folder = Path(sys.argv[1])
+with new_folder(folder / "made") as draft, temporary_folder() as temporary:
+    (draft / "much").write_bytes(bytes(1000))
+    with partial_file(folder / "set.npz") as file:
+        file.write(bytes(1000))
+        print(draft, temporary, flush=True)
+        input()
+        os._exit(9)
+"""
+
+
+def test_what_a_dead_process_left_is_removed_and_never_what_a_living_one_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(files, "_YOUNG_SECONDS", -1.0)
+    (tmp_path / ".new-link").symlink_to(tmp_path / "tmp")
+
+    def work() -> set[str]:
+        """What is there while this process makes a folder and a file of its own."""
+        with new_folder(tmp_path / "other"), temporary_folder():
+            interrupted_part = tmp_path / "else.npz.part"
+            with partial_file(tmp_path / "else.npz"):
+                assert interrupted_part.exists()
+        (tmp_path / "other").rmdir()
+        (tmp_path / "else.npz").unlink()
+        return {path.name for path in tmp_path.rglob("*")} - {"tmp", ".new-link"}
+
+    root = Path(__file__).parents[2]
+    child = subprocess.Popen(
+        [sys.executable, "-c", DYING, str(tmp_path)],
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    draft, temporary = (Path(name) for name in child.stdout.readline().split())
+    assert temporary.parent == tmp_path / "tmp"
+    assert work() == {draft.name, "much", temporary.name, "set.npz.part"}
+    child.communicate("\n")
+    assert work() == set()
+
+
+def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
+    program = f"""
+import os
+from pathlib import Path
+from dvae_core.system.files import new_folder, partial_file, write_atomically
+os.umask(0o077)
+folder = Path({str(tmp_path)!r})
+write_atomically(folder / "a", "x")
+with new_folder(folder / "b"), partial_file(folder / "c"):
+    pass
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "a": 0o600,
+        "b": 0o700,
+        "c": 0o600,
+    }

@@ -91,7 +91,7 @@ def test_texts_of_a_run_end_no_element(tmp_path: Path) -> None:
 
 
 def test_a_page_of_64x64_images_has_at_most_2_megabytes(tmp_path: Path) -> None:
-    path = export_page([Run(SHIPPED_ROOT / "rooms-categorical")], tmp_path / "new" / "page.html")
+    path = export_page([Run(SHIPPED_ROOT / "rooms-categorical")], tmp_path / "page.html")
     assert path.stat().st_size < 2e6
     assert [each.name for each in path.parent.iterdir()] == ["page.html"]
 

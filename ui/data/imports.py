@@ -1,7 +1,6 @@
 """The import of one's own images: upload, look at what they would become, name them, import."""
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from dvae_core.data.imported.labels import called
 from dvae_core.data.imported.options import FITS, MAX_BINS, SIDES, ImportOptions
 from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.errors import DataError
+from dvae_core.system.files import temporary_folder
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.images import show_grid
@@ -57,9 +57,9 @@ def show_import() -> None:
         )
         return
     size = st.segmented_control("Pixels", SIDES, default=64, required=True, key="import-size")
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         try:
-            source = _saved(files, Path(folder))
+            source = _saved(files, folder)
         except DataError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return

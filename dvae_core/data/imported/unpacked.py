@@ -5,7 +5,6 @@ import gzip
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dvae_core.data.imported.source import PICTURE_SUFFIXES
 from dvae_core.data.untrusted.limits import MAX_IMAGES, MAX_TEXT_CHARACTERS, exceeds_ratio
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.errors import DataError, printable
+from dvae_core.system.files import temporary_folder
 
 _CHUNK_BYTES = 2**20
 _TAR_SUFFIXES = (".tar", ".tgz")
@@ -41,8 +41,8 @@ def unpacked(source: Path) -> Iterator[Path]:
     if suffix not in (".zip", ".parquet") and not is_tar:
         yield source
         return
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place, source.stem)
+    with temporary_folder() as place:
+        folder = place / source.stem
         folder.mkdir()
         shown = printable(source.name, 200)
         try:
@@ -53,7 +53,9 @@ def unpacked(source: Path) -> Iterator[Path]:
             else:
                 _extract_parquet(source, folder)
         except gzip.BadGzipFile as error:
-            raise DataError(f"{shown} is not a complete tar file ({error})") from None
+            raise DataError(
+                f"{shown} is not a complete tar file ({printable(error, 200)})"
+            ) from None
         except OSError as error:
             raise DataError(f"{shown} cannot be unpacked: {error.strerror or error}") from None
         except DataError:

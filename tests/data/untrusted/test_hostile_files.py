@@ -13,13 +13,13 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from benchmarks.hostile.damage import mutated
 from dvae_core.data.imported.options import ImportOptions
 from dvae_core.data.imported.source import open_source
 from dvae_core.data.originals.smallnorb import NorbMatrix
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.errors import DataError
 from dvae_core.progress import no_progress
-from tests.data.untrusted.mutations import mutated
 
 COUNT = 1_000
 IMAGES = np.arange(10 * 12 * 12, dtype=np.uint8).reshape(10, 12, 12)

@@ -1,0 +1,2 @@
+"""Hostile files of all kinds, and what the project makes of them; see `python -m benchmarks.hostile
+--help`."""
