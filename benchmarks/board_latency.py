@@ -1,16 +1,17 @@
-"""Time from releasing a handle until every row shows new frames, in a real browser.
+"""Time from releasing a handle until the board has the server's answer, in a real browser.
 
     python -m benchmarks.board_latency [--training]
 
 Uses models of the paper's size (10 latents of 64 categories, 64x64), grey and RGB, after 300 steps
 of training (half a minute each), so that the frames are not empty. The browser measures the time
-from the pointer's release until the board reports that it shows the new frames. With `--training`
-each model is measured again during a training with the paper's settings, started as on the page
-Train.
+from the pointer's release until the board reports that it shows the answer: the numbers of the new
+code and, where the browser does not decode, the frames of every row. With `--training` each model
+is measured again during a training with the paper's settings, started as on the page Train.
 Needs requirements-dev.txt and Chromium.
 """
 
 import argparse
+import itertools
 import statistics
 import subprocess
 import sys
@@ -63,30 +64,37 @@ def main() -> None:
             train(Path(folder) / name, dataset)
         times = ("median, ms", "least, ms", "most, ms")
         with chromium() as browser, served(folder) as address:
-            print(head("images", "machine", "releases", *times, "frames, MB"))
-            for name in RUNS:
+            print(head("images", "decoded by", "machine", "releases", *times, "answer, MB"))
+            for name, way in itertools.product(RUNS, ("browser", "server")):
                 page = browser.new_page(viewport={"width": 1400, "height": 1000})
+                if way == "server":
+                    page.add_init_script("delete window.Worker")
                 received = sizes_received(page)
                 page.goto(f"{address}/?run=runs/{name}")
-                idle = measure(page, asked.releases)
-                print(result(name, "idle", idle, received))
+                idle = measure(page, asked.releases, received)
+                print(result(name, way, "idle", idle, received))
                 if asked.training:
-                    with training(Path(folder) / f"beside-{name}"):
-                        busy = measure(page, asked.releases)
-                    print(result(name, "training", busy, received))
+                    with training(Path(folder) / f"beside-{name}-{way}"):
+                        busy = measure(page, asked.releases, received)
+                    print(result(name, way, "training", busy, received))
                     ratio = statistics.median(busy) / statistics.median(idle)
-                    print(row(name, "training / idle", "", f"{ratio:.2f}", "", "", ""))
+                    print(row(name, way, "training / idle", "", f"{ratio:.2f}", "", "", ""))
                 page.close()
 
 
-def measure(page: Page, releases: int) -> list[float]:
-    """Milliseconds of each release, after two that are not counted."""
-    return [released(page, step) for step in range(releases + 2)][2:]
+def measure(page: Page, releases: int, received: list[int]) -> list[float]:
+    """Milliseconds of each release, after two that are not counted. `received` holds the sizes of
+    the messages that answered them."""
+    for step in range(2):
+        released(page, step)
+    received.clear()
+    return [released(page, step) for step in range(2, releases + 2)]
 
 
-def result(name: str, machine: str, times: list[float], received: list[int]) -> str:
+def result(name: str, way: str, machine: str, times: list[float], received: list[int]) -> str:
     """A row of the table."""
-    return row(name, machine, len(times), *summary(times, 0), f"{max(received) / 1e6:.2f}")
+    largest = f"{max(received) / 1e6:.2f}"
+    return row(name, way, machine, len(times), *summary(times, 0), largest)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from dvae_core.runs.run import Run
 from dvae_core.system.memory import keep_freed_memory
 from dvae_core.web.board import encode_frames
 from dvae_core.web.decoder import pack_decoder
+from dvae_core.web.page import page_html
 from dvae_core.web.scripts import decoder_script
 
 THUMBNAILS = 19  # of a row, as many as fit beside the image of a board 1,400 pixels wide
@@ -80,7 +81,8 @@ def main() -> None:
     of_run = ("run", "image size", "weights, MB", "start, ms")
     of_browser = (image, f"{image}, during a board", "thumbnails", board)
     of_others = (f"{image}, plain", f"{board}, plain", f"{board}, server", "frames, MB", "error")
-    print(head(*of_run, *of_browser, *of_others))
+    of_page = ("page, MB",)
+    print(head(*of_run, *of_browser, *of_others, *of_page))
     with chromium() as browser:
         for run in list_runs(SHIPPED_ROOT):
             page = browser.new_page()
@@ -124,6 +126,7 @@ def measured(run: Run, page: Page) -> str:
         *(sum(map(len, rows)), f"{simd['board']:.0f}"),
         *(f"{plain['image']:.1f}", f"{plain['board']:.0f}"),
         *(f"{served:.0f}", f"{megabytes:.2f}", f"{error}/255"),
+        f"{len(page_html([run])) / 1e6:.2f}",
     )
 
 

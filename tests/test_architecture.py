@@ -22,7 +22,6 @@ BELOW: dict[str, set[str]] = {
     "data": {"errors", "config", "progress", "system"},
     "models": {"errors", "config"},
     "objectives": {"errors", "config", "models"},
-    "web": {"errors", "models"},
     "onnx": {"errors", "config", "system", "data", "models"},
     "runs": {"errors", "config", "system", "data", "models", "objectives", "onnx"},
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
@@ -33,6 +32,9 @@ BELOW: dict[str, set[str]] = {
     "selection": {"errors", "config", "system", "models", "runs", "evaluation"},
     "figures": {
         *{"errors", "config", "progress", "system", "data", "models", "runs", "analysis"},
+    },
+    "web": {
+        *{"errors", "config", "system", "data", "models", "runs", "evaluation", "analysis"},
     },
     "jobs": {"errors", "config", "progress", "system", "runs"},
     "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},

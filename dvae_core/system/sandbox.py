@@ -7,6 +7,7 @@ states.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys

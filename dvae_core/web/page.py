@@ -52,7 +52,7 @@ class _Starts:
     labels: list[str]
 
 
-def export_page(runs: Sequence[Run], output: Path, *, note: str = "") -> Path:
+def export_page(runs: Sequence[Run], output: Path | str, *, note: str = "") -> Path:
     """Write one or two runs as a page that opens from disk.
 
     Args:
@@ -70,6 +70,7 @@ def export_page(runs: Sequence[Run], output: Path, *, note: str = "") -> Path:
         ModelError: the model is imported, so only its own network can decode.
         CoreError: a run is damaged or has no weights.
     """
+    output = Path(output)
     check_output(output, (".html",))
     content = page_html(runs, note=note)
     write_atomically(output, content)

@@ -30,4 +30,5 @@ def test_no_page_leaves_an_expander_to_the_browser() -> None:
         for path in sources
         if re.search(r"\.expander\(", path.read_text(encoding="utf-8"))
     }
-    assert users == {"expander.py"}
+    # Details of an error may stand on a page twice, so they have no key to be remembered by.
+    assert users == {"expander.py", "errors.py"}

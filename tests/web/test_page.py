@@ -137,7 +137,7 @@ def test_an_imported_model_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_shipped_page_is_of_today() -> None:
     """docs/exports.md has the command that writes it."""
-    shipped = (REPOSITORY / "docs" / "pages" / "circles.html").read_text(encoding="utf-8")
+    shipped = (REPOSITORY / "docs" / "circles.html").read_text(encoding="utf-8")
     assert board_script() in shipped
     assert (FOLDER / "page.js").read_text(encoding="utf-8") in shipped
     assert (FOLDER / "page.css").read_text(encoding="utf-8") in shipped

@@ -32,6 +32,7 @@ from ui.encoding import MAX_POSTERIOR_BYTES, encoded_or_progress, posterior_byte
 from ui.errors import plain
 from ui.page_download import show_page_download
 from ui.start_picker import ResolvedStart
+from ui.widgets import whole_number
 
 FORMATS = {"Sheet": ("pdf", "svg", "png"), "Animation": ("gif", "apng")}
 _MOST_LATENTS = 16  # chosen at first
@@ -75,26 +76,26 @@ def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None
         kind = st.segmented_control(
             "Format", list(FORMATS), default="Sheet", required=True, key="export-format"
         )
-        count = st.number_input(
+        count = whole_number(
             "Images of each latent",
             *COUNT_RANGE,
-            value=default_count(FORMATS[kind][0]),
+            default=default_count(FORMATS[kind][0]),
             width=170,
             key=f"export-count-{kind}",
         )
-        scale = st.number_input(
+        scale = whole_number(
             "Scale",
             *SCALE_RANGE,
-            value=None,
             placeholder="auto",
             width=130,
             key="export-scale",
             help="Pixels of the file for a pixel of the images.",
         )
-        fps, together = 10, False
+        fps: int | None = 10
+        together = False
         if kind == "Animation":
-            fps = st.number_input(
-                "Frames per second", *FPS_RANGE, value=fps, width=170, key="export-fps"
+            fps = whole_number(
+                "Frames per second", *FPS_RANGE, default=10, width=170, key="export-fps"
             )
     with st.container(horizontal=True):
         labels = st.toggle(
@@ -112,6 +113,8 @@ def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None
             )
     if not latents:
         st.info("Choose at least one latent.")
+        return
+    if count is None or fps is None:
         return
 
     counts = [min(count, len(view.profile.values[latent])) for latent in latents]
@@ -165,11 +168,11 @@ def _show_codes(view: BoardView, run: Run, dataset: Dataset) -> None:
     per_image = posterior_bytes(view.model)
     most = min(dataset.num_images, 100_000, MAX_POSTERIOR_BYTES // max(1, per_image))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = st.number_input(
+        count = whole_number(
             "Images of the data set",
             1,
             most,
-            min(most, DEFAULT_COUNT),
+            default=min(most, DEFAULT_COUNT),
             width=190,
             key=f"export-images-{run.id}",
             help="Drawn at random, each at most once. `python -m dvae_core codes` writes more of a "
@@ -184,6 +187,8 @@ def _show_codes(view: BoardView, run: Run, dataset: Dataset) -> None:
                 help="Otherwise only that of the most likely category of each latent.",
             )
 
+    if count is None:
+        return
     asked = f"export-encode-{run.id}-{count}"
     if not st.session_state.get(asked):
         st.button(
