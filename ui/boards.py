@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
-from dvae_core.models.latents import Posterior
+from dvae_core.models.latents import Latents, Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.cached import COMPUTING
@@ -60,9 +60,10 @@ class BoardView:
         return [torch.from_numpy(values) for values in self.profile.values]
 
     def kl_of(self, latent: int) -> float:
-        """Nats of the start image, or on average where there is none."""
-        if self.posterior is None:
-            return float(self.profile.kl[latent])
+        """KL of the start image in nats; what the latent holds on average where there is none, or
+        where the KL is the same for all images."""
+        if self.posterior is None or self.model.latents.is_deterministic:
+            return float(self.profile.held[latent])
         return self.posterior.kl()[0, latent].item()
 
 
@@ -144,13 +145,18 @@ def choose_within_data() -> None:
     )
 
 
-def show_legend(profile: LatentProfile) -> None:
+def show_legend(profile: LatentProfile, latents: Latents) -> None:
     """What the marks of a board mean."""
+    posterior = "**bars or curve**: where the encoder places the start image (posterior)"
+    nats = "**nats**: KL of the start image from the prior"
+    if latents.is_deterministic:
+        posterior = "**bar**: the category of the start image; a point, not a distribution"
+        nats = "**nats**: entropy of the categories of all images"
     marks = [
-        "**bars or curve**: where the encoder places the start image (posterior)",
+        posterior,
         "**grey**: all images of the data set",
         "**▴**: the start",
-        "**nats**: KL of the start image from the prior",
+        nats,
         "**dimmed**: hardly occurs in the data",
     ]
     if profile.factor_names:
@@ -200,6 +206,7 @@ def _rows(view: BoardView, values: Mapping[int, Tensor]) -> list[BoardRow]:
                 posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent][at].tolist(),
                 continuous=view.model.latents.num_categories is None,
+                point=view.model.latents.is_deterministic,
                 carries=carries,
                 information=information,
                 num_points=profile.num_points,

@@ -23,6 +23,7 @@ def view(latents: Latents, shape: Shape, chosen: int | None = None) -> BoardView
         values=arrays,
         aggregate=arrays,
         kl=np.arange(n, dtype=np.float32),
+        held=np.arange(n, dtype=np.float64),
         spread=np.ones(n),
         factor_names=(),
         information=np.zeros((n, 0)),
