@@ -4,7 +4,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from dvae_core.config import FAMILIES
+from dvae_core.config import FAMILIES, CategoryChoices
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import usable_runs
@@ -25,7 +25,7 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     runs = {
         address: run
         for address, run in usable_runs()
-        if FAMILIES[run.record.latents].has_categories and run.record.has_encoder
+        if FAMILIES[run.record.latents].categories == CategoryChoices() and run.record.has_encoder
     }
     if not runs:
         st.sidebar.caption("No categorical run was found, so two sections show no images.")
