@@ -32,8 +32,26 @@ def test_a_setting_wins_over_its_preset(preset: str) -> None:
     assert RunConfig.from_preset(preset, num_latents=7).num_latents == 7
 
 
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "quick"])
+def test_a_preset_of_a_paper_leaves_the_data_set_open(preset: str) -> None:
+    with pytest.raises(ConfigError, match=f"the preset {preset} leaves the data set open"):
+        check_preset_has_data(preset, ["steps"])
+    check_preset_has_data(preset, ["dataset"])
+
+
+def test_the_authors_weights_are_those_beside_a_sum_over_a_colour_image() -> None:
+    # 0.001 and 1e-4 and 1e-2 beside a mean over 3 * 64 * 64 numbers.
+    qlae, tripod = RunConfig.from_preset("qlae"), RunConfig.from_preset("tripod")
+    assert (qlae.codebook_weight, qlae.commitment_weight) == pytest.approx((12.288, 12.288))
+    assert qlae.weight_decay == 0.1  # decoupled from the loss and its scale
+    weights = (tripod.multiinformation_weight, tripod.hessian_weight)
+    assert weights == pytest.approx((1.2288, 122.88))
+    # 1e-4 of total correlation beside 1e-3 of a mean over 12 latents.
+    assert RunConfig.from_preset("factorqvae").gamma == pytest.approx(1.2)
+
+
 def test_an_unknown_preset_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="'fast': use quick or paper"):
+    with pytest.raises(ConfigError, match="'fast': use quick, paper, qlae, tripod or factorqvae"):
         RunConfig.from_preset("fast")
 
 
