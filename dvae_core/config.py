@@ -396,6 +396,9 @@ class ObjectiveConfig(_Part):
         "variances is 10 times as high in DIP-VAE-I and equal in DIP-VAE-II. Higher values favour "
         "uncorrelated latents over reconstruction. Typical: 1 to 50.",
     )
+
+
+class RegularizerConfig(_Part):
     codebook_weight: float = Field(
         12.0,
         ge=0.0,
@@ -546,7 +549,7 @@ class TrainingConfig(_Part):
         return self.noise_scale_start + turned * (self.noise_scale_end - self.noise_scale_start)
 
 
-class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
+class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, TrainingConfig):
     """All settings of a run. Two runs of the same config on the same CPU are equal bit for bit.
 
     Raises:
