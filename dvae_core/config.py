@@ -1,7 +1,7 @@
 """Every choice of a run: the objectives, the latent families, and all settings.
 
 The command line, the Train form, sweeps and the documents read their explanations, ranges and
-defaults from here. `dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents.py`
+defaults from here. `dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents/`
 the latent families.
 
 `RunConfig` is flat, so a setting has the same name everywhere: as a key of config.json, as a flag
