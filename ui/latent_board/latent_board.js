@@ -326,9 +326,8 @@ class Board {
       : `nearest category ${category(facts, at)}`;
     this.readout.unseen.textContent = isVisited(facts, at) ? "" : "hardly occurs in the data";
     const likely = facts.posterior.indexOf(Math.max(...facts.posterior));
-    const says = facts.point ? "point, no distribution" : "most likely";
-    this.readout.likely.textContent =
-      facts.continuous || !facts.posterior.length ? "" : `${says} for the start image: ${likely}`;
+    const says = facts.point ? `start image: ${likely}, a point` : `most likely for the start image: ${likely}`;
+    this.readout.likely.textContent = facts.continuous || !facts.posterior.length ? "" : says;
   }
 
   busy(waits) {
