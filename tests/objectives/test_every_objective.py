@@ -74,7 +74,10 @@ def test_its_terms_have_the_names_that_it_says(objective: str, latents: str) -> 
 def test_training_lowers_the_loss(
     tmp_path: Path, tiny_config: RunConfig, objective: str, latents: str
 ) -> None:
-    settings = {"objective": objective, "latents": latents, "steps": 60, "log_every": 20}
+    settings: dict[str, Any] = {"objective": objective, "latents": latents}
+    settings |= {"steps": 60, "log_every": 20}
+    if latents == "fsq":  # the first scalars are near 0, and all round to a value that is there
+        settings["num_categories"] = 8
     run = new_run(tmp_path / "run", tiny_config, **settings)
     assert train(run).state is State.FINISHED
     losses = [row["loss"] for row in run.metrics.read()]
