@@ -1,7 +1,7 @@
 """Every choice of a run: the objectives, the latent families, and all settings.
 
 The command line, the Train form, sweeps and the documents read their explanations, ranges and
-defaults from here. `dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents.py`
+defaults from here. `dvae_core/objectives.py` computes the objectives, `dvae_core/models/latents/`
 the latent families.
 
 `RunConfig` is flat, so a setting has the same name everywhere: as a key of config.json, as a flag
@@ -34,7 +34,10 @@ from pydantic_core import PydanticCustomError
 from dvae_core.errors import ConfigError, printable
 
 ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "dip_ii"]
-FamilyName = Literal["categorical", "gaussian"]
+FamilyName = Literal["categorical", "gaussian", "qvae", "quantized", "fsq"]
+LogitSource = Literal["encoder", "distance", "bounded_distance"]
+ValueSource = Literal["grid", "codebook", "shared_codebook"]
+CategoryChoice = Literal["gumbel", "nearest"]
 Sampling = Literal["soft", "straight_through"]
 CATEGORY_RANGE = (2, 512)  # of the number of categories K
 MAX_ROWS = 40_000  # of metrics.jsonl, so that every page can read it
@@ -77,14 +80,44 @@ class ObjectiveInfo(ChoiceInfo):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CategoryChoices:
+    """The three choices in which the families with categories differ. Defaults: Friede et al. 2023.
+
+    Attributes:
+        logits: where they come from. `encoder`: it outputs K of them for each latent. `distance`:
+            it outputs a scalar, whose squared distance from a category's value is minus the logit.
+            `bounded_distance`: the same for the tanh of the scalar.
+        values: the values of the categories. `grid`: linspace(-1, 1, K), fixed. `codebook`: learnt
+            for each latent, from linspace(-0.5, 0.5, K). `shared_codebook`: learnt for all latents
+            together, from the K quantiles of a standard normal.
+        draws: how a code is drawn. `gumbel`: with Gumbel noise, soft or straight through.
+            `nearest`: the most likely category, which is the nearest; no chance, straight through.
+    """
+
+    logits: LogitSource = "encoder"
+    values: ValueSource = "grid"
+    draws: CategoryChoice = "gumbel"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilyInfo(ChoiceInfo):
     """The description of a latent family.
 
     Attributes:
-        has_categories: whether each latent has K categories.
+        categories: how its categories work; None for a family without categories.
     """
 
-    has_categories: bool
+    categories: CategoryChoices | None
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether each latent has K categories."""
+        return self.categories is not None
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether an image has a point as its posterior, and not a distribution over codes."""
+        return self.categories is not None and self.categories.draws == "nearest"
 
 
 OBJECTIVES: dict[ObjectiveName, ObjectiveInfo] = {
@@ -160,7 +193,7 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
         "−1 to 1. Use it to see whether latents align with the factors; that depends on the data "
         "and the settings. Typical: K = 64.",
         source="Friede et al., ECML PKDD 2023",
-        has_categories=True,
+        categories=CategoryChoices(),
         settings=(
             "num_categories",
             "noise_scale_start",
@@ -176,7 +209,40 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
         "as the baseline; its prior is the same in every direction, so it does not favour one "
         "factor per latent.",
         source="Kingma & Welling, ICLR 2014",
-        has_categories=False,
+        categories=None,
+    ),
+    "qvae": FamilyInfo(
+        label="QVAE",
+        explanation="Each latent is a distribution over K categories whose values are learnt and "
+        "shared by all latents; the nearer a value is to the encoder's scalar, the likelier. Use "
+        "it to see what learnt values add to noise. Typical: K = 64.",
+        source="Baykal et al., 2024",
+        categories=CategoryChoices(logits="distance", values="shared_codebook"),
+        settings=(
+            "num_categories",
+            "noise_scale_start",
+            "noise_scale_end",
+            "noise_steps",
+            "sampling",
+        ),
+    ),
+    "quantized": FamilyInfo(
+        label="QLAE",
+        explanation="Each latent is the nearest of its own K learnt values, without chance. Use "
+        "it with weight decay, which is half of the method. Typical: K = 10, and twice as many "
+        "latents as factors.",
+        source="Hsu et al., NeurIPS 2023",
+        categories=CategoryChoices(logits="distance", values="codebook", draws="nearest"),
+        settings=("num_categories", "cardinalities", "codebook_weight", "commitment_weight"),
+    ),
+    "fsq": FamilyInfo(
+        label="FSQ",
+        explanation="Each latent is the nearest of K fixed values from −1 to 1, without chance "
+        "(finite scalar quantization). Use it with the multiinformation and the Hessian penalty, "
+        "as Tripod does, or as the plainest discrete latent. Typical: K = 12.",
+        source="Mentzer et al., ICLR 2024; Tripod: Hsu et al., ICML 2024",
+        categories=CategoryChoices(logits="bounded_distance", draws="nearest"),
+        settings=("num_categories", "cardinalities"),
     ),
 }
 
@@ -275,12 +341,13 @@ class ModelConfig(_Part):
 
     @model_validator(mode="after")
     def _cardinalities_fit(self) -> "ModelConfig":
-        if self.cardinalities and not FAMILIES[self.latents].has_categories:
-            with_categories = [name for name, info in FAMILIES.items() if info.has_categories]
+        family = FAMILIES[self.latents]
+        if self.cardinalities and "cardinalities" not in family.settings:
+            able = [name for name, info in FAMILIES.items() if "cardinalities" in info.settings]
+            lack = "share their categories" if family.has_categories else "have no categories"
             raise ConfigError(
                 f"cardinalities are {' '.join(map(str, self.cardinalities))}, but {self.latents} "
-                f"latents have no categories: leave cardinalities out, or use "
-                f"{' or '.join(with_categories)} latents"
+                f"latents {lack}: leave cardinalities out, or use {' or '.join(able)} latents"
             )
         count_categories(self.num_latents, self.num_categories, self.cardinalities)
         return self
@@ -354,6 +421,43 @@ class ObjectiveConfig(_Part):
     )
 
 
+class RegularizerConfig(_Part):
+    codebook_weight: float = Field(
+        12.0,
+        ge=0.0,
+        le=1_000_000.0,
+        description="Weight of the codebook loss of QLAE, which pulls the values of the categories "
+        "to the encoder's scalars. Higher values let them follow faster; 0 keeps the values where "
+        "they start. Typical: 0.001 times the numbers of an image, which are 12,288 for 64x64 in "
+        "colour.",
+    )
+    commitment_weight: float = Field(
+        12.0,
+        ge=0.0,
+        le=1_000_000.0,
+        description="Weight of the commitment loss of QLAE, which pulls the encoder's scalars to "
+        "the values of their categories. Higher values keep the scalars closer. Typical: as the "
+        "codebook weight.",
+    )
+    multiinformation_weight: float = Field(
+        0.0,
+        ge=0.0,
+        le=1_000_000.0,
+        description="Weight of the multiinformation of the batch's codes by Gaussian kernels "
+        "(Tripod), which any objective but factor and tc takes. Higher values favour independent "
+        "latents over reconstruction. Typical: 0, or 1e-8 to 1e-4 times the numbers of an image.",
+    )
+    hessian_weight: float = Field(
+        0.0,
+        ge=0.0,
+        le=1_000_000.0,
+        description="Weight of the normalised Hessian penalty (Tripod): the share of second "
+        "derivatives of the decoder that mix two latents. Any objective takes it; each step takes "
+        "longer. Higher values favour latents whose effects do not depend on one another. Typical: "
+        "0, or 1e-8 to 1e-2 times the numbers of an image.",
+    )
+
+
 class TrainingConfig(_Part):
     steps: int = Field(
         300_000,
@@ -375,6 +479,14 @@ class TrainingConfig(_Part):
         le=1.0,
         description="Adam step size. Higher values learn faster, but training diverges if it is "
         "too high. Typical: 1e-4, or 1e-3 for short trainings.",
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="Each step shrinks the weights of encoder and decoder, but no bias and no "
+        "category value, by this times the step size (AdamW). Higher values leave fewer latents "
+        "active. Typical: 0, or 0.1 for QLAE.",
     )
     sampling: Sampling = Field(
         "soft",
@@ -460,7 +572,7 @@ class TrainingConfig(_Part):
         return self.noise_scale_start + turned * (self.noise_scale_end - self.noise_scale_start)
 
 
-class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
+class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, TrainingConfig):
     """All settings of a run. Two runs of the same config on the same CPU are equal bit for bit.
 
     Raises:
@@ -469,6 +581,23 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
 
     @model_validator(mode="after")
     def _combination_is_sound(self) -> "RunConfig":
+        if reason := why_not(self.objective, FAMILIES[self.latents]):
+            able = [name for name in OBJECTIVES if not why_not(name, FAMILIES[self.latents])]
+            raise ConfigError(
+                f"the {self.objective} objective does not go with {self.latents} latents: "
+                f"{reason}; use {', '.join(able[:-1])} or {able[-1]}"
+            )
+        if self.multiinformation_weight > 0 and self.objective in ("factor", "tc"):
+            raise ConfigError(
+                f"multiinformation_weight is {self.multiinformation_weight:g}, but the "
+                f"{self.objective} objective already penalises the same dependence of the latents: "
+                f"set it to 0, or use another objective"
+            )
+        if self.num_latents < 2 and (self.multiinformation_weight > 0 or self.hessian_weight > 0):
+            raise ConfigError(
+                "multiinformation_weight and hessian_weight need num_latents of at least 2: they "
+                "weight what two latents have to do with each other"
+            )
         if self.objective in ("factor", "tc") and self.num_latents < 2:
             raise ConfigError(
                 f"the {self.objective} objective needs num_latents of at least 2: one latent "
@@ -512,6 +641,25 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig):
         return cls(**(preset_settings(preset) | settings))
 
 
+# Why a posterior that is a point is not enough for an objective.
+_NEEDS_DISTRIBUTION: dict[ObjectiveName, str] = {
+    "beta": "the KL of a point is the same for all images, and a weight on it changes nothing",
+    "annealed": "the KL of a point is the same for all images, and cannot follow a capacity",
+    "tc": "points have no densities of which the batch could be a mixture",
+    "dip_ii": "points have no variance to add to the covariances",
+}
+
+
+def why_not(objective: ObjectiveName, family: FamilyInfo) -> str:
+    """Why an objective makes no sense with a family, or ""."""
+    if family.is_deterministic and objective in _NEEDS_DISTRIBUTION:
+        return _NEEDS_DISTRIBUTION[objective]
+    learns_values = family.categories is not None and family.categories.values != "grid"
+    if objective in ("dip_i", "dip_ii") and learns_values:
+        return "it pulls variances to that of the prior, which moves with the learnt values"
+    return ""
+
+
 # A training short enough to watch: one disc, two latents, a coarse grid. Samples and step size have
 # the lowest loss in docs/studies.md at a noise scale of 1, below which the KL says too little.
 QUICK: dict[str, Any] = {
@@ -530,7 +678,55 @@ QUICK: dict[str, Any] = {
 
 PAPER: dict[str, Any] = {}  # the defaults are those of the paper
 
-PRESETS: dict[str, dict[str, Any]] = {"quick": QUICK, "paper": PAPER}
+# Those of the families' authors on 3D Shapes, of 64x64 pixels in colour: what multiplies a term
+# beside their mean over its 12,288 numbers multiplies it here by as much, beside a sum over them.
+_NUMBERS = 64 * 64 * 3
+
+QLAE: dict[str, Any] = {
+    "latents": "quantized",
+    "num_latents": 12,
+    "num_categories": 10,
+    "codebook_weight": 0.001 * _NUMBERS,
+    "commitment_weight": 0.001 * _NUMBERS,
+    "weight_decay": 0.1,
+    "steps": 200_000,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+}
+
+TRIPOD: dict[str, Any] = {
+    "latents": "fsq",
+    "num_latents": 12,
+    "num_categories": 12,
+    "multiinformation_weight": 1e-4 * _NUMBERS,
+    "hessian_weight": 1e-2 * _NUMBERS,
+    "steps": 250_000,
+    "batch_size": 64,
+    "learning_rate": 2e-4,
+}
+
+FACTORQVAE: dict[str, Any] = {
+    "latents": "qvae",
+    "objective": "factor",
+    "num_latents": 12,
+    "num_categories": 64,
+    # 1e-4 beside 1e-3 of a KL that is a mean over 12 latents; here the sum has weight 1.
+    "gamma": 1e-4 / (1e-3 / 12),
+    "noise_scale_start": 1.0,
+    "noise_scale_end": 1.0,
+    "steps": 100_000,
+    "batch_size": 256,  # half of their batch is for the discriminator
+    "learning_rate": 1e-3,
+    "discriminator_learning_rate": 1e-3,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": QUICK,
+    "paper": PAPER,
+    "qlae": QLAE,
+    "tripod": TRIPOD,
+    "factorqvae": FACTORQVAE,
+}
 
 
 def preset_settings(name: str | None) -> dict[str, Any]:
@@ -542,16 +738,20 @@ def preset_settings(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     if name not in PRESETS:
-        raise ConfigError(f"no preset is called {name!r}: use {' or '.join(PRESETS)}")
+        names = list(PRESETS)
+        raise ConfigError(
+            f"no preset is called {name!r}: use {', '.join(names[:-1])} or {names[-1]}"
+        )
     return dict(PRESETS[name])
 
 
 def check_preset_has_data(preset: str | None, settings: Collection[str]) -> None:
-    """Raise `ConfigError` if the data set of a preset is left to chance: the paper has many, and
+    """Raise `ConfigError` if the data set of a preset is left to chance: a paper has many, and
     `settings` does not name one."""
-    if preset == "paper" and "dataset" not in settings:
+    if preset is not None and "dataset" not in {*preset_settings(preset), *settings}:
         raise ConfigError(
-            "the preset paper leaves the data set open: set dataset, such as dsprites or shapes3d"
+            f"the preset {preset} leaves the data set open: set dataset, such as dsprites or "
+            f"shapes3d"
         )
 
 

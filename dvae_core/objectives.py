@@ -355,6 +355,5 @@ def build_objective(config: RunConfig, generator: torch.Generator | None = None)
 
 
 def _prior_variance(config: RunConfig) -> Tensor:
-    """Variance (N,) of the prior, which is the posterior for an encoder output of zeros."""
-    latents = build_latents(config)
-    return latents.posterior(torch.zeros(1, latents.head_size)).code_variance()[0]
+    """Variance (N,) of the prior."""
+    return build_latents(config).prior().code_variance()[0]

@@ -189,7 +189,8 @@ with errors_shown():
                 key=order_key,
                 on_change=when_changed(order_key, partial(setattr, exploration, "order_by")),
                 help="Mean KL: over images of the data set; each row shows the KL of the start "
-                "image. Information: about that factor.",
+                "image. Points go by the entropy of their categories. Information: about that "
+                "factor.",
             )
             factor = None if order_by is None else names.index(order_by)
         if model.latents.num_categories is not None:
@@ -223,5 +224,5 @@ with errors_shown():
 
     latent_names = shown_names(run)
     in_order = profile.by_kl() if factor is None else profile.by_information(factor)
-    show_legend(profile)
+    show_legend(profile, model.latents)
     board_and_tools(explorations, run, model, dataset, profile, in_order, latent_names)

@@ -69,11 +69,11 @@ def choose_latent(
     data."""
     order = list(range(run.record.num_latents))
     if encoded is not None:
-        order = [int(latent) for latent in np.argsort(-encoded.mean_kl)]
+        order = [int(latent) for latent in np.argsort(-encoded.held)]
 
     def describe(latent: int) -> str:
         words = names.words(latent)
-        return words if encoded is None else f"{words} · {encoded.mean_kl[latent]:.2f} nats"
+        return words if encoded is None else f"{words} · {encoded.held[latent]:.2f} nats"
 
     latent = exploration.latent if exploration.latent in order else order[0]
     key = widget_key(f"{exploration.address}-latents-latent", latent)
@@ -84,7 +84,10 @@ def choose_latent(
         format_func=describe,
         key=key,
         on_change=when_changed(key, partial(setattr, exploration, "latent")),
-        help=None if encoded is None else "In the order of their mean KL.",
+        help=None
+        if encoded is None
+        else "In the order of their mean KL; of the entropy of their "
+        "categories where the encoder gives no distribution.",
     )
     return latent
 
@@ -115,7 +118,7 @@ def show_numbers(data: LatentData) -> None:
     """KL and use of the latent."""
     if not data.active:
         st.info(
-            "This latent is dead: its mean KL is at most 0.05 nats, so the encoder puts nearly "
+            "This latent is dead: it holds at most 0.05 nats, so the encoder puts nearly "
             "nothing into it and the decoder ignores it.",
             icon=":material/do_not_disturb_on:",
         )

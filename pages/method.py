@@ -4,12 +4,13 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from dvae_core.config import FAMILIES
+from dvae_core.config import FAMILIES, CategoryChoices
 from dvae_core.errors import DataError
 from dvae_core.models.vae import VAE
 from dvae_core.runs.catalog import usable_runs
 from ui.cached import st_load_dataset, st_load_model
 from ui.errors import errors_shown, plain
+from ui.method.discrete import show_discrete_families
 from ui.method.latents import show_cardinalities, show_families, show_gap, show_noise
 from ui.method.rotation import show_circle_and_grid, show_factors
 from ui.method.sections import show_contents
@@ -25,7 +26,7 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
     runs = {
         address: run
         for address, run in usable_runs()
-        if FAMILIES[run.record.latents].has_categories and run.record.has_encoder
+        if FAMILIES[run.record.latents].categories == CategoryChoices() and run.record.has_encoder
     }
     if not runs:
         st.sidebar.caption("No categorical run was found, so two sections show no images.")
@@ -74,12 +75,15 @@ with st.container(width=880):
     show_neighbourhoods(model, image)
     show_factor()
     show_cardinalities()
+    show_discrete_families()
     st.subheader("Source", anchor="source")
     st.markdown(
         "David Friede, Christian Reimers, Heiner Stuckenschmidt and Mathias Niepert: *Learning "
         "Disentangled Discrete Representations*, ECML PKDD 2023, "
         "[arXiv:2307.14151](https://arxiv.org/abs/2307.14151); details as in the authors' "
         "reference implementation, repository david-friede/lddr. FactorVAE: Kim and Mnih, "
-        "*Disentangling by Factorising*, ICML 2018."
+        "*Disentangling by Factorising*, ICML 2018. QLAE: Hsu et al., *Disentanglement via Latent "
+        "Quantization*, NeurIPS 2023. Tripod: Hsu et al., ICML 2024. FactorQVAE: Baykal et al., "
+        "*Disentanglement with Factor Quantized Variational Autoencoders*, 2024."
     )
     st.page_link(PAGES / "compare.py", label="See it on two models", icon=":material/compare:")

@@ -22,6 +22,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"errors", "config", "progress", "system"},
     "models": {"errors", "config"},
     "objectives": {"errors", "config", "models"},
+    "regularizers": {"config", "models"},
     "onnx": {"errors", "config", "system", "data", "models"},
     "runs": {"errors", "config", "system", "data", "models", "objectives", "onnx"},
     "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
@@ -40,7 +41,7 @@ BELOW: dict[str, set[str]] = {
     "exchange": {"errors", "config", "system", "data", "models", "onnx", "runs", "evaluation"},
     "training": {
         *{"errors", "config", "progress", "system", "data", "models", "objectives", "runs"},
-        *{"evaluation", "analysis"},
+        *{"regularizers", "evaluation", "analysis"},
     },
     "sweep": {
         *{"errors", "config", "progress", "system", "data", "runs", "evaluation", "training"},

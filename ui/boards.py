@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
-from dvae_core.models.latents import Posterior
+from dvae_core.models.latents import Latents, Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from dvae_core.web.board import (
@@ -19,7 +19,7 @@ from dvae_core.web.board import (
     BoardTarget,
     encode_frames,
 )
-from dvae_core.web.rows import all_values, board_rows
+from dvae_core.web.rows import all_values, board_rows, shown_nats
 from ui.cached import COMPUTING
 from ui.decoders import browser_decoder
 from ui.latent_board import BoardEvent, can_decode, latent_board
@@ -69,10 +69,8 @@ class BoardView:
         return [torch.from_numpy(values) for values in self.profile.values]
 
     def kl_of(self, latent: int) -> float:
-        """Nats of the start image, or on average where there is none."""
-        if self.posterior is None:
-            return float(self.profile.kl[latent])
-        return self.posterior.kl()[0, latent].item()
+        """As on its row."""
+        return shown_nats(self.profile, self.model.latents, self.posterior, latent)
 
 
 def show_board(
@@ -92,11 +90,11 @@ def show_board(
     latent_board(
         board_rows(
             view.profile,
+            view.model.latents,
             values,
             start_code=view.start_code,
             code=view.code,
             posterior=view.posterior,
-            continuous=view.model.latents.num_categories is None,
             chosen=view.chosen,
             names=view.names,
         ),
@@ -168,13 +166,18 @@ def choose_within_data() -> None:
     )
 
 
-def show_legend(profile: LatentProfile) -> None:
+def show_legend(profile: LatentProfile, latents: Latents) -> None:
     """What the marks of a board mean."""
+    posterior = "**bars or curve**: where the encoder places the start image (posterior)"
+    nats = "**nats**: KL of the start image from the prior"
+    if latents.is_deterministic:
+        posterior = "**bar**: the category of the start image; a point, not a distribution"
+        nats = "**nats**: entropy of the categories of all images"
     marks = [
-        "**bars or curve**: where the encoder places the start image (posterior)",
+        posterior,
         "**grey**: all images of the data set",
         "**▴**: the start",
-        "**nats**: KL of the start image from the prior",
+        nats,
         "**dimmed**: hardly occurs in the data",
     ]
     if profile.factor_names:

@@ -5,7 +5,6 @@ and `stamp`, which changes when their files do.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ from dvae_core.evaluation.results import (
     ProtocolName,
     read_evaluation,
 )
-from dvae_core.models.latents import CategoricalPosterior, GaussianPosterior, Posterior
+from dvae_core.models.latents import Posterior, joined
 from dvae_core.models.vae import VAE
 from dvae_core.runs.run import Run
 from dvae_core.selection.study import Study, StudyReader
@@ -227,13 +226,6 @@ def st_encode_images(run: Run, dataset_name: str) -> Posterior:
 def _encode_images(path: str, modified_at: int, images: _Images) -> Posterior:
     model, dataset = _load_model(path, modified_at), _load_dataset(images)
     with torch.inference_mode():
-        posteriors = [
-            model.encode(batch) for _, batch in draw_batches(dataset, AGGREGATE_IMAGES, seed=0)
-        ]
-    if isinstance(posteriors[0], CategoricalPosterior):
-        logits = torch.cat([p.logits for p in posteriors if isinstance(p, CategoricalPosterior)])
-        return replace(posteriors[0], logits=logits)
-    gaussian = [p for p in posteriors if isinstance(p, GaussianPosterior)]
-    return GaussianPosterior(
-        torch.cat([p.mean for p in gaussian]), torch.cat([p.log_variance for p in gaussian])
-    )
+        return joined(
+            [model.encode(batch) for _, batch in draw_batches(dataset, AGGREGATE_IMAGES, seed=0)]
+        )

@@ -23,9 +23,8 @@ from dvae_core.data.folder import data_folder
 from dvae_core.data.imported.dataset import imported_at
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.errors import DataError, EvaluationError, printable
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, unit_scales
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
 from dvae_core.evaluation.representation import ENCODING_BATCH
-from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE, reconstruction_loss
 from dvae_core.progress import Progress, ShouldStop, never, no_progress
 from dvae_core.runs.run import Run
@@ -128,10 +127,20 @@ class EncodedSet:
         )
         return _num_bytes(layout)
 
+    @cached_property
+    def held(self) -> NDArray[np.float64]:
+        """Bound of the information in each latent, nats, (N,), as in `held_nats`. The use of
+        categories is known where all posteriors are points."""
+        if self.categories is None or self.probabilities is None or (self.probabilities < 1).any():
+            return held_nats(self.mean_kl, None)
+        columns = zip(self.categories.T, self.category_counts, strict=True)
+        usage = [np.bincount(column, minlength=count) / len(self) for column, count in columns]
+        return held_nats(self.mean_kl, usage)
+
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether the mean KL of each latent is above 0.05 nats, (N,)."""
-        return self.mean_kl > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats, (N,)."""
+        return self.held > ACTIVE_KL
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
@@ -396,8 +405,9 @@ def _encode(
                 raise EvaluationError(
                     f"{name} of the images are not finite: the model has diverged, train it again"
                 )
-        if isinstance(posterior, CategoricalPosterior):
-            highest = posterior.probabilities().max(-1)
+        probabilities = posterior.probabilities()
+        if probabilities is not None:
+            highest = probabilities.max(-1)
             results |= {"probabilities": highest.values, "categories": highest.indices}
         if "factors" in arrays:
             results["factors"] = factors

@@ -12,7 +12,7 @@ from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, unit_scales
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
@@ -35,6 +35,7 @@ class LatentProfile:
         values: of the traversals, ascending, N times (P_j,).
         aggregate: density of the aggregate posterior at `values`, N times (P_j,).
         kl: divergence of each latent's posterior from the prior, nats, (N,).
+        held: bound of the information in each latent, nats, (N,), as in `held_nats`.
         spread: standard deviation of each latent's code over the images, (N,).
         factor_names: (F,); () if information cannot be estimated.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
@@ -50,6 +51,7 @@ class LatentProfile:
     values: tuple[NDArray[np.float32], ...]
     aggregate: tuple[NDArray[np.float32], ...]
     kl: NDArray[np.float32]
+    held: NDArray[np.float64]
     spread: NDArray[np.float64]
     factor_names: tuple[str, ...]
     information: NDArray[np.float64]
@@ -59,8 +61,8 @@ class LatentProfile:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether the KL of each latent is above 0.05 nats, (N,)."""
-        return self.kl > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats, (N,)."""
+        return self.held > ACTIVE_KL
 
     def scales(self) -> NDArray[np.float64]:
         """Factors that bring codes to units of `spread`, (N,). A latent that is not active has 0:
@@ -69,8 +71,8 @@ class LatentProfile:
         return unit_scales(self.spread, self.active | (not self.active.any()))
 
     def by_kl(self) -> list[int]:
-        """Latents by descending KL."""
-        return np.argsort(-self.kl, kind="stable").tolist()
+        """Latents by descending KL; points, whose KL is the same, by the entropy of their use."""
+        return np.argsort(-self.held, kind="stable").tolist()
 
     def by_information(self, factor: int) -> list[int]:
         """Latents by descending information about a factor."""
@@ -159,6 +161,8 @@ def latent_profile(
         (density >= VISITED_RATIO * expected) | (dataset is None)
         for density, expected in zip(aggregate, prior, strict=True)
     )
+    mean_kl = kl.cpu().numpy()
+    has_categories = model.latents.num_categories is not None
     factor_names = dataset.factor_names if dataset else ()
     estimate = f"bins of mean codes with Miller-Madow correction, {num_images:,} images"
     try:
@@ -169,7 +173,8 @@ def latent_profile(
         span=span,
         values=_arrays(rows),
         aggregate=aggregate,
-        kl=kl.cpu().numpy(),
+        kl=mean_kl,
+        held=held_nats(mean_kl, aggregate if has_categories else None),
         spread=codes.double().std(0, correction=0).cpu().numpy(),
         factor_names=factor_names,
         information=information,

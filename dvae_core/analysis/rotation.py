@@ -28,7 +28,12 @@ from torch import Tensor
 
 from dvae_core.analysis.reconstruction import encode_image
 from dvae_core.errors import ConfigError
-from dvae_core.models.latents import CategoricalPosterior, Posterior
+from dvae_core.models.latents import (
+    CategoricalPosterior,
+    GaussianPosterior,
+    PointPosterior,
+    Posterior,
+)
 from dvae_core.models.vae import VAE, reconstruction_loss
 
 Floats = NDArray[np.float64]
@@ -169,7 +174,7 @@ def joint_mass(posterior: Posterior, latents: tuple[int, int]) -> JointMass:
     if latents[0] == latents[1]:
         raise ConfigError(f"latent {latents[0]} is chosen twice: a rotation needs two latents")
     pair = list(latents)
-    if isinstance(posterior, CategoricalPosterior):
+    if not isinstance(posterior, GaussianPosterior):
         (probabilities, rows), (others, columns) = (
             _marginals(posterior, latent) for latent in pair
         )
@@ -286,7 +291,9 @@ def _codes_of(code: Tensor, latents: tuple[int, int], pairs: Floats, angles: Flo
     return TurnedCodes(*codes)
 
 
-def _marginals(posterior: CategoricalPosterior, latent: int) -> tuple[Floats, Floats]:
+def _marginals(
+    posterior: CategoricalPosterior | PointPosterior, latent: int
+) -> tuple[Floats, Floats]:
     """Probabilities of one latent's categories, (B, K_j), and their values, (K_j,)."""
     count = posterior.num_categories_of(latent)
     probabilities = posterior.probabilities()[:, latent, :count]

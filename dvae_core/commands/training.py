@@ -28,7 +28,8 @@ class Train(Command):
     Attributes:
         run_dir: folder to create; its name becomes the name of the run
         config: The settings of the run.
-        preset: settings to start from, quick or paper; the other flags override them
+        preset: settings to start from: quick, paper, qlae, tripod or factorqvae; the other flags
+            override them
         known_cardinalities: take the cardinalities from the factor sizes of the data set
         tensorboard: also write TensorBoard events to the folder of the run
         background: add the run to the queue of the app and return at once
@@ -111,7 +112,8 @@ class Estimate(Command):
 
     Attributes:
         config: The settings of the run.
-        preset: settings to start from, quick or paper; the other flags override them
+        preset: settings to start from: quick, paper, qlae, tripod or factorqvae; the other flags
+            override them
     """
 
     config: RunConfig

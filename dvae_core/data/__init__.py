@@ -38,6 +38,8 @@ ORIGINAL_NAMES = (
     "mpi3d_realistic",
     "mpi3d_real",
     "mpi3d_real_complex",
+    "isaac3d",
+    "falcor3d",
 )
 
 # Heights, and widths, in pixels at which data sets are stored or drawn, and runs of ours train.

@@ -15,6 +15,7 @@ from dvae_core.data.originals.mpi3d import (
     Mpi3DRealistic,
     Mpi3DToy,
 )
+from dvae_core.data.originals.nvidia3d import Falcor3D, Isaac3D
 from dvae_core.data.originals.shapes3d import Shapes3D
 from dvae_core.data.originals.smallnorb import SmallNorb
 from dvae_core.data.procedural.digits import Digits
@@ -106,7 +107,7 @@ def _original(name: str) -> DatasetInfo:
     )
 
 
-Original = Dsprites | SmallNorb | Cars3D | Shapes3D | Mpi3D
+Original = Dsprites | SmallNorb | Cars3D | Shapes3D | Mpi3D | Isaac3D | Falcor3D
 
 ORIGINALS: dict[str, type[Original]] = {
     original.name: original
@@ -120,5 +121,7 @@ ORIGINALS: dict[str, type[Original]] = {
         Mpi3DRealistic,
         Mpi3DReal,
         Mpi3DRealComplex,
+        Isaac3D,
+        Falcor3D,
     )
 }

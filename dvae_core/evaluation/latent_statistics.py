@@ -1,5 +1,6 @@
 """Statistics of a model's latents that need no labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,12 +12,36 @@ from torch import Tensor
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.representation import Encoder, draw_batches
-from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import reconstruction_loss
 from dvae_core.progress import Progress, no_progress
 
-# Mean KL in nats above which a latent counts as active.
+# Nats that a latent must hold to count as active.
 ACTIVE_KL = 0.05
+
+
+def held_nats(
+    kl: NDArray[np.floating], usage: Sequence[NDArray[np.floating]] | None
+) -> NDArray[np.float64]:
+    """Bound of the information that each latent holds about an image, nats, (N,): its mean KL from
+    the prior or, if that is less, the entropy of its use.
+
+    For a distribution the KL is nearly always less. The KL of a point is ln K whether the latent
+    varies or not, and there the entropy is the information itself.
+
+    Args:
+        kl: mean KL of each latent, (N,).
+        usage: probability of each category over images, N times (K_j,); None without categories.
+    """
+    nats = np.array(kl, dtype=np.float64)
+    if usage is None:
+        return nats
+    return np.minimum(nats, [entropy_of_use(row) for row in usage])
+
+
+def entropy_of_use(usage: NDArray[np.floating]) -> float:
+    """Entropy of the probabilities of categories (K_j,), nats."""
+    surprise = -np.log(usage, where=usage > 0, out=np.zeros(usage.shape))
+    return float((usage * surprise).sum())
 
 
 def unit_scales(spread: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -58,15 +83,15 @@ class LatentStatistics:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether the KL of each latent is above 0.05 nats, (N,)."""
-        return self.kl > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats, (N,)."""
+        usage = None if self.usage is None else list(self.usage)
+        return held_nats(self.kl, usage) > ACTIVE_KL
 
 
 def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
     """Effective number of categories of each latent, (N,): the exponential of the entropy of its
     aggregate posterior `usage` (N, K), from 1 to K."""
-    surprise = -np.log(usage, where=usage > 0, out=np.zeros_like(usage))
-    return np.exp((usage * surprise).sum(axis=1))
+    return np.exp([entropy_of_use(row) for row in usage])
 
 
 def latent_statistics(
@@ -89,15 +114,14 @@ def latent_statistics(
     sampled_kl: Tensor | float = 0.0
     usage: Tensor | float = 0.0
     error = 0.0
-    categorical = False
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress):
             posterior = model.encode(images)
             kl = kl + posterior.kl().double().sum(0)
             sampled_kl = sampled_kl + posterior.sampled_kl(noise_scale).double().sum(0)
-            if isinstance(posterior, CategoricalPosterior):
-                categorical = True
-                usage = usage + posterior.probabilities().double().sum(0)
+            probabilities = posterior.probabilities()
+            if probabilities is not None:
+                usage = usage + probabilities.double().sum(0)
             logits = model.decode(posterior.mean_code())
             error += reconstruction_loss(logits, images).double().sum().item()
     kl_mean = (torch.as_tensor(kl) / count).cpu().numpy()
@@ -108,6 +132,6 @@ def latent_statistics(
     return LatentStatistics(
         kl=kl_mean,
         sampled_kl=(torch.as_tensor(sampled_kl) / count).cpu().numpy(),
-        usage=(torch.as_tensor(usage) / count).cpu().numpy() if categorical else None,
+        usage=(usage / count).cpu().numpy() if isinstance(usage, Tensor) else None,
         reconstruction_error=error / count,
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.models.latents import CategoricalPosterior, Posterior
+from dvae_core.models.latents import Posterior
 from dvae_core.progress import Progress, no_progress
 
 # The encoder's first feature maps of this many images fit a processor's cache.
@@ -102,8 +102,9 @@ def _encoded(model: Encoder, batches: Iterator[tuple[Tensor, Tensor]]) -> Repres
             factors.append(batch_factors.cpu())
             codes.append(posterior.mean_code().cpu())
             mode_codes.append(posterior.mode_code().cpu())
-            if isinstance(posterior, CategoricalPosterior):
-                categories.append(posterior.discrete_code().cpu())
+            discrete = posterior.discrete_code()
+            if discrete is not None:
+                categories.append(discrete.cpu())
     return Representation(
         codes=_finite(torch.cat(codes)),
         mode_codes=_finite(torch.cat(mode_codes)),

@@ -44,7 +44,7 @@ def describe_model(run: Run, model: VAE, layout: OnnxLayout) -> ModelDescription
     names = tuple(given.name(latent) for latent in range(model.latents.num_latents))
     latents, values = model.latents, None
     if isinstance(latents, CategoricalLatents):
-        rows = zip(latents.values, latents.category_counts, strict=True)
+        rows = zip(latents.category_values, latents.category_counts, strict=True)
         values = tuple(tuple(row[:count].tolist()) for row, count in rows)
     return ModelDescription(
         run=run.id,

@@ -63,8 +63,23 @@ class Decoder(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         hidden = self.maps(self.hidden(codes).relu()).relu()
+        return self.convolutions(self._first_maps(hidden))
+
+    def hidden_layers(self, codes: Tensor) -> list[Tensor]:
+        """Activations of all layers but the last for codes (B, N), after their ReLU: (B, units) of
+        the linear ones, then (B, C, H, W) of the convolutions."""
+        first = self.hidden(codes).relu()
+        layers = [first, self.maps(first).relu()]
+        maps = self._first_maps(layers[1])
+        for layer in list(self.convolutions)[:-1]:
+            maps = layer(maps)
+            if isinstance(layer, nn.ReLU):
+                layers.append(maps)
+        return layers
+
+    def _first_maps(self, hidden: Tensor) -> Tensor:
         maps = hidden.unflatten(1, (MAP_CHANNELS, MAP_SIZE, MAP_SIZE))  # (B, 1024) -> (B, 64, 4, 4)
-        return self.convolutions(_channels_last(maps))
+        return _channels_last(maps)
 
 
 class LastTransposedConvolution(nn.ConvTranspose2d):

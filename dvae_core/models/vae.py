@@ -48,8 +48,8 @@ class VAE(nn.Module):
         return self.latents.posterior(self.encoder(images), noise_scale)
 
     def prior(self) -> Posterior:
-        """The prior as the posterior of a batch of one, which an encoder output of zeros gives."""
-        return self.latents.posterior(torch.zeros(1, self.latents.head_size))
+        """The prior as the posterior of a batch of one."""
+        return self.latents.prior()
 
     def decode(self, codes: Tensor) -> Tensor:
         """Image logits (B, C, H, W) of codes (B, N)."""

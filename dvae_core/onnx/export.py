@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.models.latents import GaussianLatents
 from dvae_core.models.vae import VAE
 from dvae_core.system.files import temporary_folder
 
@@ -16,10 +16,12 @@ class _Encoder(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        posterior = self.model.encode(images)
-        if isinstance(posterior, CategoricalPosterior):
-            return posterior.logits  # (B, N, K)
-        return posterior.mean, posterior.log_variance  # (B, N) each
+        assert self.model.encoder is not None
+        parameters, latents = self.model.encoder(images), self.model.latents
+        if isinstance(latents, GaussianLatents):
+            posterior = latents.posterior(parameters)
+            return posterior.mean, posterior.log_variance  # (B, N) each
+        return latents.logits(parameters)  # (B, N, K), whatever they are computed from
 
 
 class _Decoder(nn.Module):

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dvae_core.config import ModelConfig
+from dvae_core.config import FAMILIES, ModelConfig
 from dvae_core.errors import ModelError
-from dvae_core.models.latents import CategoricalLatents, Latents, build_latents
+from dvae_core.models.latents import CategoricalLatents, Latents, build_latents, imported_latents
 from dvae_core.models.vae import VAE
 from dvae_core.onnx.check import READING_FIELDS, CheckedFile, CheckedModel, check_model
 from dvae_core.onnx.description import ImportedModel, OnnxLayout
@@ -62,7 +62,7 @@ class OnnxDecoder(_OnnxNetwork):
         self._counts = latents.category_counts
         self._values = None
         if isinstance(latents, CategoricalLatents):
-            self._values = _as_array(latents.values)
+            self._values = _as_array(latents.category_values)
 
     def forward(self, codes: Tensor) -> Tensor:
         batch = decoder_input(_as_array(codes), self._reading, self._values, self._counts)
@@ -118,6 +118,13 @@ def build_imported(checked: CheckedModel, config: ModelConfig, imported: Importe
 
 
 def _latents(config: ModelConfig, imported: ImportedModel) -> Latents:
-    if imported.category_values:
-        return CategoricalLatents.at_values(imported.category_values)
-    return build_latents(config)
+    choices = FAMILIES[config.latents].categories
+    if choices is None:
+        return build_latents(config)
+    return imported_latents(
+        choices,
+        config.num_latents,
+        config.num_categories,
+        config.cardinalities,
+        imported.category_values,
+    )

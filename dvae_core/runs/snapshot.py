@@ -30,7 +30,8 @@ class Snapshot:
         latents: the traversed latents by descending KL, (L,).
         values: values of each traversal, L arrays (V,).
         traversals: L arrays uint8 (V, H, W, C), starting from the first of `images`.
-        kl: mean KL of each latent, nats, float32 (N,).
+        kl: mean KL of each latent, nats, float32 (N,); where posteriors are points, and their KL is
+            that of any image, the entropy of the categories.
         information: mutual information with the factors, nats, float32 (N, F).
         factor_entropy: entropy of each factor, nats, float32 (F,).
         factor_names: (F,); () for a data set without factors.

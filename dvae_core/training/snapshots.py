@@ -14,9 +14,13 @@ from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_laten
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, TrainingError
 from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats
 from dvae_core.evaluation.metrics.mig import mig
-from dvae_core.evaluation.metrics.straight_through_gap import BATCH_SIZE, gap_of_model
+from dvae_core.evaluation.metrics.straight_through_gap import (
+    BATCH_SIZE,
+    gap_of_model,
+    why_no_gap,
+)
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.vae import VAE
 from dvae_core.objectives import Objective
@@ -108,10 +112,11 @@ def take_snapshot(
     """Snapshot and scores of a model after `step` updates, on the same images each time.
 
     The scores are the MIG of the paper's protocol on `points` images, the straight-through gap,
-    with the penalties of the objective, on `gap_points`, and the number of latents with a KL above
-    0.05 nats. Undefined scores are left out.
+    with the penalties of the objective, on `gap_points`, and the number of latents that hold more
+    than 0.05 nats. Undefined scores are left out.
     """
-    factors, codes, kl = _encode(model, dataset)
+    factors, codes, kl, usage = _encode(model, dataset)
+    held = held_nats(kl, usage)
     varies = np.ptp(factors, axis=0) > 0
     factor_names, factors = tuple(compress(dataset.factor_names, varies)), factors[:, varies]
     scores: dict[str, float] = {"step": step, "points": POINTS}
@@ -123,16 +128,16 @@ def take_snapshot(
         factor_entropy = measured.factor_entropy.astype(np.float32)
         if len(kl) > 1:
             scores["mig"] = mig(codes, factors)
-    if model.latents.num_categories is not None:
+    if not why_no_gap(model):
         scores["gap_points"] = GAP_BATCHES * BATCH_SIZE
         scores["straight_through_gap"], scores["straight_through_gap_reconstruction"] = (
             gap_of_model(model, objective, dataset, SEED, GAP_BATCHES)
         )
-    scores["active_latents"] = int((kl > ACTIVE_KL).sum())
+    scores["active_latents"] = int((held > ACTIVE_KL).sum())
 
     images = dataset.sample_images(NUM_IMAGES, torch.Generator(dataset.device).manual_seed(SEED))
     image_codes = model.encode(images).mean_code()
-    latents = np.argsort(-kl, kind="stable")[:NUM_TRAVERSED].tolist()
+    latents = np.argsort(-held, kind="stable")[:NUM_TRAVERSED].tolist()
     values = [model.latents.traversal_values(latent, NUM_VALUES) for latent in latents]
     traversals = [
         traverse_latent(model, image_codes[0], latent, row)
@@ -145,23 +150,31 @@ def take_snapshot(
         latents=tuple(latents),
         values=tuple(row.cpu().numpy() for row in values),
         traversals=tuple(to_pixels(row) for row in traversals),
-        kl=kl,
+        kl=held.astype(np.float32),
         information=information,
         factor_entropy=factor_entropy,
         factor_names=factor_names,
     ), scores
 
 
-def _encode(model: VAE, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Factors (points, F), mean codes (points, N) and the mean KL of each latent (N,)."""
+def _encode(
+    model: VAE, dataset: Dataset
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray] | None]:
+    """Factors (points, F), mean codes (points, N), the mean KL of each latent (N,), and the use of
+    its categories, N times (K,), or None."""
     factors, codes = [], []
+    usage: torch.Tensor | float = 0.0
     kl = torch.zeros(model.latents.num_latents, dtype=torch.float64)
     for batch_factors, images in draw_batches(dataset, POINTS, SEED):
         posterior = model.encode(images)
         factors.append(batch_factors.cpu())
         codes.append(posterior.mean_code().cpu())
         kl += posterior.kl().sum(0).cpu().double()  # not every accelerator has doubles
+        probabilities = posterior.probabilities()
+        if probabilities is not None:
+            usage = usage + probabilities.sum(0).cpu().double() / POINTS
     mean_kl = (kl / POINTS).float().numpy()
     if not np.isfinite(mean_kl).all():
         raise EvaluationError("the KL is not finite: the model has diverged")
-    return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl
+    rows = list(usage.numpy()) if isinstance(usage, torch.Tensor) else None
+    return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl, rows

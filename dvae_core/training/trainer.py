@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +21,11 @@ from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.models.vae import build_model, reconstruction_loss
+from dvae_core.models.networks import Decoder
+from dvae_core.models.vae import VAE, build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
 from dvae_core.progress import ShouldStop, never
+from dvae_core.regularizers import Regularizers
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.memory import memory_in_use
 from dvae_core.system.processes import ProcessIdentity
@@ -112,9 +115,15 @@ class Training:
         }
         self.model = build_model(config, dataset.image_shape, weights).to(device)
         self.objective = build_objective(config, weights).to(device)
+        self.regularizers = Regularizers(config)
         fused = device.type in ("cpu", "cuda")
         self.optimizers = {
-            "model": EagerAdam(self.model.parameters(), lr=config.learning_rate, fused=fused),
+            "model": EagerAdam(
+                _decayed_apart(self.model, config.weight_decay),
+                lr=config.learning_rate,
+                decoupled_weight_decay=True,
+                fused=fused,
+            ),
         }
         if list(self.objective.parameters()):
             self.optimizers["objective"] = EagerAdam(
@@ -147,6 +156,7 @@ class Training:
             torch.full((), config.noise_scale_at(self.step), device=self.device),
             self.model.latents.noise(config.batch_size, noise_generator),
             self.objective.noise(shape, noise_generator, self.device),
+            self.regularizers.noise(shape, noise_generator, self.device),
             torch.full((), self.step, device=self.device),
         )
         weights = list(self.model.parameters())
@@ -235,17 +245,27 @@ class Training:
         noise_scale: Tensor,
         latent_noise: Tensor,
         objective_noise: Tensor | None,
+        regularizer_noise: Tensor | None,
         step: Tensor,
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         posterior = self.model.encode(images, noise_scale)
         code = posterior.sample(noise=latent_noise, sampling=self.config.sampling)
         reconstruction = reconstruction_loss(self.model.decode(code), images).mean()
         penalty = self.objective(posterior, code, objective_noise, step)
-        terms = {"loss": reconstruction + penalty.total, "reconstruction": reconstruction}
-        return terms | penalty.terms, penalty.own_gradients
+        loss = reconstruction + penalty.total
+        regularized: dict[str, Tensor] = {}
+        if self.regularizers.term_names:
+            assert isinstance(self.model.decoder, Decoder)
+            added, regularized = self.regularizers(
+                posterior, code, self.model.decoder, regularizer_noise
+            )
+            loss = loss + added
+        terms = {"loss": loss, "reconstruction": reconstruction}
+        return terms | penalty.terms | regularized, penalty.own_gradients
 
     def _term_names(self) -> list[str]:
-        return ["loss", "reconstruction", *self.objective.term_names]
+        names = ("loss", "reconstruction", *self.objective.term_names)
+        return [*names, *self.regularizers.term_names]
 
 
 def _train(
@@ -376,6 +396,17 @@ def save_state(run: Run, training: Training) -> None:
 def _ended(status: Status, state: State, message: str = "", diverged: bool = False) -> Status:
     ended = {"state": state, "message": message, "diverged": diverged}
     return status.model_copy(update={**ended, "process": None})
+
+
+def _decayed_apart(model: VAE, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups: weights, which decay, and biases and category values."""
+    own = {id(values) for values in model.latents.parameters()}
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        is_weight = parameter.ndim > 1 and id(parameter) not in own
+        (decayed if is_weight else kept).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept}]
 
 
 def _set_gradients(parameters: Iterable[nn.Parameter], gradients: Sequence[Tensor]) -> None:

@@ -349,10 +349,11 @@ class Board {
       ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
       : `nearest category ${category(facts, at)}`;
     this.readout.unseen.textContent = isVisited(facts, at) ? "" : "hardly occurs in the data";
-    this.readout.likely.textContent =
-      facts.continuous || !facts.posterior.length
-        ? ""
-        : `most likely for the start image: ${facts.posterior.indexOf(Math.max(...facts.posterior))}`;
+    const likely = facts.posterior.indexOf(Math.max(...facts.posterior));
+    const says = facts.point
+      ? `start image: ${likely}, a point`
+      : `most likely for the start image: ${likely}`;
+    this.readout.likely.textContent = facts.continuous || !facts.posterior.length ? "" : says;
   }
 
   busy(waits) {
@@ -487,7 +488,9 @@ class Row {
       : "";
     this.carries.title = this.share.title;
     this.kl.textContent = facts.kl === null ? "" : `${facts.kl.toFixed(2)} nats`;
-    this.kl.title = `KL from the prior, of ${facts.klOf}`;
+    this.kl.title = facts.point
+      ? "entropy of the categories of the data"
+      : `KL from the prior, of ${facts.klOf}`;
     this.root.classList.toggle("chosen", facts.chosen);
     this.root.classList.toggle("inactive", !facts.active);
     const { side } = this.board.data;

@@ -29,7 +29,7 @@ class BoardRow:
         start: the value that Escape and reset go back to.
         value: where the handle stands now. Like `start` it may lie between two of `values`, which
             a soft code does.
-        kl_nats: KL of this latent's posterior, in nats.
+        kl_nats: KL of this latent's posterior, in nats; of a point the entropy of its categories.
         kl_of: what the KL is of, for its tooltip.
         chosen: True for the latent that the readout shows first.
         name: what to call the latent; by default "latent 3".
@@ -37,6 +37,7 @@ class BoardRow:
             the shape counts: a peak fills the track, a flat posterior a quarter of it.
         aggregate: heights of the aggregate posterior at `values`, or empty.
         continuous: True for a Gaussian latent: densities instead of bars, no category numbers.
+        point: True where the posterior is a certain category.
         carries: the factor that this latent has the most information about, or "".
         information: that information as a share of the factor's entropy, in [0, 1], or None.
         num_points: images that the information was measured on, for its tooltip.
@@ -57,6 +58,7 @@ class BoardRow:
     posterior: Numbers = ()
     aggregate: Numbers = ()
     continuous: bool = False
+    point: bool = False
     carries: str = ""
     information: float | None = None
     num_points: int = 0
@@ -275,6 +277,7 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "posterior": posterior_heights(row.posterior),
         "aggregate": track_heights(row.aggregate),
         "continuous": row.continuous,
+        "point": row.point,
         "carries": row.carries,
         "information": None if row.information is None else _finite(row.information),
         "points": row.num_points,

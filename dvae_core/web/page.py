@@ -192,15 +192,19 @@ def _run(run: Run, dataset: Dataset | None, starts: _Starts | None, side: str) -
     prior = model.latents.sample_prior(PRIOR_SAMPLES, torch.Generator().manual_seed(0))
     rows = board_rows(
         profile,
+        model.latents,
         values,
         start_code=prior[0],
         code=prior[0],
-        continuous=model.latents.num_categories is None,
         names=latent_names(run),
     )
     images: list[dict[str, Any]] = []
     if starts is not None and model.encoder is not None:
-        images = _encoded(model.encode(starts.images), values)
+        posterior = model.encode(starts.images)
+        nats = posterior.kl()  # (B, N)
+        if model.latents.is_deterministic:  # the same for all images, so the board shows another
+            nats = torch.from_numpy(profile.held).expand_as(nats)
+        images = _encoded(posterior, values, nats)
     record = run.record
     size = f"N = {record.num_latents}"
     if record.category_counts:
@@ -219,15 +223,17 @@ def _run(run: Run, dataset: Dataset | None, starts: _Starts | None, side: str) -
     }
 
 
-def _encoded(posterior: Posterior, values: Mapping[int, Tensor]) -> list[dict[str, Any]]:
-    """Of each image: its code (N,), and of each row of the board the posterior and the KL."""
-    codes, kl = posterior.mean_code(), posterior.kl()
+def _encoded(
+    posterior: Posterior, values: Mapping[int, Tensor], nats: Tensor
+) -> list[dict[str, Any]]:
+    """Of each image: its code (N,), and of each row of the board the posterior and the nats."""
+    codes = posterior.mean_code()
     points = [values[latent] for latent in sorted(values)]
     densities = posterior.density(points)  # N times (B, P_j)
     return [
         {
             "code": _numbers(codes[image].tolist()),
-            "kl": [round(kl[image, latent].item(), 4) for latent in values],
+            "kl": [round(nats[image, latent].item(), 4) for latent in values],
             "posteriors": [
                 posterior_heights(densities[latent][image].tolist()) for latent in values
             ],

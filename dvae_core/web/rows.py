@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
-from dvae_core.models.latents import Posterior
+from dvae_core.models.latents import Latents, Posterior
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from dvae_core.web.board import BoardRow
 
 
 def board_rows(
     profile: LatentProfile,
+    latents: Latents,
     values: Mapping[int, Tensor],
     *,
     start_code: Tensor,
     code: Tensor,
     posterior: Posterior | None = None,
-    continuous: bool,
     chosen: int | None = None,
     names: LatentNames = NO_NAMES,
 ) -> list[BoardRow]:
@@ -27,12 +27,12 @@ def board_rows(
 
     Args:
         profile: what the data make of each latent.
+        latents: of the model.
         values: where the handles may stop (P_j,), among those of the profile, by latent and in the
             order of the rows.
         start_code: (N,), where Escape and reset go back to.
         code: (N,), where the handles stand.
         posterior: of the start image; None where it began without an image.
-        continuous: whether the latents are Gaussian.
         chosen: the latent to show first in the readout, or None.
         names: what people call the latents.
     """
@@ -46,20 +46,20 @@ def board_rows(
         # Thinned values are among those that the profile has heights at.
         at = np.searchsorted(profile.values[latent], places.numpy())
         carries, information = profile.carries(latent)
-        kl = float(profile.kl[latent]) if posterior is None else posterior.kl()[0, latent].item()
         rows.append(
             BoardRow(
                 latent=latent,
                 values=places.tolist(),
                 start=start_code[latent].item(),
                 value=code[latent].item(),
-                kl_nats=kl,
+                kl_nats=shown_nats(profile, latents, posterior, latent),
                 kl_of="the data, on average" if posterior is None else "the start image",
                 chosen=latent == chosen,
                 name=names.words(latent),
                 posterior=() if densities is None else densities[latent][0].tolist(),
                 aggregate=profile.aggregate[latent][at].tolist(),
-                continuous=continuous,
+                continuous=latents.num_categories is None,
+                point=latents.is_deterministic,
                 carries=carries,
                 information=information,
                 num_points=profile.num_points,
@@ -70,6 +70,16 @@ def board_rows(
             )
         )
     return rows
+
+
+def shown_nats(
+    profile: LatentProfile, latents: Latents, posterior: Posterior | None, latent: int
+) -> float:
+    """KL of the start image in nats; what the latent holds on average where there is none, or where
+    the KL is the same for all images."""
+    if posterior is None or latents.is_deterministic:
+        return float(profile.held[latent])
+    return posterior.kl()[0, latent].item()
 
 
 def all_values(profile: LatentProfile, order: Sequence[int]) -> dict[int, Tensor]:

@@ -48,6 +48,17 @@ def test_the_contents_lead_to_every_section(open_app: OpenApp) -> None:
     assert re.findall(r"\(#([\w-]+)\)", contents) == anchors[: len(SECTIONS)] == list(SECTIONS)
 
 
+def test_only_noise_draws_more_than_one_value(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    app.slider(key="discrete-count").set_value(8).run()
+    assert not app.exception
+    (said,) = [c.value for c in app.caption if c.value.startswith("Values that")]
+    drawn = dict(re.findall(r"(\w+) (\d+)[,.]", said.partition(": ")[2]))
+    assert drawn["QLAE"] == drawn["FSQ"] == "1"
+    assert int(drawn["Categorical"]) > 1
+    assert int(drawn["QVAE"]) > 1
+
+
 def test_a_surer_encoder_says_more(open_app: OpenApp) -> None:
     app = open_app(PAGE)
     app.slider(key="width").set_value(0.5).run()

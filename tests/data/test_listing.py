@@ -40,6 +40,8 @@ def test_every_set_is_described(data_folder: Path) -> None:
         ("mpi3d_toy", 1_036_800),
         ("mpi3d_real", 1_036_800),
         ("mpi3d_real_complex", 460_800),
+        ("isaac3d", 737_280),
+        ("falcor3d", 233_280),
     ],
 )
 def test_sets_have_as_many_images_as_published(name: str, images: int, data_folder: Path) -> None:

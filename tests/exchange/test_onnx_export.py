@@ -58,6 +58,30 @@ def assert_equal(first: VAE, second: VAE, dataset: str) -> None:
     assert codes.std(0).max() > 0.01  # else nothing was compared
 
 
+@pytest.mark.parametrize(
+    "latents",
+    [
+        "quantized",
+        pytest.param("qvae", marks=pytest.mark.slow),
+        pytest.param("fsq", marks=pytest.mark.slow),
+    ],
+)
+def test_a_family_of_learnt_values_or_points_comes_back_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: RunConfig, latents: str
+) -> None:
+    config = tiny_config.model_copy(update={"latents": latents, "num_categories": 32})
+    run = Run.create(tmp_path / "learnt", config, (1, 32, 32))
+    train(run)
+    export_model(run, tmp_path / "out")
+    again = import_again(tmp_path / "out", monkeypatch, "learnt")
+    assert again.record.latents == latents
+    model = again.load_model()
+    torch.testing.assert_close(
+        model.latents.traversal_values(0), run.load_model().latents.traversal_values(0)
+    )
+    assert_equal(run.load_model(), model, "circles")
+
+
 QUICK = ("circles-gaussian", "digits-categorical", "rooms-categorical-cardinalities")
 
 

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from dvae_core.config import Sampling
+from dvae_core.config import FAMILIES, ModelConfig, Sampling
 from dvae_core.errors import ConfigError
 from dvae_core.models.latents import (
     CategoricalLatents,
     GaussianLatents,
     GaussianPosterior,
+    Latents,
     Posterior,
+    build_latents,
 )
 
 B, N, K = 5, 3, 8
@@ -40,7 +42,7 @@ def test_category_values_span_minus_one_to_one_evenly(categorical: CategoricalLa
 
 def test_parameters_are_read_latent_by_latent(categorical: CategoricalLatents) -> None:
     parameters = torch.arange(2 * N * K).reshape(2, N * K).float()
-    posterior = categorical.posterior(parameters)
+    posterior = categorical.distribution(parameters)
     assert posterior.logits[1, 2, 3] == N * K + 2 * K + 3
 
 
@@ -265,7 +267,7 @@ def test_cardinalities_change_no_size_and_no_saved_key() -> None:
 
 
 def test_cardinalities_of_all_k_are_as_if_unknown(logits: torch.Tensor) -> None:
-    known = CategoricalLatents(N, K, [K] * N).posterior(logits.flatten(1))
+    known = CategoricalLatents(N, K, [K] * N).distribution(logits.flatten(1))
     assert known.category_counts is None  # nothing is masked, and no work is done for it
     assert torch.equal(known.logits, logits)
 
@@ -370,11 +372,13 @@ def test_a_span_that_cannot_be_is_refused(span: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "latents", [CategoricalLatents(N, K), CategoricalLatents(N, K, (2, 5)), GaussianLatents(N)]
+    "latents",
+    [
+        *(build_latents(ModelConfig(latents=f, num_latents=N, num_categories=K)) for f in FAMILIES),
+        CategoricalLatents(N, K, (2, 5)),
+    ],
 )
-def test_both_families_answer_in_the_same_shapes(
-    latents: CategoricalLatents | GaussianLatents,
-) -> None:
+def test_all_families_answer_in_the_same_shapes(latents: Latents) -> None:
     posterior = latents.posterior(torch.randn(B, latents.head_size, generator=generator()))
     for code in (posterior.mean_code(), posterior.mode_code(), posterior.kl()):
         assert code.shape == (B, N)
@@ -400,7 +404,7 @@ def test_noise_selects_categories_as_the_scaled_logits_say(
     categorical: CategoricalLatents,
 ) -> None:
     logits = torch.linspace(-1, 1, N * K).repeat(20_000, 1)
-    posterior = categorical.posterior(logits, noise_scale=0.5)
+    posterior = categorical.distribution(logits, noise_scale=0.5)
     drawn = posterior.sample(generator(), "straight_through")  # (B, N)
     near = (drawn.detach()[..., None] - posterior.values).abs().argmin(-1)
     shares = torch.stack([(near == category).float().mean(0) for category in range(K)], -1)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
-from dvae_core.config import FAMILIES, OBJECTIVES, RunConfig
+from dvae_core.config import FAMILIES, OBJECTIVES, FamilyName, RunConfig, why_not
 from dvae_core.models.latents import build_latents
 from dvae_core.objectives import BUILDERS, build_objective
 from dvae_core.runs.run import Run, State
@@ -23,9 +23,22 @@ SMALL: dict[str, Any] = {
     "gamma": 3.0,
     "dip_weight": 2.0,
 }
-every_pair = pytest.mark.parametrize(
-    ("objective", "latents"), [(name, family) for name in OBJECTIVES for family in FAMILIES]
-)
+PAIRS = [
+    (name, family)
+    for name in OBJECTIVES
+    for family, info in FAMILIES.items()
+    if not why_not(name, info)
+]
+every_pair = pytest.mark.parametrize(("objective", "latents"), PAIRS)
+
+
+def small(objective: str, latents: str) -> RunConfig:
+    """Of three latents with few categories, of two sizes where they may differ."""
+    able = "cardinalities" in FAMILIES[cast(FamilyName, latents)].settings
+    return RunConfig.model_validate(
+        {"objective": objective, "latents": latents, "num_latents": 3, "num_categories": 4}
+        | {"cardinalities": (3, 2) if able else (), "capacity_max": 2.0}
+    )
 
 
 def test_each_one_is_both_described_and_computed() -> None:
@@ -39,10 +52,7 @@ def new_run(folder: Path, config: RunConfig, **settings: Any) -> Run:
 
 @every_pair
 def test_its_terms_have_the_names_that_it_says(objective: str, latents: str) -> None:
-    config = RunConfig.model_validate(
-        {"objective": objective, "latents": latents, "num_latents": 3, "num_categories": 4}
-        | {"cardinalities": (3, 2) if latents == "categorical" else (), "capacity_max": 2.0}
-    )
+    config = small(objective, latents)
     built = build_objective(config)
     family = build_latents(config)
     generator = torch.Generator().manual_seed(0)
@@ -53,16 +63,21 @@ def test_its_terms_have_the_names_that_it_says(objective: str, latents: str) -> 
     penalty = built(posterior, code, noise, torch.tensor(3))
     assert tuple(penalty.terms) == built.term_names
     assert all(term.shape == () and term.isfinite() for term in penalty.terms.values())
-    (gradient,) = torch.autograd.grad(penalty.total, parameters)
+    total = penalty.total + 0.0 * parameters.sum()
+    (gradient,) = torch.autograd.grad(total, parameters)
     assert gradient.isfinite().all()
-    assert gradient.abs().sum() > 0
+    # The KL of a point is the same for all images.
+    assert (gradient.abs().sum() > 0) != (objective == "elbo" and family.is_deterministic)
 
 
 @every_pair
 def test_training_lowers_the_loss(
     tmp_path: Path, tiny_config: RunConfig, objective: str, latents: str
 ) -> None:
-    settings = {"objective": objective, "latents": latents, "steps": 60, "log_every": 20}
+    settings: dict[str, Any] = {"objective": objective, "latents": latents}
+    settings |= {"steps": 60, "log_every": 20}
+    if latents == "fsq":  # the first scalars are near 0, and all round to a value that is there
+        settings["num_categories"] = 8
     run = new_run(tmp_path / "run", tiny_config, **settings)
     assert train(run).state is State.FINISHED
     losses = [row["loss"] for row in run.metrics.read()]
@@ -77,10 +92,7 @@ def test_training_lowers_the_loss(
 def test_its_price_is_one_graph_for_all_steps(objective: str, latents: str) -> None:
     if objective == "factor":
         pytest.skip("a config refuses to compile it")
-    config = RunConfig.model_validate(
-        {"objective": objective, "latents": latents, "num_latents": 3, "num_categories": 4}
-        | {"cardinalities": (3, 2) if latents == "categorical" else (), "capacity_max": 2.0}
-    )
+    config = small(objective, latents)
     built, family = build_objective(config), build_latents(config)
     generator = torch.Generator().manual_seed(0)
     parameters = torch.randn(6, family.head_size, generator=generator, requires_grad=True)
@@ -89,7 +101,8 @@ def test_its_price_is_one_graph_for_all_steps(objective: str, latents: str) -> N
 
     def price(step: torch.Tensor) -> torch.Tensor:
         posterior = family.posterior(parameters)
-        return built(posterior, posterior.sample(noise=latent_noise), noise, step).total
+        total = built(posterior, posterior.sample(noise=latent_noise), noise, step).total
+        return total + 0.0 * parameters.sum()  # the KL of a point has no gradient
 
     # aot_eager traces both passes, and leaves out only what turns the graph into machine code.
     torch._dynamo.reset()
@@ -111,8 +124,7 @@ WEIGHTED: dict[str, Callable[[dict[str, float]], float]] = {
 }
 
 
-@pytest.mark.parametrize("objective", WEIGHTED)
-@pytest.mark.parametrize("latents", FAMILIES)
+@pytest.mark.parametrize(("objective", "latents"), [p for p in PAIRS if p[0] in WEIGHTED])
 def test_the_logged_loss_follows_from_its_terms(
     tmp_path: Path, tiny_config: RunConfig, objective: str, latents: str
 ) -> None:
@@ -120,6 +132,7 @@ def test_the_logged_loss_follows_from_its_terms(
     train(run)
     for row in run.metrics.read():
         expected = row["reconstruction"] + WEIGHTED[objective](row)
+        expected += row.get("codebook", 0.0) + row.get("commitment", 0.0)
         assert row["loss"] == pytest.approx(expected, rel=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_the_mean_over_all_draws_is_the_total_correlation_and_its_gradient(
         )
 
     parameters = torch.tensor(logits, requires_grad=True)
-    posterior = latents.posterior(parameters.flatten(1))
+    posterior = latents.distribution(parameters.flatten(1))
     probabilities = posterior.probabilities().detach()
     ends = probabilities.cumsum(-1)
     mean, gradient = 0.0, torch.zeros_like(parameters)
@@ -81,7 +81,7 @@ def test_the_mean_over_all_draws_is_the_total_correlation_and_its_gradient(
 def one_hot(categories: list[tuple[int, ...]], num_categories: int) -> CategoricalPosterior:
     logits = torch.full((len(categories), len(categories[0]), num_categories), -1e4)
     logits.scatter_(2, torch.tensor(categories).unsqueeze(2), 0.0)
-    return CategoricalLatents(len(categories[0]), num_categories).posterior(logits.flatten(1))
+    return CategoricalLatents(len(categories[0]), num_categories).distribution(logits.flatten(1))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_known_cases_of_categories(categories: list[tuple[int, ...]], expected: 
 
 def test_equal_posteriors_have_no_total_correlation() -> None:
     logits = torch.randn(1, 3 * 6, generator=generator()).expand(10, -1)
-    posterior = CategoricalLatents(3, 6).posterior(logits)
+    posterior = CategoricalLatents(3, 6).distribution(logits)
     uniform = torch.rand(10, 3, generator=generator())
     # Neither joint nor marginal terms are exact here, but their difference is in the mean.
     estimates = [
@@ -117,7 +117,7 @@ def test_equal_posteriors_have_no_total_correlation() -> None:
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e6])
 def test_sure_and_masked_categories_give_finite_numbers(uniform: float, scale: float) -> None:
     logits = (scale * torch.randn(16, 3 * 9, generator=generator())).requires_grad_()
-    posterior = CategoricalLatents(3, 9, (2, 5)).posterior(logits)
+    posterior = CategoricalLatents(3, 9, (2, 5)).distribution(logits)
     estimate = categorical_total_correlation(posterior, torch.full((16, 3), uniform))
     (gradient,) = torch.autograd.grad(estimate, logits)
     assert abs(estimate.item()) < 100
@@ -127,7 +127,7 @@ def test_sure_and_masked_categories_give_finite_numbers(uniform: float, scale: f
 def test_a_category_that_has_no_chance_is_never_drawn() -> None:
     # Sums of these chances end beside 1, on one side or the other.
     logits = torch.randn(500, 2 * 7, generator=generator())
-    posterior = CategoricalLatents(2, 7, (6, 6)).posterior(logits)
+    posterior = CategoricalLatents(2, 7, (6, 6)).distribution(logits)
     estimate = categorical_total_correlation(posterior, torch.ones(500, 2))
     assert abs(estimate.item()) < 10
 

@@ -24,6 +24,7 @@ def view(latents: Latents, shape: Shape, chosen: int | None = None) -> BoardView
         values=arrays,
         aggregate=arrays,
         kl=np.arange(n, dtype=np.float32),
+        held=np.arange(n, dtype=np.float64),
         spread=np.ones(n),
         factor_names=(),
         information=np.zeros((n, 0)),
@@ -60,7 +61,7 @@ def test_values_are_thinned_and_the_most_informative_latents_kept(
     assert list(values) == list(range(num_latents))[::-1][:on_board]
     assert {len(row) for row in values.values()} == {each}
     first = board_rows(
-        large.profile, values, start_code=large.start_code, code=large.code, continuous=True
+        large.profile, large.model.latents, values, start_code=large.start_code, code=large.code
     )[0]
     assert (first.latent, len(first.values)) == (num_latents - 1, each)
     assert list(first.aggregate) == list(first.values)  # heights of the same places

@@ -8,7 +8,6 @@ from dvae_core.analysis.rotation import (
     joint_mass,
     round_normal,
     turned_codes,
-    uniform_grid,
 )
 from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.figures.compare import Curve, angle_curves, mass_heatmap
@@ -99,7 +98,7 @@ def _mass(
 ) -> JointMass:
     if kind == "made":
         counts = side.model.latents.category_counts
-        return uniform_grid(counts[plane[0]], counts[plane[1]]) if counts else round_normal()
+        return joint_mass(side.model.prior(), plane) if counts else round_normal()
     if kind == "image" and resolved.posterior is not None:
         return joint_mass(resolved.posterior, plane)
     return joint_mass(st_encode_images(side.run, dataset_name), plane)

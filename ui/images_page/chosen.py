@@ -9,7 +9,6 @@ from dvae_core.analysis.encoded import EncodedSet, images_of
 from dvae_core.analysis.neighbours import Neighbours, nearest_images
 from dvae_core.analysis.reconstruction import Reconstruction, reconstruct
 from dvae_core.analysis.traversal import decode_codes, to_pixels
-from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.runs.names import LatentNames
 from ui.errors import plain
 from ui.images import data_url, show_image, to_png
@@ -127,10 +126,11 @@ def _title(images: Images, start: Start | None, row: int | None) -> str:
 
 def _codes(encoded: EncodedSet, resolved: ResolvedStart, names: LatentNames) -> str:
     """The code of each active latent, or the most likely category and its probability."""
-    order = [int(j) for j in np.argsort(-encoded.mean_kl) if encoded.active[j]]
+    order = [int(j) for j in np.argsort(-encoded.held) if encoded.active[j]]
     posterior = resolved.posterior
-    if isinstance(posterior, CategoricalPosterior):
-        highest = posterior.probabilities()[0].max(-1)
+    probabilities = None if posterior is None else posterior.probabilities()
+    if probabilities is not None:
+        highest = probabilities[0].max(-1)
         pairs = list(zip(highest.indices.tolist(), highest.values.tolist(), strict=True))
         parts = [f"{names.words(j)}: {pairs[j][0]} ({pairs[j][1]:.0%})" for j in order[:_CODES]]
         head = "Most likely categories, by KL: "

@@ -113,7 +113,7 @@ def _explain(encoded: EncodedSet, kind: str, shown: int) -> str:
 
 def _choose_axes(images: Images) -> tuple[int, int]:
     """Two latents, by default those with the highest KL."""
-    order = [int(latent) for latent in np.argsort(-images.encoded.mean_kl)]
+    order = [int(latent) for latent in np.argsort(-images.encoded.held)]
     chosen = []
     for place, name in enumerate(("x", "y")):
         text = current_view().get(name, "")

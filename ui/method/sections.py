@@ -11,6 +11,7 @@ SECTIONS = {
     "neighbours": "Ordered categories have neighbours",
     "factor": "FactorDVAE: asking for independence",
     "cardinalities": "Known cardinalities",
+    "discrete-families": "Four ways to make a latent discrete",
 }
 
 

@@ -36,6 +36,10 @@ QUANTITIES = {
     "capacity": Quantity("capacity, nats", can_be_logarithmic=False),
     "capacity_distance": Quantity("distance of the KL from the capacity, nats"),
     "dip": Quantity("DIP penalty, nats per image"),
+    "codebook": Quantity("codebook loss, nats per image"),
+    "commitment": Quantity("commitment loss, nats per image"),
+    "multiinformation": Quantity("multiinformation of the batch, nats"),
+    "hessian": Quantity("Hessian penalty, nats per image"),
     "active_latents": Quantity("active latents", is_score=True, can_be_logarithmic=False),
 }
 

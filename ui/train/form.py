@@ -31,12 +31,18 @@ from ui.widgets import parse_whole, refusal, when_changed, widget_key
 # others under Advanced.
 WHAT = ("dataset", "image_size", "latents", "objective")
 COURSE = ("steps", "seed")
-ADVANCED = ("sampling", "cardinalities")
+ADVANCED = ("sampling", "cardinalities", "codebook_weight", "commitment_weight")
 # Those of a preset, and of an extended run: the form starts neither.
 HIDDEN = ("noise_steps",)
 # Settings whose values the tables explain.
 TABLES: dict[str, Mapping[Any, ChoiceInfo]] = {"latents": FAMILIES, "objective": OBJECTIVES}
-PRESET_LABELS = {"quick": "quick (minutes)", "paper": "paper settings (days on a CPU)"}
+PRESET_LABELS = {
+    "quick": "quick (minutes)",
+    "paper": "paper settings (days on a CPU)",
+    "qlae": "QLAE",
+    "tripod": "Tripod",
+    "factorqvae": "FactorQVAE",
+}
 
 
 def show_form() -> None:
@@ -51,7 +57,8 @@ def show_form() -> None:
         default=preset,
         key=key,
         on_change=when_changed(key, _begin_with_preset),
-        help="Sets all fields below. You can change them afterwards.",
+        help="Sets all fields below. You can change them afterwards. QLAE, Tripod and FactorQVAE "
+        "have their authors' settings for 3D Shapes, which train for days on a CPU.",
     )
     family, objective = FAMILIES[settings["latents"]], OBJECTIVES[settings["objective"]]
     size = [
@@ -265,6 +272,6 @@ def config_from(settings: dict[str, Any]) -> RunConfig:
     refused = [name for name in heeded if isinstance(settings[name], str) and limits_of(name)]
     if refused:
         raise ConfigError(" ".join(_refusal(name, settings[name]) for name in refused))
-    if not FAMILIES[settings["latents"]].has_categories:  # they refuse what is meant for categories
+    if "cardinalities" not in heeded:  # the other families refuse them
         settings = settings | {"cardinalities": ()}
     return RunConfig(**settings)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dvae_core.config import FAMILIES, RunConfig
+from dvae_core.config import FAMILIES, FamilyName, RunConfig, why_not
 from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import ConfigError, RunError, TrainingError
 from dvae_core.jobs import overview, queue_root, queue_training, trainings_at_once
@@ -60,10 +60,15 @@ def show_start() -> None:
             key="train-start-both",
             on_click=_start_both,
             args=(key,),
-            help="One run of each family with these settings, one after the other: "
-            + ", ".join(info.label for info in FAMILIES.values())
+            help="One run of each family that the objective goes with, one after the other: "
+            + ", ".join(FAMILIES[family].label for family in _families(config))
             + ".",
         )
+
+
+def _families(config: RunConfig) -> list[FamilyName]:
+    """Those that the objective of a config goes with."""
+    return [name for name, info in FAMILIES.items() if not why_not(config.objective, info)]
 
 
 def show_first_start() -> None:
@@ -122,7 +127,7 @@ def _start_both(name_key: str) -> None:
                 name.replace(settings["latents"], family): config_from(
                     settings | {"latents": family}
                 )
-                for family in FAMILIES
+                for family in _families(config_from(settings))
             }
         )
 

@@ -26,6 +26,12 @@ def _files(folders: tuple[str, ...], hashes: dict[str, str]) -> tuple[RemoteFile
     )
 
 
+def _on_drive(name: str, drive_id: str) -> RemoteFile:
+    """A file on Google Drive, of no known hash."""
+    address = "https://drive.usercontent.google.com/download"
+    return RemoteFile(name, (f"{address}?id={drive_id}&export=download&confirm=t",), md5=None)
+
+
 # The authors of MPI3D name the first; the second was theirs until 2024.
 _MPI3D = (
     "https://huggingface.co/datasets/waleedgondal/mpi3d/resolve/main",
@@ -70,14 +76,10 @@ REMOTE_FILES: dict[str, tuple[RemoteFile, ...]] = {
     "mpi3d_realistic": _files(_MPI3D, {"mpi3d_realistic.npz": "59a6225b88b635365f70c91b3e52f70f"}),
     # The authors replaced the file in April 2025; this is the hash of the earlier one.
     "mpi3d_real": _files(_MPI3D, {"mpi3d_real.npz": "0f33f609918fb5c97996692f91129802"}),
+    # Addresses as in latent_quantization.
+    "isaac3d": (_on_drive("Isaac3D_down128.zip", "1OmQ1G2wnm6eTsSFGTKFZZAh5D3nQTW1B"),),
+    "falcor3d": (_on_drive("Falcor3D_down128.zip", "1XAQfFK1x6cpN1eiovbP0hVfLTm5SsSoJ"),),
     "mpi3d_real_complex": (
-        RemoteFile(
-            "real3d_complicated_shapes_ordered.npz",
-            (
-                "https://drive.usercontent.google.com/download"
-                "?id=1Tp8eTdHxgUMtsZv5uAoYAbJR1BOa_OQm&export=download&confirm=t",
-            ),
-            md5=None,
-        ),
+        _on_drive("real3d_complicated_shapes_ordered.npz", "1Tp8eTdHxgUMtsZv5uAoYAbJR1BOa_OQm"),
     ),
 }

@@ -19,17 +19,35 @@ def check_grid_order(path: Path, labels: NDArray, sizes: tuple[int, ...]) -> Non
         labels: numbers (images, F) that increase with the indices of the factors.
         sizes: number of values of each factor, (F,).
     """
+    if not np.array_equal(grid_order(path, labels, sizes), np.arange(prod(sizes))):
+        raise DataError(f"{path} has its images in another order than the published file")
+
+
+def grid_order(path: Path, labels: NDArray, sizes: tuple[int, ...]) -> NDArray[np.int64]:
+    """Numbers of the images in the order of the full grid, the last factor fastest.
+
+    Args:
+        path: file to name in the error.
+        labels: numbers (images, F) that increase with the indices of the factors.
+        sizes: number of values of each factor, (F,).
+
+    Raises:
+        DataError: the labels are not a grid of these sizes, with each combination once.
+    """
     if labels.shape != (prod(sizes), len(sizes)):
         raise DataError(
             f"{path} has labels of shape {labels.shape}, but the published shape is "
             f"{(prod(sizes), len(sizes))}"
         )
-    for factor, size in enumerate(sizes):
-        values, indices = np.unique(labels[:, factor], return_inverse=True)
-        repeats = prod(sizes[factor + 1 :])
-        expected = np.arange(len(labels)) // repeats % size
-        if len(values) != size or not np.array_equal(indices, expected):
-            raise DataError(f"{path} has its images in another order than the published file")
+    columns = [np.unique(column, return_inverse=True) for column in labels.T]
+    found = tuple(len(values) for values, _ in columns)
+    if found != sizes:
+        raise DataError(f"{path} has {found} values of its factors, but {sizes} are published")
+    places = np.ravel_multi_index([indices for _, indices in columns], sizes)
+    order = np.argsort(places, kind="stable")
+    if not np.array_equal(places[order], np.arange(len(places))):
+        raise DataError(f"{path} has a combination of factors twice, and another one not at all")
+    return order
 
 
 @dataclass(frozen=True)

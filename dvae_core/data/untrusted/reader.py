@@ -22,6 +22,7 @@ from dvae_core.system.sandbox import SandboxError, SandboxProcess
 MEMORY_BYTES = 448 * 2**20
 _SECONDS = 0.8  # CPU time for a header
 _PICTURE_SECONDS = 3.0  # CPU time for a picture, beside reading its file
+_SECONDS_A_SMALL_PICTURE = 0.05  # CPU time for each of many
 _BYTES_PER_SECOND = 10e6  # slowest unpacking
 _ZEROS_PER_SECOND = 50e6  # slowest unpacking of a file that shrinks a thousandfold
 
@@ -152,6 +153,43 @@ class Reader(SandboxProcess):
                 return
             shape = tuple(answer["shape"])
             yield answer["name"], _as_array(path, data, np.dtype(np.uint8), shape)
+
+    def open_zip(self, path: Path, labels: str) -> NDArray[np.float64]:
+        """Open a .zip of pictures, until the next call, and read the array (rows, columns) of its
+        member `labels`.
+
+        Raises:
+            DataError: the file is no such archive.
+        """
+        answer, data = self._ask_file(
+            path, "zipped_pictures:open_zip", reads_all=True, labels=labels
+        )
+        return _as_array(path, data, np.dtype(np.float64), tuple(answer["shape"]))
+
+    def zipped_pictures(
+        self, path: Path, names: Sequence[str], published: int, size: int
+    ) -> NDArray[np.uint8]:
+        """Pictures in the .zip that `open_zip` opened, uint8 (len(names), size, size, 3).
+
+        Args:
+            path: of the archive.
+            names: of its members.
+            published: height and width of the pictures, else they are refused.
+            size: height and width to scale them to, bicubic.
+
+        Raises:
+            DataError: a picture is missing, damaged or of another size.
+        """
+        _, data = self.ask_about(
+            path,
+            "zipped_pictures:read_pictures",
+            _PICTURE_SECONDS + _SECONDS_A_SMALL_PICTURE * len(names),
+            continues=True,
+            names=list(names),
+            published=published,
+            size=size,
+        )
+        return _as_array(path, data, np.dtype(np.uint8), (len(names), size, size, 3))
 
     def ask_about(
         self,

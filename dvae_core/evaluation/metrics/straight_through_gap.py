@@ -8,7 +8,6 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec, values_or_reasons
 from dvae_core.evaluation.representation import draw_batches
-from dvae_core.models.latents import CategoricalPosterior
 from dvae_core.models.vae import VAE, reconstruction_loss
 from dvae_core.objectives import Objective
 from dvae_core.progress import Progress, no_progress
@@ -55,7 +54,7 @@ def straight_through_gap(
         progress: called with images done.
 
     Raises:
-        EvaluationError: the latents are Gaussian, or a loss is not finite.
+        EvaluationError: the latents have no soft code of categories, or a loss is not finite.
         RunError: the model cannot be loaded.
     """
     model = run.load_model(dataset.device)
@@ -68,6 +67,15 @@ def straight_through_gap(
         undefined["total"] = f"the loss needs the objective, but {error}"
     total, reconstruction = gap_of_model(model, objective, dataset, seed, num_batches, progress)
     return StraightThroughGap(None if undefined else total, reconstruction, undefined)
+
+
+def why_no_gap(model: VAE) -> str:
+    """Why a model has no straight-through gap, or "" if it has one."""
+    if model.latents.num_categories is None:
+        return "Gaussian latents have no categories"
+    if model.latents.is_deterministic:
+        return "these latents always are a category: there is no soft code to compare it with"
+    return ""
 
 
 def gap_of_model(
@@ -86,10 +94,10 @@ def gap_of_model(
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress, BATCH_SIZE):
             posterior = model.encode(images)
-            if not isinstance(posterior, CategoricalPosterior):
+            if lack := why_no_gap(model):
                 raise EvaluationError(
-                    "the straight-through gap compares the mean code with the most likely "
-                    "category, but Gaussian latents have no categories"
+                    f"the straight-through gap compares the mean code with the most likely "
+                    f"category, but {lack}"
                 )
             codes = (posterior.mean_code(), posterior.mode_code())
             losses = [reconstruction_loss(model.decode(code), images).mean() for code in codes]

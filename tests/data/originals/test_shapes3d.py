@@ -41,7 +41,7 @@ def test_every_image_is_found_by_its_factors(data_folder: Path) -> None:
         (IMAGES[:-1], LABELS[:-1], "images of type"),
         (IMAGES[..., :1], LABELS, "images of type"),
         (IMAGES, np.roll(LABELS, 1, axis=0), "another order"),
-        (IMAGES, np.full_like(LABELS, np.nan), "another order"),
+        (IMAGES, np.full_like(LABELS, np.nan), "values of its factors"),
     ],
 )
 def test_another_file_of_that_name_is_refused(

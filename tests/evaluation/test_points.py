@@ -1,0 +1,41 @@
+"""Latents whose posteriors are points: what they hold, and the gap that they do not have."""
+
+from math import log
+
+import numpy as np
+import pytest
+
+from dvae_core.config import ModelConfig
+from dvae_core.data.procedural.circles import Circles
+from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.latent_statistics import held_nats, latent_statistics
+from dvae_core.evaluation.metrics.straight_through_gap import gap_of_model
+from dvae_core.models.vae import VAE, build_model
+
+CONFIG = ModelConfig(latents="fsq", num_latents=2, num_categories=5)
+
+
+def untrained() -> VAE:
+    """Its scalars are all near 0, so that each latent is always the middle category."""
+    model = build_model(CONFIG, (1, 32, 32)).eval()
+    for parameter in model.parameters():
+        parameter.detach().zero_()
+    return model
+
+
+def test_a_latent_holds_its_kl_or_the_entropy_of_its_use_if_that_is_less() -> None:
+    usage = [np.array([0.5, 0.5, 0.0]), np.array([1.0, 0.0, 0.0]), np.full(3, 1 / 3)]
+    held = held_nats(np.array([log(3), log(3), 0.2]), usage)
+    np.testing.assert_allclose(held, [log(2), 0.0, 0.2])
+    np.testing.assert_array_equal(held_nats(np.array([7.0]), None), [7.0])
+
+
+def test_a_point_that_never_moves_is_inactive_whatever_its_kl() -> None:
+    statistics = latent_statistics(untrained(), Circles(32), 32, seed=0)
+    np.testing.assert_allclose(statistics.kl, log(5), rtol=1e-6)
+    assert not statistics.active.any()
+
+
+def test_a_point_has_no_gap_and_the_reason_says_why() -> None:
+    with pytest.raises(EvaluationError, match="no soft code to compare it with"):
+        gap_of_model(untrained(), None, Circles(32), seed=0, num_batches=1)
