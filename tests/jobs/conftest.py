@@ -52,7 +52,7 @@ def make_run(root: Path, tiny_config: RunConfig) -> MakeRun:
 
     def make(name: str, endless: bool = False, **settings: object) -> Run:
         if endless:
-            settings |= {"steps": 10_000_000, "checkpoint_seconds": 1.0}
+            settings |= {"steps": 10_000_000, "log_every": 250, "checkpoint_seconds": 1.0}
         config = RunConfig(**(tiny_config.model_dump() | settings))
         return Run.create(root / name, config, (1, 32, 32))
 
