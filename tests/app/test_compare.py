@@ -165,7 +165,7 @@ def test_weights_that_cannot_be_read_are_an_error_box(
     path.write_bytes(path.read_bytes()[:-10])
     app = open_app(PAGE)
     assert not app.exception
-    assert "is truncated" in app.error[0].value
+    assert "is damaged" in app.error[0].value
 
 
 def test_without_seeds_a_difference_is_given_to_nobody(
