@@ -63,16 +63,18 @@ class Board {
       element("div", { class: "layout" }, [
         element("div", { class: "stage" }, [
           element("div", { class: "frame" }, [this.image, element("div", { class: "progress" })]),
-          element("div", { class: "readout", "aria-hidden": "true" }, [
-            element("div", {}, [this.readout.name, this.readout.carries]),
-            this.readout.value,
-            this.readout.place,
-            this.readout.unseen,
-            this.readout.likely,
-            element("div", { class: "hint" }),
+          element("div", { class: "aside" }, [
+            element("div", { class: "readout", "aria-hidden": "true" }, [
+              element("div", {}, [this.readout.name, this.readout.carries]),
+              this.readout.value,
+              this.readout.place,
+              this.readout.unseen,
+              this.readout.likely,
+              element("div", { class: "hint" }),
+            ]),
+            this.tools.root,
           ]),
           this.note,
-          this.tools.root,
         ]),
         element("div", { class: "list" }, [this.open, this.fold, this.folded]),
       ]),
