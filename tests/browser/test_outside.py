@@ -1,6 +1,5 @@
 """Nothing of a stranger makes the browser ask another host."""
 
-import json
 import shutil
 
 import pytest
@@ -21,8 +20,6 @@ def hostile_app(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of an app with a run whose texts try to load something from elsewhere."""
     folder = tmp_path_factory.mktemp("hostile")
     run = Run(shutil.copytree(SHIPPED_ROOT / "circles-categorical", folder / "runs" / "stranger"))
-    record = json.loads((run.path / "config.json").read_text())
-    (run.path / "config.json").write_text(json.dumps(record | {"dataset": HOSTILE}))
     run.write_notes("![i](http://outside.example/j.png)", HOSTILE)
     name_latent(run, 0, HOSTILE, note=HOSTILE)
     folders = {"DVAE_RUNS": str(folder / "runs"), "DVAE_DATA": str(folder / "data")}
@@ -39,7 +36,9 @@ def test_no_request_leaves_for_another_host(hostile_app: str, page: Page) -> Non
     )
     for name in ("explore", "train"):
         page.goto(f"{hostile_app}/{'' if name == 'explore' else name}?run=runs/stranger")
-        expect(page.get_by_text("outside.example").first).to_be_visible()
+        if name == "explore":
+            expect(page.get_by_test_id("latent-row-0")).to_contain_text("outside.example")
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
         page.wait_for_load_state("networkidle")
     assert not page.get_by_role("link", name="outside.example").count()
     assert not [url for url in asked if not url.startswith((f"{hostile_app}/", "data:", "blob:"))]
