@@ -199,7 +199,7 @@ def board_data(
     Raises:
         ValueError: `rows` are not latents of `code`, or do not fit each other or the frames.
     """
-    code = _code_of(rows) if code is None else code
+    code = code_of(rows) if code is None else code
     _check(rows, source, code)
     if isinstance(source, BoardDecoder):
         packed = None
@@ -226,7 +226,7 @@ def board_data(
     }
 
 
-def _code_of(rows: Sequence[BoardRow]) -> list[float]:
+def code_of(rows: Sequence[BoardRow]) -> list[float]:
     """The values of all latents where each has a row."""
     return [row.value for row in sorted(rows, key=lambda row: row.latent)]
 

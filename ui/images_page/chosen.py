@@ -13,6 +13,7 @@ from dvae_core.runs.names import LatentNames
 from ui.errors import plain
 from ui.images import data_url, show_image, to_png
 from ui.images_page.table import Images
+from ui.kept import kept
 from ui.reconstruction import IMAGE_PX, show_pictures
 from ui.routing import PAGES
 from ui.selection import Exploration, Start
@@ -68,7 +69,7 @@ def look_up_chosen(images: Images, exploration: Exploration) -> Chosen:
 
 
 # A filter asks for the same image again, and shall not wait for what it has not changed.
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(None)
 def _chosen(key: str, _images: Images, _start: Start | None, _resolved: ResolvedStart) -> Chosen:
     encoded, image = _images.encoded, _resolved.image
     row = row_of_start(_images, _start)

@@ -18,7 +18,14 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dvae_core.web.board import BoardDecoder, BoardRow, BoardTarget, Source, board_data
+from dvae_core.web.board import (
+    BoardDecoder,
+    BoardRow,
+    BoardTarget,
+    Source,
+    board_data,
+    code_of,
+)
 from dvae_core.web.scripts import board_script, board_style
 
 _mount = st.components.v2.component(
@@ -135,9 +142,7 @@ def _event(
     target: BoardTarget | None = None,
 ) -> BoardEvent | None:
     """The release in `payload`, or None when no board showing `rows` could have sent it."""
-    before = [row.value for row in sorted(rows, key=lambda row: row.latent)]
-    if shown_code is not None:
-        before = list(shown_code)
+    before = code_of(rows) if shown_code is None else list(shown_code)
     code = payload.get("code")
     if type(code) is not list or len(code) != len(before):
         return None

@@ -5,25 +5,20 @@ kylehkhsu/latent_quantization.
 """
 
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dvae_core.data.folder import cached_array
 from dvae_core.data.originals.published import PublishedFiles, grid_order
-from dvae_core.data.stored import ByteImages, GridDataset
+from dvae_core.data.originals.published_grid import SIZE, PublishedGrid
 from dvae_core.data.untrusted.reader import Reader
-from dvae_core.progress import Progress, no_progress
 
 _PUBLISHED_SIZE = 128
-_SIZE = 64
 _BLOCK = 256  # pictures read at a time
 
 
-class _Nvidia3D(GridDataset):
+class _Nvidia3D(PublishedGrid):
     """The published images of 128 pixels, scaled to 64, float32 (B, 3, H, W).
 
     Images are in the order of their labels, whatever their order in the archive. Images of 32
@@ -33,22 +28,8 @@ class _Nvidia3D(GridDataset):
         DataError: the archive is missing or not the published one.
     """
 
-    channels = 3
-    files: PublishedFiles
     folder: str
     labels: str
-
-    def __init__(
-        self,
-        image_size: int = 64,
-        device: torch.device | str = "cpu",
-        progress: Progress = no_progress,
-    ) -> None:
-        device = torch.device(device)
-        paths = self.files.require()
-        shape = (prod(self.factor_sizes), _SIZE, _SIZE, 3)
-        pixels = cached_array(self.name, paths, shape, lambda: self._blocks(paths[0]), progress)
-        super().__init__(ByteImages(pixels, image_size, device), device)
 
     def _blocks(self, path: Path) -> Iterator[NDArray[np.uint8]]:
         with Reader() as reader:
@@ -57,7 +38,7 @@ class _Nvidia3D(GridDataset):
             for start in range(0, len(order), _BLOCK):
                 numbers = order[start : start + _BLOCK]
                 names = [f"{self.folder}/images/{number:06}.png" for number in numbers]
-                yield reader.zipped_pictures(path, names, _PUBLISHED_SIZE, _SIZE)
+                yield reader.zipped_pictures(path, names, _PUBLISHED_SIZE, SIZE)
 
 
 class Isaac3D(_Nvidia3D):

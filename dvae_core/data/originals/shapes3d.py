@@ -8,20 +8,17 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dvae_core.data.folder import cached_array
 from dvae_core.data.originals.published import PublishedFiles, check_grid_order
-from dvae_core.data.stored import ByteImages, GridDataset
+from dvae_core.data.originals.published_grid import PublishedGrid
 from dvae_core.data.untrusted.reader import Reader
-from dvae_core.progress import Progress, no_progress
 
 # The published file packs slices of many images together, which are unpacked at once.
 _READER_BYTES = 2**30
 
 
-class Shapes3D(GridDataset):
+class Shapes3D(PublishedGrid):
     """The published images, float32 (B, 3, H, W), unpacked on first use into 5.9 GB on disk.
 
     Images of 32 pixels are averages of 2x2 pixels. Arguments as in `load_dataset`.
@@ -33,20 +30,7 @@ class Shapes3D(GridDataset):
     name = "shapes3d"
     factor_names = ("floor hue", "wall hue", "object hue", "scale", "shape", "orientation")
     factor_sizes = (10, 10, 10, 8, 4, 15)
-    channels = 3
     files = PublishedFiles("shapes3d", (("3dshapes.h5",),))
-
-    def __init__(
-        self,
-        image_size: int = 64,
-        device: torch.device | str = "cpu",
-        progress: Progress = no_progress,
-    ) -> None:
-        device = torch.device(device)
-        paths = self.files.require()
-        shape = (prod(self.factor_sizes), 64, 64, 3)
-        pixels = cached_array(self.name, paths, shape, lambda: self._blocks(paths[0]), progress)
-        super().__init__(ByteImages(pixels, image_size, device), device)
 
     def typical_factors(self) -> tuple[int, ...]:
         return 1, 6, 0, 5, 0, 4  # as in rooms: the middle of all hues is one colour
