@@ -16,7 +16,7 @@ SAMPLES = 4_000
 _LOGIT_WIDTH = 0.25
 _SAYS: dict[FamilyName, str] = {
     "categorical": "free logits · fixed values · Gumbel noise",
-    "qvae": "logits from distances · learnt values, shared · Gumbel noise",
+    "qvae": "distances · learnt, shared values · Gumbel noise",
     "quantized": "the nearest · learnt values of its own · no noise",
     "fsq": "the nearest to the tanh · fixed values · no noise",
 }
