@@ -25,7 +25,7 @@ from dvae_core.runs.catalog import STUDIES_ROOT, list_runs, load_run, run_roots,
 from dvae_core.runs.run import Run, State
 from dvae_core.selection.study import RECONSTRUCTION_GAP, Study, read_study, read_study_run
 from dvae_core.sweep.plan import read_sweep
-from tests.selection.planted import planted_run
+from tests.selection.planted import changed, planted_run
 
 STUDIES = sorted(path for path in STUDIES_ROOT.iterdir() if path.is_dir())
 
@@ -50,7 +50,7 @@ def test_all_records_are_small() -> None:
 @pytest.fixture
 def record(tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A finished run as a record in a study of its own."""
-    run = planted_run(tmp_path / "runs" / "one", tiny_config, {"mig": 0.3})
+    run = planted_run(tmp_path / "runs" / "one", changed(tiny_config, steps=99), {"mig": 0.3})
     for step in range(100):
         run.metrics.append({"step": step})
     pack(run, tmp_path / "studies" / "mine" / "one")

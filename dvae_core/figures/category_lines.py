@@ -10,6 +10,8 @@ from plotly.subplots import make_subplots
 
 from dvae_core.figures.style import MARK, literal, styled
 
+WIDTH = 1.75  # of what is shown, to each side of 0
+
 Floats = NDArray[np.float64]
 
 
@@ -35,13 +37,19 @@ class CategoryLine:
 def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
     """One line below the other, each with a tick at every value, a bar where categories are drawn
     and a triangle where the encoder points."""
-    figure = make_subplots(
-        rows=len(lines),
-        shared_xaxes=True,
-        vertical_spacing=0.08,
-        subplot_titles=[literal(line.name) for line in lines],
-    )
+    figure = make_subplots(rows=len(lines), shared_xaxes=True, vertical_spacing=0.04)
     for row, line in enumerate(lines, start=1):
+        # A title of a subplot is an annotation, whose grey on pages is too faint to read.
+        name = go.Scatter(
+            x=[-WIDTH],
+            y=[1.3],
+            text=[literal(line.name)],
+            mode="text",
+            textposition="middle right",
+            textfont={"size": 13},
+            hoverinfo="skip",
+        )
+        figure.add_trace(name, row=row, col=1)
         bars = go.Bar(
             x=line.values,
             y=line.shares,
@@ -66,8 +74,7 @@ def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
                 hovertemplate="the encoder points at %{x:.3f}<extra></extra>",
             )
             figure.add_trace(pointer, row=row, col=1)
-    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
-    figure.update_yaxes(range=[-0.08, 1.1], showticklabels=False, showgrid=False, fixedrange=True)
-    figure.update_xaxes(range=[-1.75, 1.75], fixedrange=True)
+    figure.update_yaxes(range=[-0.08, 1.5], showticklabels=False, showgrid=False, fixedrange=True)
+    figure.update_xaxes(range=[-WIDTH, WIDTH], fixedrange=True)
     figure.update_xaxes(title_text="value that the decoder reads", row=len(lines), col=1)
-    return styled(figure, height=110 * len(lines) + 70, top=30, showlegend=False)
+    return styled(figure, height=120 * len(lines) + 50, showlegend=False)

@@ -29,12 +29,17 @@ def open_editor(app: AppTest) -> AppTest:
     return app.run()
 
 
+def shown(text: str) -> str:
+    """Markdown as a reader sees it, without the signs that keep it text."""
+    return text.replace("\\", "").replace("\u2060", "")
+
+
 def field(app: AppTest, label: str) -> Any:
     return next(one for one in (*app.text_input, *app.text_area) if one.label == label)
 
 
 def button(app: AppTest, label: str) -> Any:
-    return next(one for one in app.button if label in one.label.replace("\\", ""))
+    return next(one for one in app.button if label in shown(one.label))
 
 
 def board_rows(app: AppTest) -> dict[int, str]:
@@ -121,7 +126,7 @@ def test_a_name_that_is_refused_stays_in_the_field_with_the_reason(
     field(app, "Name").set_value(text).run()
     assert not app.exception
     (error,) = app.error
-    assert error.value.replace("\\", "").startswith("Not saved: name is")
+    assert shown(error.value).startswith("Not saved: name is")
     assert why in error.value
     assert field(app, "Name").value == text
     field(app, "Name").set_value("short").run()
@@ -133,7 +138,7 @@ def test_markup_in_a_name_is_text(open_app: OpenApp, run: Run) -> None:
     app = open_editor(open_app(PAGE, run="checkpoints/discrete", latent="1"))
     field(app, "Name").set_value(HOSTILE).run()
     assert HOSTILE not in app.subheader[0].value
-    assert app.subheader[0].value.replace("\\", "").startswith(f"Latent 1 · {HOSTILE}")
+    assert shown(app.subheader[0].value).startswith(f"Latent 1 · {HOSTILE}")
 
 
 def test_a_search_finds_a_latent_of_another_run_and_leads_to_it(
@@ -148,9 +153,9 @@ def test_a_search_finds_a_latent_of_another_run_and_leads_to_it(
     found = [one for one in app.button if one.key and one.key.startswith("latent-found")]
     (one,) = found
     assert HOSTILE not in one.label
-    assert one.label.replace("\\", "") == f"latent 2 · {HOSTILE}"
+    assert shown(one.label) == f"latent 2 · {HOSTILE}"
     (caption,) = [text.value for text in app.sidebar.caption if "orange" in text.value]
-    assert caption.replace("\\", "").startswith("smooth: turns orange")
+    assert shown(caption).startswith("smooth: turns orange")
     one.click().run()
     assert not app.exception
     assert (app.query_params["run"], app.query_params["latent"]) == ("runs/smooth", "2")

@@ -16,7 +16,7 @@ from tests.jobs.conftest import MakeRun, pid_of, wait_until
 
 QUICK = ["--protocol", "paper", "--metrics", "mig,kl", "--points", "200"]
 # The gap draws batches until it is stopped.
-ENDLESS = ["--protocol", "paper", "--metrics", "straight_through_gap", "--gap-batches", "10000000"]
+ENDLESS = ["--protocol", "paper", "--metrics", "straight_through_gap", "--gap-batches", "1000000"]
 
 
 @pytest.fixture
