@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from pathlib import Path
@@ -21,6 +22,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("DVAE_DATA") or "data")
 
 
+_turns: dict[Path, threading.Lock] = {}
 _FORMAT = 1  # increase it when loaders store the same source differently
 
 
@@ -47,21 +49,24 @@ def cached_array(
     """
     folder = data_folder() / "cache"
     path = folder / f"{name}.{_fingerprint(sources, shape)}.npy"
-    existing = _map(path, shape)
-    if existing is not None:
-        return existing
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        check_space(folder, prod(shape))
-        _write(path, shape, blocks(), progress)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
-    for stale in folder.glob(f"{name}.*.npy"):
-        if stale != path:
-            stale.unlink(missing_ok=True)
-    made = _map(path, shape)
-    assert made is not None
-    return made
+    with _turns.setdefault(
+        path, threading.Lock()
+    ):  # of the threads of a server, one makes the array
+        existing = _map(path, shape)
+        if existing is not None:
+            return existing
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            check_space(folder, prod(shape))
+            _write(path, shape, blocks(), progress)
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
+        for stale in folder.glob(f"{name}.*.npy"):
+            if stale != path:
+                stale.unlink(missing_ok=True)
+        made = _map(path, shape)
+        assert made is not None
+        return made
 
 
 def check_space(folder: Path, needed_bytes: int) -> None:

@@ -194,7 +194,7 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.id = self.path.resolve().name
+        self.id = Path(os.path.abspath(path)).name
 
     @classmethod
     def create(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +16,11 @@ from torch import Tensor, nn
 
 from dvae_core.config import explain
 from dvae_core.errors import ConfigError, RunError, printable
-from dvae_core.system.files import write_atomically
+from dvae_core.system.files import FileStamp, file_stamp, write_atomically
 from dvae_core.system.strict_json import parse_json
 
 MAX_JSON_BYTES = 16 * 2**20
+_MAX_KEPT_BYTES = 2**16  # of a record that is kept; every page reads those of all runs
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
@@ -50,11 +52,23 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_record(path: Path, schema: type[Schema]) -> Schema:
-    """The record in a file.
+    """The record in a file. A small file that has not changed since gives the same object again.
 
     Raises:
         RunError: the file is missing, not a JSON object, or does not match the schema.
     """
+    stamp = file_stamp(path)
+    if stamp is None or stamp.size > _MAX_KEPT_BYTES:
+        return _read_record(path, schema)
+    return _kept_record(path, schema, stamp)
+
+
+@lru_cache(maxsize=2048)
+def _kept_record(path: Path, schema: type[Schema], stamp: FileStamp) -> Schema:
+    return _read_record(path, schema)
+
+
+def _read_record(path: Path, schema: type[Schema]) -> Schema:
     try:
         return schema.model_validate(read_object(path))
     except (ValidationError, ConfigError) as error:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dvae_core.errors import ConfigError, DataError
 
@@ -20,7 +20,18 @@ except ImportError:  # no such locks on Windows
 
 # Long enough to lock what was just made.
 _YOUNG_SECONDS = 60.0
+# Far above the resolution of the times in any file system.
+_UNSETTLED_NS = 2 * 10**9
 _DRAFT, _TEMPORARY = ".new-", "dvae-tmp-"
+
+
+class FileStamp(NamedTuple):
+    """What tells one content of a path from another without reading it: the number of the file in
+    its file system, its bytes, and when it last changed, in nanoseconds."""
+
+    number: int
+    size: int
+    changed_ns: int
 
 
 def check_output(path: Path, endings: Sequence[str]) -> None:
@@ -50,6 +61,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def file_stamp(path: Path) -> FileStamp | None:
+    """The stamp of a file, which changes whenever the file does; None for a file that is missing,
+    or changed so lately that a further change might have the same time."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if time.time_ns() - status.st_ctime_ns < _UNSETTLED_NS:
+        return None
+    return FileStamp(status.st_ino, status.st_size, status.st_ctime_ns)
 
 
 def remove_leftovers(path: Path) -> None:

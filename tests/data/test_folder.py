@@ -1,6 +1,8 @@
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,6 +51,23 @@ def test_an_array_is_made_once_and_mapped_from_then_on(source: Path) -> None:
     np.testing.assert_array_equal(made, CONTENT)
     np.testing.assert_array_equal(found, CONTENT)
     assert isinstance(found, np.memmap)
+
+
+def test_threads_that_ask_at_once_make_it_once(source: Path) -> None:
+    makings = []
+
+    def slow_blocks() -> Iterator[NDArray[np.uint8]]:
+        makings.append(1)
+        time.sleep(0.2)
+        yield from blocks()
+
+    def ask(_: int) -> NDArray[np.uint8]:
+        return cached_array("set", [source], CONTENT.shape, slow_blocks)
+
+    with ThreadPoolExecutor(4) as pool:
+        for made in pool.map(ask, range(4)):
+            np.testing.assert_array_equal(made, CONTENT)
+    assert len(makings) == 1
 
 
 def test_making_tells_how_far_it_is(source: Path) -> None:
