@@ -90,7 +90,10 @@ class Tab:
         others = [value for value in row["values"] if value != code[row["latent"]]]
         code[row["latent"]] = self._chance.choice(others)
         value = {"latent": row["latent"], "value": code[row["latent"]]}
-        event = {"event": "release", "value": {**value, "code": code, "sequence": sequence}}
+        value |= {"code": code, "sequence": sequence}
+        if "decoder" in self._board:  # the browser has it, so its weights need not come again
+            value["decoder"] = self._board["decoder"]["id"]
+        event = {"event": "release", "value": value}
         asked = ClientState(
             query_string=self._query,
             page_script_hash=self._pages.get(self._page, ""),
