@@ -13,15 +13,13 @@ def test_each_line_has_its_values_its_draws_and_where_the_encoder_points() -> No
     )
     kinds = [(trace.type, trace.yaxis) for trace in figure.data]
     assert kinds == [
-        ("scatter", "y"),
         ("bar", "y"),
         ("scatter", "y"),
-        ("scatter", "y2"),
         ("bar", "y2"),
         ("scatter", "y2"),
         ("scatter", "y2"),
     ]
-    assert figure.data[0].text == ("a &#60;b&#62;",)
-    assert figure.data[1].y.tolist() == [0.0, 0.25, 0.75]
-    assert figure.data[2].x.tolist() == [-1.0, 0.0, 1.0]
-    assert figure.data[6].x == (0.2,)
+    assert figure.data[0].y.tolist() == [0.0, 0.25, 0.75]
+    assert figure.data[1].x.tolist() == [-1.0, 0.0, 1.0]
+    assert figure.data[4].x == (0.2,)
+    assert figure.layout.yaxis.ticktext == ("a &#60;b&#62;",)
