@@ -35,20 +35,13 @@ class CategoryLine:
 
 
 def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
-    """One line below the other, each with a tick at every value, a bar where categories are drawn
-    and a triangle where the encoder points."""
-    figure = make_subplots(rows=len(lines), shared_xaxes=True, vertical_spacing=0.04)
-    names = {}
+    """One line below the other, each with a tick at every value, a bar where categories are drawn,
+    a triangle where the encoder points, and its name below."""
+    figure = make_subplots(rows=len(lines), shared_xaxes=True, vertical_spacing=0.08)
     for row, line in enumerate(lines, start=1):
-        # A legend of its own: pages draw titles of subplots in a grey too faint to read.
-        legend = "legend" if row == 1 else f"legend{row}"
-        top = figure.get_subplot(row, 1).yaxis.domain[1]
-        names[legend] = {"x": 0, "y": top, "yanchor": "top", "itemclick": False}
-        names[legend] |= {"itemdoubleclick": False, "bgcolor": "rgba(0,0,0,0)"}
+        # A title of the axis, because pages draw those of subplots in a grey too faint to read.
+        figure.update_xaxes(title_text=literal(line.name), row=row, col=1)
         bars = go.Bar(
-            name=literal(line.name),
-            legend=legend,
-            showlegend=True,
             x=line.values,
             y=line.shares,
             width=0.03,
@@ -61,7 +54,6 @@ def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
             mode="markers",
             marker={"symbol": "line-ns-open", "size": 12, "color": line.color},
             hovertemplate="value %{x:.3f}<extra></extra>",
-            showlegend=False,
         )
         figure.add_traces([bars, ticks], rows=row, cols=1)
         if line.pointed is not None:
@@ -71,10 +63,8 @@ def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
                 mode="markers",
                 marker={"symbol": "triangle-down", "size": 12, "color": MARK},
                 hovertemplate="the encoder points at %{x:.3f}<extra></extra>",
-                showlegend=False,
             )
             figure.add_trace(pointer, row=row, col=1)
-    figure.update_yaxes(range=[-0.08, 1.6], showticklabels=False, showgrid=False, fixedrange=True)
-    figure.update_xaxes(range=[-WIDTH, WIDTH], fixedrange=True)
-    figure.update_xaxes(title_text="value that the decoder reads", row=len(lines), col=1)
-    return styled(figure, height=120 * len(lines) + 50, **names)
+    figure.update_yaxes(range=[-0.08, 1.1], showticklabels=False, showgrid=False, fixedrange=True)
+    figure.update_xaxes(range=[-WIDTH, WIDTH], fixedrange=True, title_standoff=4)
+    return styled(figure, height=120 * len(lines) + 50, showlegend=False)

@@ -43,7 +43,10 @@ def show_discrete_families() -> None:
     st.plotly_chart(category_lines(lines), key="discrete-lines", config=NO_TOOLBAR)
     named = zip(_SAYS, lines, strict=True)
     drawn = [f"{FAMILIES[family].label} {_drawn(line)}" for family, line in named]
-    st.caption(f"Values that {SAMPLES:,} draws take: {', '.join(drawn)}.")
+    st.caption(
+        f"The line: values that the decoder reads. Values that {SAMPLES:,} draws take: "
+        f"{', '.join(drawn)}."
+    )
 
 
 def _line(family: FamilyName, scalar: float, count: int, noise_scale: float) -> CategoryLine:
