@@ -9,9 +9,9 @@ from importlib import import_module
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui.guard import Guard
 from ui.libraries import missing_libraries
 from ui.upload_memory import drop_uploads_of_closed_tabs
+from ui.web_guard import Guard
 
 # What the app starts, and what libraries start for it, imports nothing from the working directory.
 os.environ["PYTHONSAFEPATH"] = "1"

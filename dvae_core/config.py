@@ -31,7 +31,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from dvae_core.errors import ConfigError, printable
+from dvae_core.errors import ConfigError, one_line, printable
 
 ObjectiveName = Literal["elbo", "beta", "annealed", "factor", "tc", "dip_i", "dip_ii"]
 FamilyName = Literal["categorical", "gaussian", "qvae", "quantized", "fsq"]
@@ -297,6 +297,8 @@ def _check_name(name: str) -> str:
 
 
 DatasetName = Annotated[str, AfterValidator(_check_name)]
+OneLine = Annotated[str, AfterValidator(one_line)]
+"""A text of a record that people read; characters that a text should not have become spaces."""
 
 
 class DataConfig(_Part):

@@ -30,7 +30,7 @@ settings.register_profile("deterministic", derandomize=True, deadline=None, data
 settings.load_profile("deterministic")
 
 # Files whose tests share what takes seconds to make.
-SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py")
+SHARES_FIXTURES = ("test_ray.py", "test_protocol.py", "test_installed.py", "test_literal_texts.py")
 
 
 class GroupScheduling(LoadScopeScheduling):

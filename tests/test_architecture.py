@@ -96,6 +96,32 @@ def test_no_thread_changes_the_warnings_of_all_threads() -> None:
     assert found == {"dvae_core/__main__.py"}  # a process of its own, which sets them once
 
 
+# Caches with an entry for each argument, and why their entries are small.
+COUNTED_CACHES = {
+    "dvae_core/figures/fonts.py image_font": "fonts of this machine, in the few sizes of figures",
+    "dvae_core/figures/fonts.py _font_of": "a path for each character",
+    "dvae_core/figures/fonts.py _characters": "a set for each font that this machine has",
+    "dvae_core/runs/names.py _cached": "files of at most 256 KB",
+    "dvae_core/selection/study.py count_parameters": "a number for each model",
+}
+
+
+def test_what_is_cached_by_arguments_is_bounded_by_bytes() -> None:
+    """A number of entries bounds nothing, since one may have megabytes: `ui.kept` counts bytes."""
+    caches = {"cache", "lru_cache", "cache_data", "cache_resource"}
+    found = set()
+    for path in sources("dvae_core", "ui", "pages"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and ast.unparse(node.args):
+                marks = [
+                    mark.func if isinstance(mark, ast.Call) else mark
+                    for mark in node.decorator_list
+                ]
+                if caches & {getattr(mark, "attr", getattr(mark, "id", None)) for mark in marks}:
+                    found.add(f"{path.relative_to(ROOT).as_posix()} {node.name}")
+    assert found == COUNTED_CACHES.keys()
+
+
 @pytest.mark.parametrize("path", sources("ui"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_pages_share_knows_no_page(path: Path) -> None:
     assert not {module.split(".")[0] for module in imported_modules(path)} & {"pages", "app"}

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -42,6 +44,7 @@ UNSAFE = {
     "STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION": "false",
     "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "1000",
     "STREAMLIT_CLIENT_ALLOWED_ORIGINS": "https://attacker.example",
+    "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "true",
     "STREAMLIT_THEME_LIGHT_PRIMARY_COLOR": "#ff0000",
 }
 
@@ -217,6 +220,21 @@ def session(port: int) -> Iterator[ClientConnection]:
         yield connection
 
 
+def answer(connection: ClientConnection) -> list[ForwardMsg]:
+    """What a session is sent until its page has run."""
+    messages: list[ForwardMsg] = []
+    while not messages or messages[-1].WhichOneof("type") != "script_finished":
+        messages.append(ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False)))
+    return messages
+
+
+def may_upload(port: int) -> dict[str, str]:
+    """Headers with the token that the app gives to its own pages."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health") as health:
+        token = SimpleCookie(health.headers["Set-Cookie"])["_streamlit_xsrf"].value
+    return {"Cookie": f"_streamlit_xsrf={token}", "X-Xsrftoken": token}
+
+
 def status_of(port: int, method: str, path: str, headers: Mapping[str, str]) -> int:
     """The status that the app answers a request with, before any body is sent."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
@@ -230,16 +248,15 @@ def status_of(port: int, method: str, path: str, headers: Mapping[str, str]) -> 
 
 
 def test_the_app_shows_a_shipped_run_in_its_own_colours(server: int) -> None:
-    messages: list[ForwardMsg] = []
     with session(server) as connection:
-        while not messages or messages[-1].WhichOneof("type") != "script_finished":
-            messages.append(ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False)))
+        messages = answer(connection)
     assert messages[-1].script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
     assert messages[0].new_session.custom_theme.light.primary_color == "#1c6782"
     elements = [message.delta.new_element for message in messages]
     options = [list(element.selectbox.options) for element in elements]
     assert any("circles-categorical (shipped)" in shown for shown in options)
     assert not any(element.HasField("exception") for element in elements)
+    assert not messages[0].new_session.config.gather_usage_stats
 
 
 def test_the_app_answers_this_machine_only(server: int) -> None:
@@ -282,32 +299,48 @@ def test_no_other_site_frames_or_steers_the_app(server: int) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{server}/_stcore/host-config") as answer:
         assert not any(json.load(answer)["allowedOrigins"])
         policy = answer.headers["Content-Security-Policy"]
+        assert answer.headers["Access-Control-Allow-Origin"] != "*"
     assert {"default-src 'self'", "frame-ancestors 'self'"} <= set(policy.split("; "))
 
 
-def test_sessions_are_kept_apart(server: int) -> None:
+def test_a_session_neither_reads_nor_removes_a_file_of_another(server: int) -> None:
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
     with session(server) as one, session(server) as other:
         ids = []
         for connection in (one, other):
-            first = ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False))
-            ids.append(first.new_session.initialize.session_id)
+            messages = answer(connection)
+            ids.append(messages[0].new_session.initialize.session_id)
+            (pages,) = (m.navigation for m in messages if m.WhichOneof("type") == "navigation")
+            (page,) = (p.page_script_hash for p in pages.app_pages if p.url_pathname == "data")
+            asked = ClientState(page_script_hash=page)
+            connection.send(BackMsg(rerun_script=asked).SerializeToString())
+            elements = [message.delta.new_element for message in answer(connection)]
+            (field,) = (
+                each.file_uploader.id for each in elements if each.HasField("file_uploader")
+            )
         assert ids[0] != ids[1]
-        # What one session shows, no message of the other names.
-        for connection, foreign in ((one, ids[1]), (other, ids[0])):
-            while True:
-                content = connection.recv(START_SECONDS, decode=False)
-                assert foreign.encode() not in content
-                if ForwardMsg.FromString(content).WhichOneof("type") == "script_finished":
-                    break
+        part = 'Content-Disposition: form-data; name="a.png"; filename="a.png"'
+        body = f"--x\r\n{part}\r\n\r\n".encode() + picture.getvalue() + b"\r\n--x--\r\n"
+        headers = may_upload(server) | {"Content-Type": "multipart/form-data; boundary=x"}
+        path = f"http://127.0.0.1:{server}/_stcore/upload_file"
+        put = urllib.request.Request(f"{path}/{ids[0]}/mine", body, headers, method="PUT")
+        urllib.request.urlopen(put).close()
+        theirs = urllib.request.Request(f"{path}/{ids[1]}/mine", headers=headers, method="DELETE")
+        urllib.request.urlopen(theirs).close()
+
+        state = asked.widget_states.widgets.add(id=field)
+        state.file_uploader_state_value.uploaded_file_info.add(file_id="mine", name="a.png")
+        for connection, is_shown in ((other, False), (one, True)):
+            connection.send(BackMsg(rerun_script=asked).SerializeToString())
+            shown = [message.delta.new_element for message in answer(connection)]
+            assert any("1 images" in each.markdown.body for each in shown) == is_shown
 
 
 def test_an_upload_needs_the_token_and_has_at_most_64_megabytes(server: int) -> None:
-    health = urllib.request.urlopen(f"http://127.0.0.1:{server}/_stcore/health")
-    with health, session(server) as connection:
-        token = SimpleCookie(health.headers["Set-Cookie"])["_streamlit_xsrf"].value
+    with session(server) as connection:
         first = ForwardMsg.FromString(connection.recv(START_SECONDS, decode=False))
         path = f"/_stcore/upload_file/{first.new_session.initialize.session_id}/file"
         size = {"Content-Length": str(64 * 2**20 + 1)}
-        allowed = {"Cookie": f"_streamlit_xsrf={token}", "X-Xsrftoken": token}
         assert status_of(server, "PUT", path, size) == 403
-        assert status_of(server, "PUT", path, size | allowed) == 413
+        assert status_of(server, "PUT", path, size | may_upload(server)) == 413

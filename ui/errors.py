@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dvae_core.errors import CoreError
+from dvae_core.errors import CoreError, one_line
 
 _ADDRESS = re.compile(r"https?:(?=//)|www(?=\.)|(?=@)", re.IGNORECASE)
 
@@ -39,11 +39,11 @@ def in_words(error: CoreError | OSError) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it stands: file names and the like come from
-    strangers.
+    """Text that Streamlit's Markdown shows as it stands, on one line: file names and the like come
+    from strangers.
 
     Markdown makes links of bare addresses too, also of escaped ones; an invisible word joiner in
     each prevents it.
     """
-    text = _ADDRESS.sub("\\g<0>\u2060", text)
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)
+    text = _ADDRESS.sub("\\g<0>\u2060", one_line(text))
+    return re.sub(r"([\\&`*_{}\[\]()<>#+\-.!|~$:=])", r"\\\1", text)

@@ -26,7 +26,7 @@ class Kept:
     size.
 
     Args:
-        max_bytes: of all results together.
+        max_bytes: of all results and their keys together.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -37,7 +37,7 @@ class Kept:
 
     @property
     def num_bytes(self) -> int:
-        """Of all results."""
+        """Of all results and their keys."""
         with self._lock:
             return sum(size for _, size in self._results.values())
 
@@ -68,7 +68,7 @@ class Kept:
             return True, self._results[key][0]
 
     def _keep(self, key: Hashable, result: object) -> None:
-        size = bytes_of(result)
+        size = bytes_of((key, result))
         with self._lock:
             self._results[key] = result, size
             total = sum(each for _, each in self._results.values())

@@ -8,7 +8,7 @@ from streamlit.runtime.scriptrunner import StopException
 from dvae_core.runs.catalog import all_runs
 from ui.errors import errors_shown, plain
 from ui.link import read_link, write_link
-from ui.page_guard import page_guarded
+from ui.page_errors import page_errors_shown
 from ui.routing import navigate
 from ui.run_picker import describe
 from ui.selection import current_selection
@@ -42,7 +42,7 @@ if page.url_path != "train":
         show_training_badge()
 write_link()  # at once, so that a reload during a long run finds it
 try:
-    with page_guarded(page.title):
+    with page_errors_shown(page.title):
         page.run()
 except StopException:
     finish()

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from dvae_core.config import explain
+from dvae_core.config import OneLine, explain
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.metrics import METRIC_NAMES
 
@@ -37,7 +37,7 @@ Metric = Annotated[str, AfterValidator(_check_metric)]
 
 _MAX_RESULTS = 1_000
 _MAX_ROWS, _MAX_COLUMNS = 512, 10_000
-_Text = Annotated[str, Field(max_length=1_000)]
+_Text = Annotated[OneLine, Field(max_length=1_000)]
 _Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 _Row = Annotated[list[_Number], Field(min_length=1, max_length=_MAX_COLUMNS), FailFast()]

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dvae_core.config import FAMILIES
+from dvae_core.errors import one_line
 
 # Viridis keeps its order on light and dark backgrounds: dark is low and light is high.
 COLOR_SCALE = "Viridis"
@@ -44,12 +45,12 @@ _MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>
 
 
 def literal(text: str) -> str:
-    """Text that a figure shows as it stands.
+    """Text that a figure shows as it stands, on one line.
 
     Plotly reads tags such as <b>, formulas between $ and places such as %{x} in every text. Names
     of runs, factors and groups come from users: pass each of them through this function.
     """
-    return text.translate(_MARKUP)
+    return one_line(text).translate(_MARKUP)
 
 
 def shortened(text: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from tyro.conf import UseAppendAction
 
-from dvae_core.config import OneLineErrors
+from dvae_core.config import OneLine, OneLineErrors
 
 ImageRange = Literal["image", "signed", "bytes"]
 DecoderOutput = Literal["image", "signed", "bytes", "logits"]
@@ -107,7 +107,7 @@ class OnnxFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(max_length=200, description="original file name; shown, never opened")
+    name: OneLine = Field(max_length=200, description="original file name; shown, never opened")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     opset: int = Field(ge=1, le=1_000)
     one_at_a_time: bool = Field(description="whether its batch size is fixed at 1")

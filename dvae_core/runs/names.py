@@ -43,6 +43,7 @@ MAX_NAME, MAX_NOTE = 80, 2_000  # characters
 MAX_ENTRIES, MAX_REPLACED = 4_000, 100
 SHORT_NAME = 24  # characters on an axis
 _LOCK_SECONDS = 10
+_CACHED_BYTES = 2**18  # of a file
 
 
 def _limited(most: int) -> AfterValidator:
@@ -187,7 +188,11 @@ def latent_names(run: Run) -> LatentNames:
     if not path.is_file():
         return LatentNames()
     status = path.stat()
-    names = _cached(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    # Large files are read each time, so that the entries of the cache bound its bytes.
+    if status.st_size > _CACHED_BYTES:
+        names = _read(path)
+    else:
+        names = _cached(path, status.st_mtime_ns, status.st_size, status.st_ino)
     _check_fits(path, run, names)
     return names
 

@@ -33,6 +33,7 @@ from dvae_core.config import (
     DataConfig,
     ModelConfig,
     ObjectiveConfig,
+    OneLine,
     RunConfig,
     TrainingConfig,
     explain,
@@ -97,7 +98,7 @@ class RunRecord(RunConfig):
     image_shape: tuple[Literal[1, 3], Side, Side] = Field(description="(C, H, W)")
     imported: ImportedModel | None = Field(None, description="None for a model trained here")
     created_at: Time = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
-    torch_version: str = Field(torch.__version__, max_length=200)
+    torch_version: OneLine = Field(torch.__version__, max_length=200)
 
     @model_validator(mode="before")
     @classmethod
@@ -163,8 +164,8 @@ class Status(BaseModel):
     seconds: float = Field(
         0.0, ge=0, le=_MAX_SECONDS, description="training time over all sessions"
     )
-    device: str = Field("", max_length=_MAX_TEXT)
-    message: str = Field("", max_length=_MAX_TEXT, description="why it failed")
+    device: OneLine = Field("", max_length=_MAX_TEXT)
+    message: OneLine = Field("", max_length=_MAX_TEXT, description="why it failed")
     diverged: bool = Field(False, description="whether the training diverged")
     weights_kept: bool = Field(True, description="False for a record: scores without weights")
     process: ProcessIdentity | None = Field(None, description="the training process")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from dvae_core.errors import RunError, printable
+from dvae_core.errors import RunError, one_line, printable
 from dvae_core.runs.storage import open_tensors
 from dvae_core.system.files import write_atomically
 from dvae_core.system.strict_json import parse_json
@@ -152,7 +152,7 @@ def _checked(
         kl=take("kl", np.float32, (num_latents,)),
         information=take("information", np.float32, (num_latents, num_factors)),
         factor_entropy=take("factor_entropy", np.float32, (num_factors,)),
-        factor_names=tuple(names),
+        factor_names=tuple(map(one_line, names)),
     )
     if unread:
         raise ValueError(f"{printable(min(unread))} is unexpected")

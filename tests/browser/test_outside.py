@@ -43,3 +43,19 @@ def test_no_request_leaves_for_another_host(hostile_app: str, page: Page) -> Non
     assert not page.get_by_role("link", name="outside.example").count()
     assert not [url for url in asked if not url.startswith((f"{hostile_app}/", "data:", "blob:"))]
     assert not blocked
+
+
+def test_the_policy_of_the_pages_stops_an_image_of_another_host(
+    hostile_app: str, page: Page
+) -> None:
+    """Which a text would load that became markup all the same."""
+    page.goto(hostile_app)
+    stopped = page.evaluate(
+        """() => new Promise(done => {
+            document.addEventListener("securitypolicyviolation", event => done(event.blockedURI));
+            const image = new Image();
+            image.onload = image.onerror = () => setTimeout(done, 1000, "");
+            image.src = "http://outside.example/i.png";
+        })"""
+    )
+    assert stopped == "http://outside.example/i.png"

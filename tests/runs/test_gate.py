@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from dvae_core.config import RunConfig
 from dvae_core.errors import CoreError, RunError
 from dvae_core.evaluation.results import read_evaluation
+from dvae_core.onnx.description import OnnxFile
 from dvae_core.runs.catalog import list_runs, load_run, run_roots
 from dvae_core.runs.names import latent_names
 from dvae_core.runs.row_log import MAX_BYTES
@@ -105,6 +106,17 @@ def test_what_no_file_can_hold_is_escaped_and_can_be_written_again(tiny_run: Run
     assert len(run.status().message) == 10_000
     edited(run, "notes.json", name="\ud800")
     assert run.read_notes().name == "\\ud800"
+
+
+def test_what_would_change_the_text_beside_it_becomes_a_space(tiny_run: Run) -> None:
+    text, kept = "a\u202eb\x1b[31m\r\nc\u2029d e\u200df", "a b [31m  c d e\u200df"
+    run = edited(tiny_run, "status.json", message=text, device=text)
+    assert (run.status().message, run.status().device) == (kept, kept)
+    edited(run, "evaluation.json", scores=[score(estimator=text, reason=text)])
+    (read,) = read_evaluation(run).scores
+    assert (read.estimator, read.reason) == (kept, kept)
+    file = OnnxFile(name=text, sha256="0" * 64, opset=18, one_at_a_time=False)
+    assert file.name == kept
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import torch
 
 from dvae_core.runs.catalog import SHIPPED_ROOT
 from dvae_core.runs.run import Run
-from ui import cached
 from ui.kept import Kept, bytes_of, kept, kept_results
 
 MEGABYTE = 2**20
@@ -102,9 +100,3 @@ def test_a_failure_is_not_kept() -> None:
         assert halve(4, f"call {len(calls)}") == 2
     assert calls == [3, 4, 3]
     kept_results.clear()
-
-
-def test_everything_large_is_kept_by_its_bytes() -> None:
-    """A number of entries bounds nothing: one may have megabytes."""
-    source = Path(cached.__file__).read_text()
-    assert "max_entries" not in source

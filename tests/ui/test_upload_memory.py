@@ -1,4 +1,5 @@
 import asyncio
+import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -69,3 +70,27 @@ def test_files_of_a_closed_tab_are_freed_after_a_while(monkeypatch: pytest.Monke
     monkeypatch.setattr(upload_memory, "CLOSED_SECONDS", 0.05)
     asyncio.run(wait({"open": 15}))
     assert uploaded_bytes() == {"open": 15}
+
+
+def test_the_app_frees_them_as_long_as_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # which the app sets for its processes
+    app = importlib.import_module("app")
+    said = []
+
+    async def sweep() -> None:
+        said.append("sweeps")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            said.append("ends")
+            raise
+
+    async def serve() -> None:
+        async with app.working(app.app):
+            await asyncio.sleep(0)
+            assert said == ["sweeps"]
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(app, "drop_uploads_of_closed_tabs", sweep)
+    asyncio.run(serve())
+    assert said == ["sweeps", "ends"]

@@ -1,8 +1,7 @@
 """Caching wrappers of what Select reads and computes; see `ui.cached`."""
 
+import hashlib
 import json
-
-import streamlit as st
 
 from dvae_core.runs.run import Run
 from dvae_core.selection.report import correlations_sheet, criteria_sheet
@@ -12,24 +11,32 @@ from dvae_core.selection.training_curves import TrainingCurve, read_training_cur
 from ui.kept import kept
 
 
-def _numbers(study: Study) -> str:
-    """Everything of a study that its statistics depend on."""
+def st_correlations(study: Study, by: tuple[str, ...], gap: str) -> Sheet:
+    return _correlations(_digest(study), study, by, gap)
+
+
+@kept("Resampling the runs …")
+def _correlations(digest: str, _study: Study, by: tuple[str, ...], gap: str) -> Sheet:
+    return correlations_sheet(_study, by, gap)
+
+
+def st_criteria(study: Study, by: tuple[str, ...], gap: str, score: str) -> Sheet:
+    return _criteria(_digest(study), study, by, gap, score)
+
+
+@kept("Resampling the runs …")
+def _criteria(digest: str, _study: Study, by: tuple[str, ...], gap: str, score: str) -> Sheet:
+    return criteria_sheet(_study, by, gap, score)
+
+
+def _digest(study: Study) -> str:
+    """Changes whenever the statistics of a study do."""
     names = [*study.gap_names, *study.score_names]
     rows = [
         (run.id, run.settings, [run.score(name, study.protocol) for name in names])
         for run in study.counted
     ]
-    return json.dumps([study.protocol, names, rows])
-
-
-@st.cache_data(max_entries=32, show_spinner="Resampling the runs …", hash_funcs={Study: _numbers})
-def st_correlations(study: Study, by: tuple[str, ...], gap: str) -> Sheet:
-    return correlations_sheet(study, by, gap)
-
-
-@st.cache_data(max_entries=32, show_spinner="Resampling the runs …", hash_funcs={Study: _numbers})
-def st_criteria(study: Study, by: tuple[str, ...], gap: str, score: str) -> Sheet:
-    return criteria_sheet(study, by, gap, score)
+    return hashlib.sha256(json.dumps([study.protocol, names, rows]).encode()).hexdigest()
 
 
 def st_training_curves(run: Run) -> dict[str, TrainingCurve]:

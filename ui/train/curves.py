@@ -12,6 +12,7 @@ from dvae_core.figures.training import RunCurve, curve_figure, series
 from dvae_core.runs.row_log import Row, RowTail
 from dvae_core.runs.run import Run
 from ui.charts import CHART_CONFIG
+from ui.kept import kept
 
 COLUMNS = 3
 _TAILS = "train-tails"
@@ -144,7 +145,7 @@ def _version(rows: Sequence[Row]) -> tuple[int, tuple[float, ...]]:
     return len(rows), tuple(rows[-1].values()) if rows else ()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(None)
 def _figure(
     name: str,
     span: tuple[float, float],

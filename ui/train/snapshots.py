@@ -105,20 +105,20 @@ def _read(path: str, step: int, modified_at: str) -> Snapshot:
     return Run(path).read_snapshot(step)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(None)
 def _reconstructions(path: str, step: int, modified_at: str) -> bytes:
     snapshot = _read(path, step, modified_at)
     return to_png(montage(np.stack([snapshot.images, snapshot.reconstructions])), 2)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(None)
 def _traversals(path: str, step: int, modified_at: str, names: LatentNames) -> bytes:
     snapshot = _read(path, step, modified_at)
     labels = [f"{names.short_words(i)}   {snapshot.kl[i]:.2f} nats" for i in snapshot.latents]
     return to_png(traversal_sheet(snapshot.traversals, labels))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(None)
 def _heatmap(path: str, step: int, modified_at: str, names: LatentNames) -> go.Figure | None:
     snapshot = _read(path, step, modified_at)
     if not snapshot.factor_names:

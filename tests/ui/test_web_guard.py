@@ -6,8 +6,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from streamlit import config
 
-from ui import guard
-from ui.guard import POLICY, Guard, refusal
+from ui import web_guard
+from ui.web_guard import POLICY, Guard, refusal
 
 Answer = list[MutableMapping[str, Any]]
 
@@ -114,8 +114,8 @@ UPLOAD = "/lab/_stcore/upload_file/{}/file"
 def test_uploads_of_a_session_have_a_limit(
     monkeypatch: pytest.MonkeyPatch, session: str, size: int, status: int
 ) -> None:
-    monkeypatch.setattr(guard, "SESSION_BYTES", 100)
-    monkeypatch.setattr(guard, "uploaded_bytes", lambda: {"full": 100, "half": 50})
+    monkeypatch.setattr(web_guard, "SESSION_BYTES", 100)
+    monkeypatch.setattr(web_guard, "uploaded_bytes", lambda: {"full": 100, "half": 50})
     request = {"path": UPLOAD.format(session), "method": "PUT", "host": "localhost"}
     answer = ask(Guard(greet), **request, content_length=str(size))
     assert status_of(answer) == status
@@ -123,8 +123,8 @@ def test_uploads_of_a_session_have_a_limit(
 
 
 def test_uploads_of_all_sessions_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "ALL_BYTES", 150)
-    monkeypatch.setattr(guard, "uploaded_bytes", lambda: {"one": 80, "two": 60})
+    monkeypatch.setattr(web_guard, "ALL_BYTES", 150)
+    monkeypatch.setattr(web_guard, "uploaded_bytes", lambda: {"one": 80, "two": 60})
     request = {"path": UPLOAD.format("three"), "method": "PUT", "host": "localhost"}
     assert status_of(ask(Guard(greet), **request, content_length="10")) == 200
     assert status_of(ask(Guard(greet), **request, content_length="11")) == 413
@@ -132,8 +132,8 @@ def test_uploads_of_all_sessions_have_a_limit(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_uploads_that_arrive_together_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SESSION_BYTES", 100)
-    monkeypatch.setattr(guard, "uploaded_bytes", dict)
+    monkeypatch.setattr(web_guard, "SESSION_BYTES", 100)
+    monkeypatch.setattr(web_guard, "uploaded_bytes", dict)
     request = {"path": UPLOAD.format("one"), "method": "PUT", "host": "localhost"}
     inner: list[int] = []
 

@@ -40,7 +40,7 @@ def test_a_page_that_fails_names_the_run_and_leads_to_another(
     assert [element.value.replace("\\", "") for element in app.error] == [
         "Explore cannot show smooth. Other runs and the other pages work."
     ]
-    app = app.button(key="guard-other-run").click().run()
+    app = app.button(key="page-error-other-run").click().run()
     assert not app.exception
     assert app.query_params["run"] == "checkpoints/discrete"
 

@@ -1,4 +1,4 @@
-"""What stands in place of a page that failed."""
+"""What a page that failed shows in its place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from ui.selection import current_selection
 
 
 @contextmanager
-def page_guarded(title: str) -> Iterator[None]:
+def page_errors_shown(title: str) -> Iterator[None]:
     """Show an error of a page with the way to another run, which may be the cure: a damaged run
     must not keep anyone from the others."""
     try:
@@ -30,7 +30,7 @@ def page_guarded(title: str) -> Iterator[None]:
             st.button(
                 f"Show {describe(other)} instead",
                 icon=":material/swap_horiz:",
-                key="guard-other-run",
+                key="page-error-other-run",
                 on_click=partial(select_run, other),
             )
 
