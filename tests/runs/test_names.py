@@ -13,6 +13,7 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.jobs.trash import delete_run, restore_run
+from dvae_core.runs import names
 from dvae_core.runs.names import (
     MAX_REPLACED,
     NO_NAMES,
@@ -312,3 +313,15 @@ def test_a_search_reads_a_file_again_only_when_it_changed(
         assert len(find_latents("hue")) == 1
     name_latent(run, 3, "size")
     assert find_latents("hue") == []
+
+
+def test_large_files_are_not_cached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is counted by files, so each must be small."""
+    name_latent(run, 0, note="x" * 2_000)
+    names._cached.cache_clear()
+    monkeypatch.setattr(names, "_CACHED_BYTES", 2_000)
+    assert latent_names(run).entries[0].note == "x" * 2_000
+    assert names._cached.cache_info().currsize == 0
+    monkeypatch.setattr(names, "_CACHED_BYTES", 3_000)
+    latent_names(run)
+    assert names._cached.cache_info().currsize == 1

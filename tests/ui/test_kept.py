@@ -66,6 +66,13 @@ def test_results_beyond_the_bytes_are_dropped_the_least_used_first() -> None:
         assert results.num_bytes < 10.1 * MEGABYTE
 
 
+def test_keys_count_too() -> None:
+    results = Kept(10 * MEGABYTE)
+    for number in range(20):
+        results.find(f"{number}" + "x" * MEGABYTE, lambda: None)
+    assert 8 * MEGABYTE < results.num_bytes <= 10 * MEGABYTE
+
+
 def test_a_result_is_computed_once_for_all_that_wait() -> None:
     results, begin = Kept(MEGABYTE), threading.Barrier(4)
     computed: list[object] = []
