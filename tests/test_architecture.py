@@ -101,7 +101,7 @@ COUNTED_CACHES = {
     "dvae_core/figures/fonts.py image_font": "fonts of this machine, in the few sizes of figures",
     "dvae_core/figures/fonts.py _font_of": "a path for each character",
     "dvae_core/figures/fonts.py _characters": "a set for each font that this machine has",
-    "dvae_core/runs/names.py _cached": "files of at most 256 KB",
+    "dvae_core/runs/storage.py _kept_record": "files of at most 64 KB",
     "dvae_core/selection/study.py count_parameters": "a number for each model",
 }
 

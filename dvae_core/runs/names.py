@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,7 +42,6 @@ MAX_NAME, MAX_NOTE = 80, 2_000  # characters
 MAX_ENTRIES, MAX_REPLACED = 4_000, 100
 SHORT_NAME = 24  # characters on an axis
 _LOCK_SECONDS = 10
-_CACHED_BYTES = 2**18  # of a file
 
 
 def _limited(most: int) -> AfterValidator:
@@ -187,12 +185,7 @@ def latent_names(run: Run) -> LatentNames:
     path = _readable(run, names_path(run))
     if not path.is_file():
         return LatentNames()
-    status = path.stat()
-    # Large files are read each time, so that the entries of the cache bound its bytes.
-    if status.st_size > _CACHED_BYTES:
-        names = _read(path)
-    else:
-        names = _cached(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    names = _read(path)
     _check_fits(path, run, names)
     return names
 
@@ -354,11 +347,6 @@ def _users_files() -> set[str]:
         return {name.rpartition("-")[0] for name in os.listdir(data_folder() / "names")}
     except OSError:
         return set()
-
-
-@lru_cache(maxsize=1024)
-def _cached(path: Path, modified_at: int, size: int, inode: int) -> LatentNames:
-    return _read(path)
 
 
 def _read(path: Path) -> LatentNames:

@@ -13,11 +13,9 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.jobs.trash import delete_run, restore_run
-from dvae_core.runs import names
 from dvae_core.runs.names import (
     MAX_REPLACED,
     NO_NAMES,
-    LatentNames,
     find_latents,
     latent_names,
     name_latent,
@@ -302,26 +300,15 @@ def test_a_search_goes_over_names_and_notes_of_all_runs(run: Run, shipped: Run) 
 def test_a_search_reads_a_file_again_only_when_it_changed(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dvae_core.system.files._UNSETTLED_NS", 0)
     name_latent(run, 3, "wall hue")
     assert len(find_latents("wall")) == 1
 
-    def forbidden(path: Path) -> LatentNames:
+    def forbidden(path: Path) -> object:
         raise AssertionError(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("dvae_core.runs.names._read", forbidden)
+        patch.setattr("dvae_core.runs.storage.read_object", forbidden)
         assert len(find_latents("hue")) == 1
     name_latent(run, 3, "size")
     assert find_latents("hue") == []
-
-
-def test_large_files_are_not_cached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache is counted by files, so each must be small."""
-    name_latent(run, 0, note="x" * 2_000)
-    names._cached.cache_clear()
-    monkeypatch.setattr(names, "_CACHED_BYTES", 2_000)
-    assert latent_names(run).entries[0].note == "x" * 2_000
-    assert names._cached.cache_info().currsize == 0
-    monkeypatch.setattr(names, "_CACHED_BYTES", 3_000)
-    latent_names(run)
-    assert names._cached.cache_info().currsize == 1

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from dvae_core.errors import RunError
+from dvae_core.runs import storage
 from dvae_core.runs.run import Notes
 from dvae_core.runs.storage import read_record, write_record
 from dvae_core.system import files
@@ -38,3 +39,10 @@ def test_an_old_record_is_read_once_until_its_file_changes(
     path.unlink()
     with pytest.raises(RunError, match="is missing"):
         read_record(path, Notes)
+
+
+def test_a_large_record_is_not_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is counted by files, so each must be small."""
+    monkeypatch.setattr(files, "_UNSETTLED_NS", 0)
+    monkeypatch.setattr(storage, "_MAX_KEPT_BYTES", path.stat().st_size - 1)
+    assert read_record(path, Notes) is not read_record(path, Notes)
