@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share."""
 
+import argparse
 import contextlib
 import os
 
@@ -24,6 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
+from tests.killing import Deaths, ReportKills
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
@@ -45,6 +47,55 @@ class GroupScheduling(LoadScopeScheduling):
         if path.parent.name == "browser":
             return "browser"
         return path.name if path.name in SHARES_FIXTURES else nodeid
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the proofs are that kill processes; see docs/reliability.md."""
+    parser.addoption(
+        "--kills",
+        type=_count,
+        default=20,
+        metavar="N",
+        help="kills in each of the slow proofs that kill processes (default: 20)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of `report_kills`."""
+    rows = [
+        row
+        for report in terminalreporter.getreports("passed")
+        for name, row in report.user_properties
+        if name == "kills"
+    ]
+    if rows:
+        terminalreporter.section("kills")
+        header = ["killed", "kills", "during a write", "result"]
+        for row in (header, ["---"] * len(header), *rows):
+            terminalreporter.line(f"| {' | '.join(map(str, row))} |")
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often a slow proof kills."""
+    count: int = request.config.getoption("--kills")
+    return count
+
+
+@pytest.fixture
+def report_kills(record_property: Callable[[str, object], None]) -> ReportKills:
+    """Adds a row to the table of kills at the end of the tests."""
+
+    def report(what: str, deaths: Deaths, result: str) -> None:
+        record_property("kills", [what, deaths.count, deaths.during_a_write, result])
+
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)

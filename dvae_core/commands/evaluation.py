@@ -77,9 +77,9 @@ class Evaluate(Command):
             for name in long:
                 say(describe_long(name, dataset.factor_sizes))
         with (
-            run.reserved_for("evaluation"),
             interruptions() as interrupted,
             job_progress(run, "evaluate", lambda: bool(interrupted)) as report,
+            run.reserved_for("evaluation"),
             tqdm(total=len(wanted), unit="metric", disable=None, desc=run.id) as bar,
         ):
 

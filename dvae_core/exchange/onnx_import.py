@@ -163,10 +163,10 @@ def import_model(
             f"latent, or none"
         )
     encoder_content = checked.encoder.content if checked.encoder is not None else None
-    run = Run.create_imported(run_dir, record, encoder_content, checked.decoder.content)
-    if any(names):
-        name_latents(run, {latent: name for latent, name in enumerate(names) if name})
-    return Imported(run, tuple(notes))
+    with Run.create_imported(run_dir, record, encoder_content, checked.decoder.content) as draft:
+        if any(names):
+            name_latents(draft, {latent: name for latent, name in enumerate(names) if name})
+    return Imported(Run(run_dir), tuple(notes))
 
 
 def _latent_settings(

@@ -12,6 +12,7 @@ and a training of the same run may run at the same time.
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ JobState = Literal["running", "finished", "stopped", "failed", "lost"]
 TRAINING = "resume"  # the command that trains a run
 GRACE_SECONDS = 5.0
 _REPORT_SECONDS = 0.5
+_STARTED_AS = "DVAE_JOB"  # the environment variable that tells a process that it is a job
 
 
 class _Started(BaseModel):
@@ -108,7 +110,7 @@ def start_job(
                 raise RunError(f"{run.id} is already being trained: wait until it ends, or stop it")
             run.clear_stop_request()
         (_folder(run) / f"{command}.progress.json").unlink(missing_ok=True)
-        process = _spawn(run, command, arguments, environment or {})
+        process = _spawn(run, command, arguments, {**(environment or {}), _STARTED_AS: command})
         try:
             identity = ProcessIdentity.of(process.pid)
             started = _Started(arguments=list(arguments), process=identity)
@@ -179,7 +181,8 @@ def last_log_line(run: Run, command: str) -> str:
 def job_progress(
     run: Run, command: str, was_stopped: ShouldStop
 ) -> Iterator[Callable[[str, float], None]]:
-    """Write the progress of the running command to its run, and how it ended.
+    """Write the progress of the running command to its run, and how it ended, if it is a job; a
+    command from a shell has no progress.
 
     Args:
         run: run that the command works on.
@@ -188,9 +191,19 @@ def job_progress(
 
     Yields:
         A function of (stage, fraction in [0, 1]); it writes at most two calls a second.
+
+    Raises:
+        RunError: it is a job that its starter did not record.
     """
-    with _starting(run, command):
-        pass  # the starter has written <command>.json when it releases the lock
+    started_as = os.environ.pop(_STARTED_AS, None)  # not for processes that it starts
+    with _starting(run, command):  # its starter has released the lock, or was killed
+        is_job = _is_recorded(run, command)
+    if started_as == command and not is_job:
+        # Nobody could find this process, and the next one who looks starts another.
+        raise RunError(f"whoever started '{command}' of {run.id} was killed: start it again")
+    if not is_job:
+        yield lambda stage, fraction: None
+        return
     written_at, reached = float("-inf"), 0.0
 
     def write(
@@ -226,6 +239,13 @@ def job_progress(
         write("stopped", fraction=reached)
     else:
         write("finished", fraction=1.0)
+
+
+def _is_recorded(run: Run, command: str) -> bool:
+    try:
+        return job_process(run, command) == ProcessIdentity.current()
+    except RunError:  # damaged
+        return False
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dvae_core.errors import ConfigError, RunError
-from dvae_core.jobs.job import TRAINING, job_process, start_job
+from dvae_core.jobs.job import TRAINING, find_job, job_process, start_job
 from dvae_core.runs.catalog import own_root
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
 from dvae_core.runs.storage import read_optional_record, write_record
@@ -180,7 +180,7 @@ def advance_queue(root: Path) -> None:
 
 def _advance(root: Path) -> None:
     queue = read_queue(root)
-    states = {entry: Run(root / entry).state() for entry in (*queue.started, *queue.waiting)}
+    states = {entry: _state(Run(root / entry)) for entry in (*queue.started, *queue.waiting)}
     started = [entry for entry in queue.started if states[entry] is State.RUNNING]
     # A process may have died between removing a run from the queue and starting it.
     taken = [entry for entry in queue.started if entry not in queue.waiting]
@@ -191,6 +191,13 @@ def _advance(root: Path) -> None:
         if not _start(Run(root / started[-1])):
             started.pop()
     _write(root, _with(queue, waiting, started))
+
+
+def _state(run: Run) -> State:
+    state = run.state()
+    if state is State.QUEUED and (job := find_job(run, TRAINING)) and job.state == "running":
+        return State.RUNNING  # its starter died before it wrote so, or an earlier job is ending
+    return state
 
 
 def _start(run: Run) -> bool:

@@ -36,7 +36,7 @@ from dvae_core.runs.files import MAX_NAMES_BYTES, NAMES
 from dvae_core.runs.run import Run
 from dvae_core.runs.storage import read_record
 from dvae_core.runs.texts import checked_text, plausible_time
-from dvae_core.system.files import remove_leftovers, write_atomically
+from dvae_core.system.files import write_atomically
 
 MAX_NAME, MAX_NOTE = 80, 2_000  # characters
 MAX_ENTRIES, MAX_REPLACED = 4_000, 100
@@ -432,7 +432,6 @@ def _writing(run: Run) -> Iterator[_Draft]:
                     f"the names and notes of a run have at most {MAX_NAMES_BYTES // 2**20} MB: "
                     f"shorten some notes"
                 )
-            remove_leftovers(path)
             write_atomically(path, content)
     except Timeout:
         raise RunError(

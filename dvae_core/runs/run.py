@@ -213,10 +213,14 @@ class Run:
         return cls(path)
 
     @classmethod
+    @contextmanager
     def create_imported(
         cls, path: Path | str, record: RunRecord, encoder: bytes | None, decoder: bytes
-    ) -> "Run":
+    ) -> Iterator["Run"]:
         """Create the folder of a finished run from checked ONNX files atomically.
+
+        Yields:
+            A draft of the run, to which files may be added; it gets its path at the end.
 
         Raises:
             RunError: the folder exists, or its name is not allowed.
@@ -231,7 +235,7 @@ class Run:
                 write_atomically(draft.path / "encoder.onnx", encoder)
             write_atomically(draft.path / "decoder.onnx", decoder)
             draft.write_status(Status(state=State.FINISHED, steps=0))
-        return cls(path)
+            yield draft
 
     @cached_property
     def record(self) -> RunRecord:

@@ -1,6 +1,7 @@
 """Atomic writing of files and folders, and temporary ones that no killed process leaves behind."""
 
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -45,7 +46,8 @@ def check_output(path: Path, endings: Sequence[str]) -> None:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file atomically: readers of `path` see the old or the new content.
+    """Write a file atomically: readers of `path` see the old or the new content. Removes what
+    killed processes left of earlier attempts.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is then unchanged.
@@ -53,8 +55,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with _named(path):
+        _remove_dead(path.parent, f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}")
         try:
             with open(temporary, "xb") as file:
+                _lock(file.fileno(), temporary)
                 file.write(data)
                 _write_through(file)
             os.replace(temporary, path)

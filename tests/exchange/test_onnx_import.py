@@ -16,6 +16,7 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError, CoreError, ModelError, RunError
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import EvaluationSettings
+from dvae_core.exchange import onnx_import
 from dvae_core.exchange.onnx_import import import_model, one_row_a_latent, read_category_values
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.run import Run, State
@@ -44,6 +45,18 @@ def imported(folder: Path, files: Files, **options: Any) -> Run:
 
 def matrix(model: onnx.ModelProto, place: int = 0) -> np.ndarray:
     return numpy_helper.to_array(model.graph.initializer[place])
+
+
+def test_an_import_that_fails_at_the_names_leaves_no_run(
+    tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx_import, "name_latents", full)
+    with pytest.raises(OSError, match="No space left"):
+        imported(tmp_path, files, latent_names=("a", "b", "c"))
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_run_of_files_from_elsewhere_is_one_like_any_other(tmp_path: Path, files: Files) -> None:

@@ -9,7 +9,16 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import read_evaluation
-from dvae_core.jobs import Job, find_job, job, queue_training, start_job, stop_job
+from dvae_core.jobs import (
+    Job,
+    find_job,
+    job,
+    job_progress,
+    queue_training,
+    start_job,
+    stop_job,
+)
+from dvae_core.progress import never
 from dvae_core.runs.run import Run, State
 from dvae_core.training.trainer import train
 from tests.jobs.conftest import MakeRun, pid_of, wait_until
@@ -67,6 +76,7 @@ def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(
     assert os.getsid(process.pid) == process.pid
     assert process.nice() == max(10, psutil.Process().nice())
     assert process.environ()["COLOUR"] == "green"
+    assert process.environ()["DVAE_JOB"] == "evaluate"
     stop_job(run, "evaluate")
     assert evaluation_of(run).state == "stopped"
     wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
@@ -128,6 +138,28 @@ def test_a_job_that_nobody_could_find_again_is_not_left(
     assert find_job(run, "evaluate") is None
     with pytest.raises(AssertionError, match="nothing measures"):
         wait_until(lambda: not evaluation_pid(run), seconds=1.0)
+
+
+def test_a_job_whose_starter_was_killed_before_it_was_recorded_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVAE_JOB", "evaluate")
+    with (
+        pytest.raises(RunError, match="whoever started 'evaluate' of trained was killed: start it"),
+        job_progress(run, "evaluate", never),
+    ):
+        raise AssertionError("it works all the same")
+    assert "DVAE_JOB" not in os.environ
+    assert find_job(run, "evaluate") is None
+
+
+def test_a_command_from_a_shell_does_not_hide_how_the_last_job_ended(run: Run) -> None:
+    start_job(run, "evaluate", QUICK)
+    wait_until(lambda: evaluation_of(run).state == "finished")
+    with job_progress(run, "evaluate", never) as report:
+        report("mig", 0.5)
+        assert evaluation_of(run).state == "finished"
+    assert evaluation_of(run).state == "finished"
 
 
 def test_a_run_is_measured_while_it_trains(make_run: MakeRun) -> None:

@@ -269,6 +269,24 @@ def test_whoever_died_between_taking_and_starting_is_replaced(
 
 
 @pytest.mark.usefixtures("sleepers")
+def test_whoever_died_between_starting_and_saying_so_has_started_it(
+    root: Path, make_run: MakeRun
+) -> None:
+    started, behind = make_run("started"), make_run("behind")
+    queue_training(started)
+    process = pid_of(started)
+    queue_training(behind)
+    started.write_status(Status(state=State.QUEUED, steps=12))
+    advance_queue(root)
+    assert (started.state(), behind.state()) == (State.QUEUED, State.QUEUED)
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: ProcessIdentity.of(process) is None)
+    advance_queue(root)
+    assert (started.state(), behind.state()) == (State.RUNNING, State.QUEUED)
+    assert pid_of(started) != process
+
+
+@pytest.mark.usefixtures("sleepers")
 def test_runs_that_are_gone_or_damaged_or_finished_are_passed_over(
     root: Path, make_run: MakeRun
 ) -> None:

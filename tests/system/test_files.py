@@ -108,15 +108,21 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
 DYING = """
 import os, sys
 from pathlib import Path
-from dvae_core.system.files import new_folder, partial_file, temporary_folder
+from dvae_core.system.files import (
+    new_folder, partial_file, temporary_folder, write_atomically
+)
 folder = Path(sys.argv[1])
 with new_folder(folder / "made") as draft, temporary_folder() as temporary:
     (draft / "much").write_bytes(bytes(1000))
     with partial_file(folder / "set.npz") as file:
         file.write(bytes(1000))
-        print(draft, temporary, flush=True)
-        input()
-        os._exit(9)
+        def die(descriptor):
+            (written,) = folder.glob(".scores[[]0].json.????????")
+            print(draft, temporary, written, flush=True)
+            input()
+            os._exit(9)
+        os.fsync = die
+        write_atomically(folder / "scores[0].json", "half")
 """
 
 
@@ -128,16 +134,23 @@ def test_what_a_dead_process_left_is_removed_and_never_what_a_living_one_uses(
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(files, "_YOUNG_SECONDS", -1.0)
     (tmp_path / ".new-link").symlink_to(tmp_path / "tmp")
+    (tmp_path / ".scores[0].json.lock").touch()  # no such file
 
     def work() -> set[str]:
-        """What is there while this process makes a folder and a file of its own."""
+        """What is there while this process makes a folder and files of its own."""
         with new_folder(tmp_path / "other"), temporary_folder():
             interrupted_part = tmp_path / "else.npz.part"
             with partial_file(tmp_path / "else.npz"):
                 assert interrupted_part.exists()
+        write_atomically(tmp_path / "scores[0].json", "whole")
         (tmp_path / "other").rmdir()
         (tmp_path / "else.npz").unlink()
-        return {path.name for path in tmp_path.rglob("*")} - {"tmp", ".new-link"}
+        (tmp_path / "scores[0].json").unlink()
+        return {path.name for path in tmp_path.rglob("*")} - {
+            "tmp",
+            ".new-link",
+            ".scores[0].json.lock",
+        }
 
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
@@ -148,9 +161,9 @@ def test_what_a_dead_process_left_is_removed_and_never_what_a_living_one_uses(
         text=True,
     )
     assert child.stdout is not None
-    draft, temporary = (Path(name) for name in child.stdout.readline().split())
+    draft, temporary, written = (Path(name) for name in child.stdout.readline().split())
     assert temporary.parent == tmp_path / "tmp"
-    assert work() == {draft.name, "much", temporary.name, "set.npz.part"}
+    assert work() == {draft.name, "much", temporary.name, "set.npz.part", written.name}
     child.communicate("\n")
     assert work() == set()
 

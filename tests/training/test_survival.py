@@ -2,27 +2,24 @@
 
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
+from dvae_core.__main__ import main
 from dvae_core.config import RunConfig
-from dvae_core.data.procedural.circles import Circles
 from dvae_core.errors import RunError
 from dvae_core.runs.run import Run, State
 from dvae_core.training import snapshots
-from dvae_core.training.trainer import Training, train
+from dvae_core.training.trainer import train
+from tests.killing import Deaths, ReportKills, run_program
 from tests.stopping import stop_after
+from tests.training.comparing import assert_same_end
 from tests.training.mortal import GAP_BATCHES, POINTS
+from tests.training.witness import assert_one_at_a_time
 
-ROOT = Path(__file__).parent.parent.parent
 OBJECTIVES = ("elbo", "factor")
-
-# What is the same in each writing of a row; the others tell of time and memory.
-CLOCKED = {"seconds", "images_per_second", "memory_mb"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,63 +32,37 @@ def new_run(folder: Path, config: RunConfig, **changes: object) -> Run:
     return Run.create(folder, RunConfig(**(config.model_dump() | changes)), (1, 32, 32))
 
 
-def assert_same_end(run: Run, whole: Run) -> None:
-    """Weights, the state to go on from, metrics, scores and snapshots are equal to the bit."""
-    expected = Training(whole.record, Circles(32), torch.device("cpu")).state()
-    states = [one.load_trainer_state(expected) for one in (run, whole)]
-    for key in expected.keys() - {"seconds"}:
-        assert torch.equal(states[0][key], states[1][key]), key
-    for name in ("model.safetensors", "discriminator.safetensors"):
-        files = [one.path / name for one in (run, whole)]
-        assert files[0].is_file() == files[1].is_file()
-        assert not files[0].is_file() or files[0].read_bytes() == files[1].read_bytes(), name
-    rows = [
-        [{name: row[name] for name in row.keys() - CLOCKED} for row in one.metrics.read()]
-        for one in (run, whole)
-    ]
-    assert rows[0] == rows[1]
-    assert run.scores.read() == whole.scores.read()
-    assert run.snapshot_steps() == whole.snapshot_steps()
-    for step in run.snapshot_steps():
-        name = f"snapshots/{step:08d}.safetensors"
-        assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
-    assert sorted(path.name for path in run.path.rglob("*")) == sorted(
-        path.name for path in whole.path.rglob("*")
+def new_pair(folder: Path, config: RunConfig, **changes: object) -> tuple[Run, Run]:
+    """A run to be killed, which saves its state as often as `changes` say, and one to compare."""
+    rarely = {"checkpoint_seconds": config.checkpoint_seconds}
+    return (
+        new_run(folder / "killed", config, **changes),
+        new_run(folder / "whole", config, **(changes | rarely)),
     )
 
 
-def let_it_die(run: Run, *how: str, prefix: tuple[str, ...] = ()) -> list[str]:
+def let_it_die(run: Run, *how: object, prefix: tuple[str, ...] = ()) -> list[str]:
     """Run `mortal` and return what it printed."""
-    command = [*prefix, sys.executable, "-m", "tests.training.mortal", str(run.path), *how]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout.splitlines()
-
-
-def count_deaths(lines: list[str]) -> tuple[int, int]:
-    """How often it was killed, and how often with a file half written."""
-    killed = [line.split() for line in lines if line.startswith("-9 ")]
-    return len(killed), sum(len(words) > 2 for words in killed)
+    return run_program("tests.training.mortal", run.path, *how, prefix=prefix)
 
 
 def test_a_training_killed_at_every_touch_of_the_disk_ends_with_the_same_bits(
     tmp_path: Path, tiny_config: RunConfig
 ) -> None:
     changes = {"steps": 40, "snapshot_every": 3, "log_every": 2, "checkpoint_seconds": 0.0}
-    run = new_run(tmp_path / "killed", tiny_config, **changes)
-    whole = new_run(tmp_path / "whole", tiny_config, **changes)
-    deaths, during_a_write = count_deaths(let_it_die(run, "calls", "24"))
-    assert deaths == 24
-    assert during_a_write >= 5
+    run, whole = new_pair(tmp_path, tiny_config, **changes)
+    deaths = Deaths.read(let_it_die(run, "calls", 24))
+    assert deaths.count == 24
+    assert deaths.during_a_write >= 5
     train(whole)
     assert_same_end(run, whole)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_training_killed_at_twenty_random_moments_ends_with_the_same_bits(
-    tmp_path: Path, tiny_config: RunConfig, objective: str
+def test_a_training_killed_at_random_moments_ends_with_the_same_bits(
+    tmp_path: Path, tiny_config: RunConfig, objective: str, kills: int, report_kills: ReportKills
 ) -> None:
     changes = {
         "objective": objective,
@@ -100,15 +71,57 @@ def test_a_training_killed_at_twenty_random_moments_ends_with_the_same_bits(
         "log_every": 5,
         "checkpoint_seconds": 0.2,
     }
-    run = new_run(tmp_path / "killed", tiny_config, **changes)
-    whole = new_run(tmp_path / "whole", tiny_config, **changes)
-    lines = let_it_die(run, "times", "1", "20")
-    print(objective, *lines, sep="\n")
-    deaths, _ = count_deaths(lines)
-    assert deaths == 20
-    assert len({line.split()[1] for line in lines}) >= 12  # steps, all over its life
+    run, whole = new_pair(tmp_path, tiny_config, **changes)
+    deaths = Deaths.read(let_it_die(run, "times", 1, kills))
+    assert deaths.count == kills
+    steps = [int(place) for place in deaths.places]
+    assert len(set(steps)) >= 0.5 * kills  # all over its life
     train(whole)
     assert_same_end(run, whole)
+    report_kills(
+        f"a training, objective {objective}, at steps {min(steps)} to {max(steps)} of 1,000",
+        deaths,
+        "the same bits",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_training_killed_in_its_snapshots_ends_with_the_same_ones(
+    tmp_path: Path, tiny_config: RunConfig, kills: int, report_kills: ReportKills
+) -> None:
+    changes = {
+        "steps": 6 * kills,
+        "snapshot_every": 3,
+        "log_every": 2,
+        "checkpoint_seconds": 0.0,
+    }
+    run, whole = new_pair(tmp_path, tiny_config, **changes)
+    deaths = Deaths.read(let_it_die(run, "snapshots", 2, kills))
+    assert deaths.count == kills
+    assert deaths.during_a_write >= kills / 20
+    train(whole)
+    assert_same_end(run, whole)
+    report_kills("a training, during snapshots", deaths, "the same snapshots and bits")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_of_two_trainers_of_a_run_never_two_are_at_work(
+    tmp_path: Path, tiny_config: RunConfig, kills: int, report_kills: ReportKills
+) -> None:
+    changes = {"steps": 300, "log_every": 5, "checkpoint_seconds": 0.1}
+    run, whole = new_pair(tmp_path, tiny_config, **changes)
+    deaths = Deaths.read(let_it_die(run, "pairs", 3, kills))
+    assert deaths.count >= kills
+    assert_one_at_a_time(tmp_path / "witness")
+    assert main(["resume", str(whole.path)]) == 0
+    assert_same_end(run, whole)
+    report_kills(
+        "one of two trainers that start a run together, then the other",
+        deaths,
+        "never two at work, the same bits",
+    )
 
 
 def test_a_run_killed_between_its_last_state_and_its_weights_has_the_right_weights(
@@ -130,7 +143,7 @@ def test_a_full_file_system_fails_the_run_and_keeps_its_state(
     run, whole = (new_run(tmp_path / name, tiny_config) for name in ("run", "whole"))
     train(run, should_stop=stop_after(6))
     # No file may grow beyond what status and rows need.
-    lines = let_it_die(run, "limit", "100000")
+    lines = let_it_die(run, "limit", 100_000)
     assert re.fullmatch("error: the disk is full .*then resume", lines[0])
     assert re.fullmatch("failed the disk is full .*then resume", lines[1])
     train(whole)
