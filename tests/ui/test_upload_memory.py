@@ -6,6 +6,7 @@ import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from tests.coroutines import run_to_end
 from ui import upload_memory
 from ui.upload_memory import drop_uploads, drop_uploads_of_closed_tabs, uploaded_bytes
 
@@ -65,10 +66,10 @@ def test_files_of_a_closed_tab_are_freed_after_a_while(monkeypatch: pytest.Monke
 
     with pytest.MonkeyPatch.context() as patient:
         patient.setattr(upload_memory, "CLOSED_SECONDS", 1e9)
-        asyncio.run(asyncio.wait_for(wait({"open": 15, "closed": 20}), 5))
+        run_to_end(asyncio.wait_for(wait({"open": 15, "closed": 20}), 5))
     assert uploaded_bytes() == {"open": 15, "closed": 20}
     monkeypatch.setattr(upload_memory, "CLOSED_SECONDS", 0.05)
-    asyncio.run(wait({"open": 15}))
+    run_to_end(wait({"open": 15}))
     assert uploaded_bytes() == {"open": 15}
 
 
@@ -92,5 +93,5 @@ def test_the_app_frees_them_as_long_as_it_runs(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.sleep(0)
 
     monkeypatch.setattr(app, "drop_uploads_of_closed_tabs", sweep)
-    asyncio.run(serve())
+    run_to_end(serve())
     assert said == ["sweeps", "ends"]

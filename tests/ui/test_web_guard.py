@@ -6,6 +6,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from streamlit import config
 
+from tests.coroutines import run_to_end
 from ui import web_guard
 from ui.web_guard import POLICY, Guard, refusal
 
@@ -30,7 +31,7 @@ def ask(app: Guard, path: str = "/", method: str = "GET", **headers: str) -> Ans
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    run_to_end(app(scope, receive, send))
     return sent
 
 
