@@ -66,7 +66,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """Print the table of `report_kills`."""
     rows = [
         row
