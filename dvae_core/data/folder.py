@@ -49,9 +49,8 @@ def cached_array(
     """
     folder = data_folder() / "cache"
     path = folder / f"{name}.{_fingerprint(sources, shape)}.npy"
-    with _turns.setdefault(
-        path, threading.Lock()
-    ):  # of the threads of a server, one makes the array
+    turn = _turns.setdefault(path, threading.Lock())
+    with turn:  # of the threads of a server, one makes the array
         existing = _map(path, shape)
         if existing is not None:
             return existing

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from dvae_core.figures.style import MARK, literal, styled
 
-WIDTH = 1.75  # of what is shown, to each side of 0
+_WIDTH = 1.75  # of what is shown, to each side of 0
 
 Floats = NDArray[np.float64]
 
@@ -66,5 +66,5 @@ def category_lines(lines: Sequence[CategoryLine]) -> go.Figure:
             )
             figure.add_trace(pointer, row=row, col=1)
     figure.update_yaxes(range=[-0.08, 1.1], showticklabels=False, showgrid=False, fixedrange=True)
-    figure.update_xaxes(range=[-WIDTH, WIDTH], fixedrange=True, title_standoff=4)
+    figure.update_xaxes(range=[-_WIDTH, _WIDTH], fixedrange=True, title_standoff=4)
     return styled(figure, height=120 * len(lines) + 50, showlegend=False)

@@ -44,7 +44,7 @@ def show_discrete_families() -> None:
     named = zip(_SAYS, lines, strict=True)
     drawn = [f"{FAMILIES[family].label} {_drawn(line)}" for family, line in named]
     st.caption(
-        f"The line: values that the decoder reads. Values that {SAMPLES:,} draws take: "
+        f"Each line shows the values that the decoder reads. Of these, {SAMPLES:,} draws take: "
         f"{', '.join(drawn)}."
     )
 
