@@ -110,7 +110,7 @@ def test_a_training_killed_in_its_snapshots_ends_with_the_same_ones(
 def test_of_two_trainers_of_a_run_never_two_are_at_work(
     tmp_path: Path, tiny_config: RunConfig, kills: int, report_kills: ReportKills
 ) -> None:
-    changes = {"steps": 300, "log_every": 5, "checkpoint_seconds": 0.1}
+    changes = {"steps": 15 * kills, "log_every": 5, "checkpoint_seconds": 0.1}
     run, whole = new_pair(tmp_path, tiny_config, **changes)
     deaths = Deaths.read(let_it_die(run, "pairs", 3, kills))
     assert deaths.count >= kills
