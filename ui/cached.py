@@ -116,7 +116,8 @@ def _information(
 ) -> Evaluation:
     run, dataset = Run(path), _load_dataset(images)
     metrics: tuple[Metric, ...] = ("mutual_information", "latent_information", "mig", "kl")
-    return evaluate(run, dataset, protocol, metrics, existing=read_evaluation(run))
+    settings = EvaluationSettings()
+    return evaluate(run, dataset, protocol, metrics, settings, existing=read_evaluation(run))
 
 
 def st_read_evaluation(run: Run) -> Evaluation:

@@ -67,7 +67,7 @@ def try_number(number: int, seed: int, originals: Path, folder: Path) -> Result:
     """
     kind = list(KINDS)[number % len(KINDS)]
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "benchmarks.hostile.preload"])
     receiver, sender = context.Pipe(duplex=False)
     arguments = (sender, number, seed, kind, originals, folder)
     child = context.Process(target=_work, args=arguments, daemon=False)

@@ -1,12 +1,14 @@
 """A page run without a browser, before a folder of small runs."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
@@ -20,6 +22,16 @@ from dvae_core.training.trainer import train
 APP = Path(__file__).parents[2] / "ui" / "main.py"
 
 OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_scanned_once() -> Iterator[None]:
+    """Each `AppTest` looks for components in all installed packages, which takes longer than most
+    pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture(autouse=True)
