@@ -53,6 +53,7 @@ def damaged(original: bytes, source: random.Random) -> bytes:
 def odd(original: Any, source: random.Random) -> Any:
     """A copy of lists and dictionaries with one or a few values, keys or lengths changed."""
     content = copy.deepcopy(original)
+    most = 100_000  # copies: each may be of a list of copies
     for _ in range(source.choice((1, 1, 1, 2, 4))):
         places = list(_places(content))
         if not places:
@@ -68,7 +69,9 @@ def odd(original: Any, source: random.Random) -> Any:
             case 3 if isinstance(parent[key], int | float):
                 parent[key] = parent[key] * source.choice((-1, 0.5, 10, 1_000, 10**6))
             case 4:
-                parent[key] = [parent[key]] * source.choice((1, 2, 1_000, 20_000))
+                copies = min(source.choice((1, 2, 1_000, 20_000)), most)
+                most //= copies
+                parent[key] = [parent[key]] * copies
             case 5:
                 other, name = source.choice(places)
                 if name in other if isinstance(other, dict) else name < len(other):

@@ -213,10 +213,11 @@ def _odd_record(content: bytes, name: str, source: random.Random) -> bytes:
 def _odd_tensors(content: bytes, source: random.Random) -> bytes:
     """A safetensors file with another header or other numbers."""
     length = int.from_bytes(content[:8], "little")
-    if source.random() < 0.4:  # other numbers
+    numbers = (len(content) - length - 8) // 4
+    if source.random() < 0.4 and numbers:  # other numbers
         data = bytearray(content)
         for _ in range(source.choice((1, 10, 1_000))):
-            place = 8 + length + 4 * source.randrange((len(content) - length - 8) // 4)
+            place = 8 + length + 4 * source.randrange(numbers)
             number = source.choice((0.0, -1.0, 1e4, 1e10, 3e38, float("inf"), float("nan")))
             data[place : place + 4] = struct.pack("<f", number)
         return bytes(data)

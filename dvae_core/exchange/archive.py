@@ -132,7 +132,8 @@ def _check_directory(file: BinaryIO, name: str) -> None:
 
 def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.ZipInfo]]:
     """The common folder of all files, or "", and the members by their path in the run."""
-    files = [member for member in archive.infolist() if not member.is_dir()]
+    # Not `is_dir`, which fails for a member without a name.
+    files = [member for member in archive.infolist() if not member.filename.endswith("/")]
     folders = {member.filename.partition("/")[0] for member in files}
     inner = ""
     if len(folders) == 1 and not any(travels(member.filename) for member in files):

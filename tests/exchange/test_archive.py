@@ -235,6 +235,8 @@ def test_what_is_packed_twice_or_strangely_is_refused(tmp_path: Path, tiny_run: 
     locked = bytearray(packed({"config.json": b"{}"}))
     locked[locked.find(b"PK\1\2") + 8] |= 1  # encrypted, says the directory
     refused(bytes(locked), tmp_path / "there", "is encrypted")
+    nameless = packed(files | {"tiny/no-name": b""}).replace(b"tiny/no-name", b"\0iny/no-name")
+    refused(nameless, tmp_path / "there", "is not a file of a run")
 
 
 @pytest.mark.parametrize(

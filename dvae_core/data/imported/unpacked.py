@@ -110,7 +110,8 @@ def _extract_zip(source: Path, shown: str, folder: Path) -> None:
         members = [
             member
             for member in archive.infolist()
-            if not member.is_dir() and _is_wanted(PurePosixPath(member.filename))
+            # Not `is_dir`, which fails for a member without a name.
+            if not member.filename.endswith("/") and _is_wanted(PurePosixPath(member.filename))
         ]
         _check_count(len(members), shown)
         for member in members:

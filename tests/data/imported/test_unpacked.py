@@ -62,6 +62,13 @@ def test_nothing_is_left_of_what_was_unpacked(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_member_without_a_name_is_no_picture(tmp_path: Path) -> None:
+    source = packed(tmp_path, {"0.png": png(0), "x": b""})
+    source.write_bytes(source.read_bytes().replace(b"x", b"\0"))
+    with unpacked(source) as folder:
+        assert [path.name for path in folder.iterdir()] == ["0.png"]
+
+
 @pytest.mark.parametrize("name", ["../out.png", "/tmp/out.png", "a\\..\\b.png", "C:out.png"])
 def test_a_path_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     with (
