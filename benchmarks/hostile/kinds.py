@@ -214,7 +214,9 @@ def _odd_tensors(content: bytes, source: random.Random) -> bytes:
     """A safetensors file with another header or other numbers."""
     length = int.from_bytes(content[:8], "little")
     numbers = (len(content) - length - 8) // 4
-    if source.random() < 0.4 and numbers:  # other numbers
+    if numbers <= 0:  # changed before
+        return damaged(content or b"x", source)
+    if source.random() < 0.4:  # other numbers
         data = bytearray(content)
         for _ in range(source.choice((1, 10, 1_000))):
             place = 8 + length + 4 * source.randrange(numbers)
