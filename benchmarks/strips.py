@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 
 _PANEL, _HEIGHT = 250, 230  # pixels
-_STRIP = 62  # width of a strip at least
+_STRIP = 48  # width of a strip at least
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
 _TICKS = 5
 
@@ -32,11 +32,11 @@ class Panel:
     perfect: float | None = None
 
 
-def strips_svg(panels: Sequence[Panel]) -> str:
-    """The panels side by side."""
+def strips_svg(panels: Sequence[Panel], colors: Sequence[str] = PALETTE) -> str:
+    """The panels side by side, with the colors of their strips in turn."""
     each = max(_PANEL, *(_LEFT + _RIGHT + _STRIP * len(panel.strips) for panel in panels))
     width = each * len(panels)
-    drawn = [_panel(panel, place * each, each) for place, panel in enumerate(panels)]
+    drawn = [_panel(panel, place * each, each, colors) for place, panel in enumerate(panels)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
         f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
@@ -46,7 +46,7 @@ def strips_svg(panels: Sequence[Panel]) -> str:
     )
 
 
-def _panel(panel: Panel, left: float, width: float) -> str:
+def _panel(panel: Panel, left: float, width: float, colors: Sequence[str]) -> str:
     values = [value for strip in panel.strips for value in strip.values]
     if panel.perfect is not None:
         values.append(panel.perfect)
@@ -76,7 +76,7 @@ def _panel(panel: Panel, left: float, width: float) -> str:
         )
     step = (last - first) / len(panel.strips)
     for place, strip in enumerate(panel.strips):
-        color = PALETTE[place % len(PALETTE)]
+        color = colors[place % len(colors)]
         middle = first + (place + 0.5) * step
         parts.append(_strip(strip, middle, min(1.0, step / 93), y, color, bottom))
     return "\n".join(parts)

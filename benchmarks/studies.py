@@ -21,8 +21,10 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.reference_codes import reference_scores_of
+from dvae_core.figures.style import PALETTE
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs
 from dvae_core.runs.run import Run, State
+from dvae_core.selection.correlation import RankCorrelation, rank_correlation
 from dvae_core.selection.criteria import CriterionResult, compare_criteria
 from dvae_core.selection.study import (
     GAP,
@@ -56,6 +58,7 @@ SCORES = (
     "reconstruction",
 )
 DRAWN = ("mig", "dci_fast_disentanglement", "reconstruction", "kl")
+DRAWN_OF_SETTINGS = ("mig", "reconstruction")
 SETTING_SCORES = ("mig", "modularity", "infom", "kl", "sampled_kl", "reconstruction", GAP)
 DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2, GAP: 2}  # of the others 3
 
@@ -97,12 +100,15 @@ def pack(run: Run, target: Path) -> None:
 
 
 def report() -> None:
-    """Write a table for each study, its figure, and the table of criteria."""
+    """Write a table for each study, their figures, and the table of criteria."""
     studies = {name: read_study(STUDIES_ROOT / name, "paper") for name in TABLES}
     for name, table in TABLES.items():
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
     for name in THESES:
         (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
+    for name, setting in VARIED.items():
+        figure = setting_figure(studies[name], setting)
+        (IMAGES / f"{name}.svg").write_text(figure, encoding="utf-8")
     theses = {name: studies[name] for name in THESES}
     replace_table(DOCUMENT, "criteria", markdown(criteria_table(theses)))
 
@@ -190,19 +196,33 @@ def by_family(study: Study) -> dict[str, list[StudyRun]]:
 
 def thesis_figure(study: Study) -> str:
     """A point for each run: MIG, and what a user pays for it."""
+    return _figure(study, by_family(study), DRAWN, PALETTE)
+
+
+def setting_figure(study: Study, setting: str) -> str:
+    """The same for each value of a setting."""
+    groups = {
+        _setting_in_words(value): runs for (value,), runs in by_settings(study, [setting]).items()
+    }
+    return _figure(study, groups, DRAWN_OF_SETTINGS, PALETTE[:1])
+
+
+def _figure(
+    study: Study, groups: Mapping[str, list[StudyRun]], drawn: Sequence[str], colors: Sequence[str]
+) -> str:
     dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
     perfect = reference_scores_of(dataset, "paper")
     panels = []
-    for name in DRAWN:
+    for name in drawn:
         strips = [
-            Strip(family, values, *interval(values))
-            for family, runs in by_family(study).items()
+            Strip(label, values, *interval(values))
+            for label, runs in groups.items()
             if (values := _values(runs, name))
         ]
         if strips:
             ceiling = perfect[name].perfect if name in perfect else None
             panels.append(Panel(MEANINGS[name].label, strips, ceiling))
-    return strips_svg(panels)
+    return strips_svg(panels, colors)
 
 
 def criteria_table(studies: Mapping[str, Study]) -> list[list[str]]:
@@ -221,17 +241,16 @@ def _in_numbers(found: CriterionResult) -> list[str]:
     rho, pick = found.correlation, found.pick
     if rho.value is None or pick is None:
         return [rho.undefined or found.undefined, "—", "—", "—"]
-    words = f"{rho.value:.2f}"
-    if rho.low is not None and rho.high is not None:
-        words += f" ({rho.low:.2f} to {rho.high:.2f})"
-    return [words, *(f"{value:.3f}" for value in (pick.picked, pick.best, pick.random))]
+    scores = (f"{value:.3f}" for value in (pick.picked, pick.best, pick.random))
+    return [correlation_in_words(rho), *scores]
 
 
 def settings_table(
     study: Study, *by: str, scores: Sequence[str] = SETTING_SCORES
 ) -> list[list[str]]:
-    """Medians with intervals for each combination of settings. The last row has the p-value of the
-    Kruskal-Wallis test that a score has the same distribution in all of them."""
+    """Medians with intervals for each combination of settings. Below them, the p-value of the
+    Kruskal-Wallis test that a score has the same distribution in all of them and, for one setting
+    that is a number, its rank correlation with each score."""
     rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
     combinations = by_settings(study, by)
     for values, runs in combinations.items():
@@ -240,7 +259,32 @@ def settings_table(
     samples = [[_values(runs, name) for runs in combinations.values()] for name in scores]
     tests = ["—" if len(found) < 2 or not all(found) else _p(alike(found)) for found in samples]
     rows.append(["p (Kruskal-Wallis)", *[""] * len(by), *tests])
+    if len(by) == 1 and not any(isinstance(value, str) for (value,) in combinations):
+        rows.append([f"rho with {by[0]} (95 %)", "", *(_trend(study, by[0], s) for s in scores)])
     return rows
+
+
+def _trend(study: Study, setting: str, score: str) -> str:
+    """The rank correlation of a setting with a score."""
+    pairs = [
+        (float(at), value)
+        for run in study.counted
+        if (value := run.score(score, "paper")) is not None
+        and (at := run.settings[setting]) is not None
+    ]
+    if not pairs:
+        return "—"
+    at, values = np.array(pairs).T
+    return correlation_in_words(rank_correlation(at, values))
+
+
+def correlation_in_words(rho: RankCorrelation) -> str:
+    """Rho and its interval; the reason if it is undefined."""
+    if rho.value is None:
+        return rho.undefined
+    if rho.low is None or rho.high is None:
+        return f"{rho.value:.2f}"
+    return f"{rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f})"
 
 
 def by_settings(study: Study, by: Sequence[str]) -> dict[tuple[Setting, ...], list[StudyRun]]:
@@ -306,11 +350,15 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "rooms_thesis": thesis_table,
     "circles_quick": quick_table,
     "circles_continuous": thesis_table,
+    "circles_categories": lambda study: settings_table(study, "num_categories"),
 }
 """The studies and their tables."""
 
 THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
+
+VARIED = {"circles_categories": "num_categories"}
+"""The studies of one setting, and the setting."""
 
 
 if __name__ == "__main__":

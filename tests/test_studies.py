@@ -14,6 +14,7 @@ from benchmarks.studies import (
     interval,
     loss,
     pack,
+    setting_figure,
     settings_table,
     steps_table,
     thesis_table,
@@ -159,6 +160,26 @@ def test_settings_are_rows_with_the_medians_of_their_runs(
         "0.6547",
         "0.6547",
     ]  # H = 0.2 by the ranks 1, 3, 4 and 2
+
+
+def test_a_setting_that_is_a_number_has_a_rank_correlation_with_each_score(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for categories in (2, 4, 16):
+        for seed in range(3):
+            settings = changed(tiny_config, num_categories=categories, seed=seed)
+            scores = {"mig": 0.1 * seed - categories, "kl": 1.0}
+            planted_run(tmp_path / f"{categories}-{seed}", settings, scores)
+    study = read_study(tmp_path, "paper")
+    _, *rows, p, rho = settings_table(study, "num_categories", scores=("mig", "kl", "infoe"))
+    assert [row[0] for row in rows] == ["2", "4", "16"]
+    assert p[2:] == ["0.0273", "1.0000", "—"]  # H = 7.2, the largest of three groups of three
+    assert rho[:2] == ["rho with num_categories (95 %)", ""]
+    assert rho[2] == "-0.95 (-0.98 to -0.84)"
+    assert rho[3:] == ["all values are the same", "—"]
+    drawn = ElementTree.fromstring(setting_figure(study, "num_categories"))
+    colors = {node.attrib["fill"] for node in drawn.iter() if node.tag.endswith("circle")}
+    assert len(colors) == 2  # the points of all values, and the ground of the rings
 
 
 def test_the_interval_of_a_median_lies_within_the_values() -> None:
