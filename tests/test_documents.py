@@ -62,3 +62,10 @@ def test_a_document_has_the_table_that_the_code_has(name: str) -> None:
 def test_the_table_of_imports_is_what_imports_do() -> None:
     document = Path("docs/data.md").read_text()
     assert import_table() in document, "write it: python -m benchmarks.import_table"
+
+
+def test_every_sweep_file_is_described() -> None:
+    described = (ROOT / "docs" / "sweeps.md").read_text()
+    files = [path.name for path in (ROOT / "sweeps").iterdir()]
+    assert files
+    assert [name for name in files if name not in described] == []
