@@ -25,6 +25,8 @@ from dvae_core.errors import ConfigError, CoreError, TrainingError
 from dvae_core.system.environment import safe_environment
 from dvae_core.system.processes import INTERRUPTED
 
+_UNREAD = 141  # what shells report of a process that SIGPIPE ended
+
 # What tyro says of a text in place of a number.
 _NO_NUMBER = re.compile(r"Error parsing (\S+): (?:invalid literal|could not convert).*: ('.*')")
 
@@ -35,7 +37,15 @@ def program() -> int:
     # Two metrics fit classifiers that need not converge (see there).
     for message in ("lbfgs failed to converge", "newton-cg failed to converge", "Line Search fail"):
         warnings.filterwarnings("ignore", message)
-    return main()
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # At its end, Python would flush again and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNREAD
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error, 1)
     except CoreError as error:
         return _complain(error, 2)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
     except KeyboardInterrupt:

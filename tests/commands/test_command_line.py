@@ -356,6 +356,27 @@ def test_no_text_of_a_file_reaches_the_terminal_raw(
     assert "\x07" not in printed.err + printed.out
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argument", ["--help", "datasets"])
+def test_a_reader_that_goes_away_ends_a_command_without_a_word(
+    argument: str, unbuffered: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvae_core", argument],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
 def test_only_one_function_prints() -> None:
     folder = Path(commands.__file__).parent
     printing = {
