@@ -239,7 +239,8 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
         label="FSQ",
         explanation="Each latent is the nearest of K fixed values from −1 to 1, without chance "
         "(finite scalar quantization). Use it with the multiinformation and the Hessian penalty, "
-        "as Tripod does, or as the plainest discrete latent. Typical: K = 12.",
+        "as Tripod does, or as the plainest discrete latent. Typical: K = 12, and ten latents or "
+        "more: with few, all images can get one code.",
         source="Mentzer et al., ICLR 2024; Tripod: Hsu et al., ICML 2024",
         categories=CategoryChoices(logits="bounded_distance", draws="nearest"),
         settings=("num_categories", "cardinalities"),

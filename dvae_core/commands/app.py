@@ -41,7 +41,7 @@ class App(Command):
     def run(self) -> int:
         """Serve the app until it ends; the exit status is 130 after Ctrl+C."""
         if find_spec("streamlit") is None:
-            raise ConfigError("streamlit is not installed: pip install 'streamlit>=1.67'")
+            raise ConfigError("streamlit is not installed: pip install streamlit")
         check_range("--port", self.port, 1, 65535)
         for flag, folder in (("--runs", self.runs), ("--data", self.data)):
             if folder is not None and folder.exists() and not folder.is_dir():

@@ -256,6 +256,25 @@ def test_all_families_are_one_click(open_app: OpenApp, own_folders: Path) -> Non
         wait_for(run, State.FINISHED)
 
 
+@pytest.mark.parametrize(
+    ("latents", "advice"), [("fsq", "more latents"), ("categorical", "lower weights")]
+)
+def test_a_training_whose_images_all_have_one_code_says_so_and_what_helps(
+    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, latents: str, advice: str
+) -> None:
+    config = tiny_config.model_copy(update={"latents": latents, "snapshot_every": 0})
+    run = Run.create(own_folders / "runs" / "flat", config, (1, 32, 32))
+    train(run)
+    run.scores.append({"step": config.steps // 4, "active_latents": 0})
+    assert "no latent is active" not in said(open_app(PAGE, run="runs/flat"))
+    run.scores.append({"step": config.steps, "active_latents": 0})
+    words = said(open_app(PAGE, run="runs/flat"))
+    assert f"At step {config.steps:,} no latent is active" in words
+    assert advice in words
+    run.scores.append({"step": config.steps, "active_latents": 1})
+    assert "no latent is active" not in said(open_app(PAGE, run="runs/flat"))
+
+
 def test_a_run_is_deleted_and_the_deletion_undone(open_app: OpenApp, run: Run) -> None:
     app = open_app(PAGE, run="runs/mine")
     app.button(key="train-delete").click().run()

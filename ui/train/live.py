@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dvae_core.config import FAMILIES
 from dvae_core.jobs import RunOverview, find_training
 from dvae_core.runs.row_log import Row
 from dvae_core.runs.run import Run, State
@@ -31,6 +32,7 @@ def _show(address: str, run: Run, drawn: tuple[State, bool], compared: dict[str,
         if run.record.imported is not None:
             st.caption("Imported model: no training history.")
             return
+        _show_collapse(entry, tails[0].scores.rows[-1:])
         show_snapshots(address, run, tails[0].scores.rows)
         show_curves(runs, tails)
 
@@ -48,6 +50,26 @@ def _show_progress(entry: RunOverview, last: list[Row]) -> None:
     st.progress(entry.fraction, plain(" · ".join(parts)))
     if entry.message:
         st.warning(plain(entry.message), icon=":material/warning:")
+
+
+def _show_collapse(entry: RunOverview, last: list[Row]) -> None:
+    """Say that all images have one code, and what helps; in the first half of a training it is
+    common and often passes."""
+    if not last or last[0].get("active_latents") != 0 or last[0]["step"] < entry.steps / 2:
+        return
+    family = FAMILIES[entry.run.record.latents]
+    if family.is_deterministic:
+        advice = (
+            "Train again with more latents, say 10: with few, the encoder's scalars can run beyond "
+            "the values of all categories, from where they do not come back."
+        )
+    else:
+        advice = "Train again with lower weights of the objective, or another step size."
+    st.warning(
+        f"At step {last[0]['step']:,.0f} no latent is active: all images have the same code, so "
+        f"all reconstructions are alike. {advice}",
+        icon=":material/warning:",
+    )
 
 
 def _last_words(entry: RunOverview, row: Row) -> list[str]:
