@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 from xml.sax.saxutils import escape
 
 from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
@@ -9,7 +10,7 @@ from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 _PANEL, _HEIGHT = 250, 230  # pixels
 _STRIP = 48  # width of a strip at least
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
-_TICKS = 5
+_MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Strip:
 
 @dataclass(frozen=True)
 class Panel:
-    """Strips on one axis; `perfect` is the score of a perfect code, or None."""
+    """Strips on one axis; `perfect` is the score of a perfect code, or None, and `across` says what
+    the strips are."""
 
     title: str
     strips: Sequence[Strip]
     perfect: float | None = None
+    across: str = ""
 
 
 def strips_svg(panels: Sequence[Panel], colors: Sequence[str] = PALETTE) -> str:
@@ -62,8 +65,7 @@ def _panel(panel: Panel, left: float, width: float, colors: Sequence[str]) -> st
 
     first, last = left + _LEFT, left + width - _RIGHT
     parts = [f'<text x="{first}" y="20" font-size="13">{escape(panel.title)}</text>']
-    for tick in range(_TICKS):
-        value = low + pad + (high - low - 2 * pad) * tick / (_TICKS - 1)
+    for value in _ticks(low + pad, high - pad):
         parts.append(
             f'<line x1="{first}" x2="{last}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
             f'stroke="{LINE}"/><text x="{first - 6}" y="{y(value) + 4:.1f}" '
@@ -79,19 +81,35 @@ def _panel(panel: Panel, left: float, width: float, colors: Sequence[str]) -> st
         color = colors[place % len(colors)]
         middle = first + (place + 0.5) * step
         parts.append(_strip(strip, middle, min(1.0, step / 93), y, color, bottom))
+    if panel.across:
+        parts.append(
+            f'<text x="{(first + last) / 2:.1f}" y="{bottom + 36}" text-anchor="middle">'
+            f"{escape(panel.across)}</text>"
+        )
     return "\n".join(parts)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high."""
+    rough = (high - low) / (_MOST_TICKS - 1) or 1.0
+    power = 10 ** floor(log10(rough))
+    step = next(
+        power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * (1 - 1e-9)
+    )
+    return [place * step for place in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
 def _strip(
     strip: Strip, middle: float, scale: float, y: Callable[[float], float], color: str, low: float
 ) -> str:
+    half = 3 * min(len(strip.values), 10) + 5
     parts = [
         # In the order of the seeds, so that points of equal height stand beside one another.
-        f'<circle cx="{middle + scale * (6 * (place % 10) - 34):.1f}" cy="{y(value):.1f}" r="3.5" '
-        f'fill="{color}" fill-opacity="0.75"/>'
+        f'<circle cx="{middle + scale * (6 * (place % 10) - half):.1f}" cy="{y(value):.1f}" '
+        f'r="3.5" fill="{color}" fill-opacity="0.75"/>'
         for place, value in enumerate(strip.values)
     ]
-    side = f"{middle + 36 * scale:.1f}"
+    side = f"{middle + half * scale:.1f}"
     parts.append(
         f'<line x1="{side}" x2="{side}" y1="{y(strip.low):.1f}" y2="{y(strip.high):.1f}" '
         f'stroke="{color}" stroke-width="2"/>'

@@ -75,10 +75,16 @@ def main() -> None:
         return
     for folder in asked.folders:
         records = STUDIES_ROOT / folder.name
-        new = [run for run in list_runs(folder) if not (records / run.id).exists()]
-        for run in new:
-            pack(run, records / run.id)
-        print(f"{folder}: packed {len(new)} new records")
+        packed = 0
+        for run in list_runs(folder):
+            if not (records / run.id).exists():
+                try:
+                    pack(run, records / run.id)
+                except RunError as error:
+                    print(f"left out: {error}")
+                else:
+                    packed += 1
+        print(f"{folder}: packed {packed} new records")
 
 
 def pack(run: Run, target: Path) -> None:
@@ -106,11 +112,11 @@ def report() -> None:
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
     for name in THESES:
         (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
-    for name, setting in VARIED.items():
-        figure = setting_figure(studies[name], setting)
+    for name, setting_and_label in VARIED.items():
+        figure = setting_figure(studies[name], *setting_and_label)
         (IMAGES / f"{name}.svg").write_text(figure, encoding="utf-8")
-    theses = {name: studies[name] for name in THESES}
-    replace_table(DOCUMENT, "criteria", markdown(criteria_table(theses)))
+    judged = {name: studies[name] for name in (*THESES, *VARIED)}
+    replace_table(DOCUMENT, "criteria", markdown(criteria_table(judged)))
 
 
 def steps_table(study: Study) -> list[list[str]]:
@@ -199,16 +205,20 @@ def thesis_figure(study: Study) -> str:
     return _figure(study, by_family(study), DRAWN, PALETTE)
 
 
-def setting_figure(study: Study, setting: str) -> str:
+def setting_figure(study: Study, setting: str, label: str) -> str:
     """The same for each value of a setting."""
     groups = {
         _setting_in_words(value): runs for (value,), runs in by_settings(study, [setting]).items()
     }
-    return _figure(study, groups, DRAWN_OF_SETTINGS, PALETTE[:1])
+    return _figure(study, groups, DRAWN_OF_SETTINGS, PALETTE[:1], label)
 
 
 def _figure(
-    study: Study, groups: Mapping[str, list[StudyRun]], drawn: Sequence[str], colors: Sequence[str]
+    study: Study,
+    groups: Mapping[str, list[StudyRun]],
+    drawn: Sequence[str],
+    colors: Sequence[str],
+    across: str = "",
 ) -> str:
     dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
     perfect = reference_scores_of(dataset, "paper")
@@ -221,7 +231,7 @@ def _figure(
         ]
         if strips:
             ceiling = perfect[name].perfect if name in perfect else None
-            panels.append(Panel(MEANINGS[name].label, strips, ceiling))
+            panels.append(Panel(MEANINGS[name].label, strips, ceiling, across))
     return strips_svg(panels, colors)
 
 
@@ -357,8 +367,8 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
 THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
 
-VARIED = {"circles_categories": "num_categories"}
-"""The studies of one setting, and the setting."""
+VARIED = {"circles_categories": ("num_categories", "number of categories K")}
+"""The studies of one setting, with its name and its label."""
 
 
 if __name__ == "__main__":

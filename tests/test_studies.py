@@ -177,9 +177,12 @@ def test_a_setting_that_is_a_number_has_a_rank_correlation_with_each_score(
     assert rho[:2] == ["rho with num_categories (95 %)", ""]
     assert rho[2] == "-0.95 (-0.98 to -0.84)"
     assert rho[3:] == ["all values are the same", "—"]
-    drawn = ElementTree.fromstring(setting_figure(study, "num_categories"))
+    drawn = ElementTree.fromstring(setting_figure(study, "num_categories", "K & more"))
     colors = {node.attrib["fill"] for node in drawn.iter() if node.tag.endswith("circle")}
     assert len(colors) == 2  # the points of all values, and the ground of the rings
+    words = [node.text for node in drawn.iter() if node.tag.endswith("text")]
+    assert words[:6] == ["MIG", "-15", "-10", "-5", "0", "2"]  # no score is measured beside it
+    assert words[-1] == "K & more"
 
 
 def test_the_interval_of_a_median_lies_within_the_values() -> None:
