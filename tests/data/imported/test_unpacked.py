@@ -63,8 +63,8 @@ def test_nothing_is_left_of_what_was_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_member_without_a_name_is_no_picture(tmp_path: Path) -> None:
-    source = packed(tmp_path, {"0.png": png(0), "x": b""})
-    source.write_bytes(source.read_bytes().replace(b"x", b"\0"))
+    source = packed(tmp_path, {"0.png": png(0), "no-name": b""})
+    source.write_bytes(source.read_bytes().replace(b"no-name", b"\0o-name"))
     with unpacked(source) as folder:
         assert [path.name for path in folder.iterdir()] == ["0.png"]
 
