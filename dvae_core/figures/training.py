@@ -84,6 +84,7 @@ def curve_figure(
     curves: Sequence[RunCurve],
     *,
     label: str,
+    unit: str = "",
     smoothing: float = 0.0,
     logarithmic: bool = False,
     bounds: tuple[float, float] | None = None,
@@ -93,7 +94,8 @@ def curve_figure(
 
     Args:
         curves: of any length, also 0; long ones are downsampled.
-        label: quantity and unit, the title of the figure.
+        label: the quantity, the title of the figure.
+        unit: its unit, below the title.
         smoothing: weight of `smooth`; above 0 the raw curve is drawn faintly as well.
         logarithmic: use a log scale, which leaves gaps at values of 0 and below.
         bounds: range of a linear y axis.
@@ -118,8 +120,12 @@ def curve_figure(
     return styled(
         figure,
         height=280 + (20 * len(curves) if several else 0),
-        top=36,
-        title={"text": literal(label), "font": {"size": 14}},
+        top=36 + (28 if unit else 0),
+        title={
+            "text": literal(label),
+            "font": {"size": 14},
+            "subtitle": {"text": literal(unit), "font": {"size": 12}},
+        },
         hovermode="x unified" if several else "closest",
         legend={"orientation": "h", "y": -0.4, "x": 0, "yanchor": "top"},
     )

@@ -23,6 +23,7 @@ from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
+from ui.train.curves import QUANTITIES
 
 PAGE = "pages/train.py"
 WEIGHTS = {name for info in OBJECTIVES.values() for name in info.settings}
@@ -254,6 +255,11 @@ def test_all_families_are_one_click(open_app: OpenApp, own_folders: Path) -> Non
     assert sorted(app.dataframe[0].value["state"]) == sorted(["running", *waiting])
     for run in runs.values():  # the queue moves by itself
         wait_for(run, State.FINISHED)
+
+
+def test_the_titles_of_curves_fit_three_in_a_narrow_window() -> None:
+    """160 pixels, in bold letters of 14."""
+    assert {quantity.label for quantity in QUANTITIES.values() if len(quantity.label) > 25} == set()
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ def curve(name: str = "a", count: int = 100) -> RunCurve:
 
 def test_one_run_is_one_line_without_a_legend() -> None:
     shown = curve()
-    figure = curve_figure([shown], label="KL, nats")
+    figure = curve_figure([shown], label="KL", unit="<b>nats")
     (line,) = figure.data
     np.testing.assert_array_equal(line.x, shown.steps)
     np.testing.assert_array_equal(line.y, shown.values)
     assert not line.showlegend
-    assert figure.layout.title.text == "KL, nats"
+    assert figure.layout.title.text == "KL"
+    assert figure.layout.title.subtitle.text == "&#60;b&#62;nats"
 
 
 def test_smoothing_leaves_the_raw_curve_faint_behind() -> None:

@@ -22,25 +22,26 @@ class Quantity(NamedTuple):
     """One chart: a column of metrics.jsonl or, where `is_score`, of scores.jsonl."""
 
     label: str
+    unit: str = ""
     is_score: bool = False
     can_be_logarithmic: bool = True
     bounds: tuple[float, float] | None = None
 
 
 QUANTITIES = {
-    "reconstruction": Quantity("reconstruction, nats per image"),
-    "kl": Quantity("KL, nats per image"),
-    "total_correlation": Quantity("total correlation, nats per image"),
+    "reconstruction": Quantity("reconstruction", "nats per image"),
+    "kl": Quantity("KL", "nats per image"),
+    "total_correlation": Quantity("total correlation", "nats per image"),
     "mig": Quantity("MIG (paper, 2,048 points)", is_score=True, bounds=(0.0, 1.0)),
-    "straight_through_gap": Quantity("straight-through gap, nats per image", is_score=True),
+    "straight_through_gap": Quantity("straight-through gap", "nats per image", is_score=True),
     "noise_scale": Quantity("noise scale", can_be_logarithmic=False),
-    "capacity": Quantity("capacity, nats", can_be_logarithmic=False),
-    "capacity_distance": Quantity("distance of the KL from the capacity, nats"),
-    "dip": Quantity("DIP penalty, nats per image"),
-    "codebook": Quantity("codebook loss, nats per image"),
-    "commitment": Quantity("commitment loss, nats per image"),
-    "multiinformation": Quantity("multiinformation of the batch, nats"),
-    "hessian": Quantity("Hessian penalty, nats per image"),
+    "capacity": Quantity("capacity", "nats", can_be_logarithmic=False),
+    "capacity_distance": Quantity("distance from the capacity", "nats"),
+    "dip": Quantity("DIP penalty", "nats per image"),
+    "codebook": Quantity("codebook loss", "nats per image"),
+    "commitment": Quantity("commitment loss", "nats per image"),
+    "multiinformation": Quantity("multiinformation", "nats"),
+    "hessian": Quantity("Hessian penalty", "nats per image"),
     "active_latents": Quantity("active latents", is_score=True, can_be_logarithmic=False),
 }
 
@@ -163,6 +164,7 @@ def _figure(
     figure = curve_figure(
         curves,
         label=quantity.label,
+        unit=quantity.unit,
         smoothing=smoothing,
         logarithmic=logarithmic,
         bounds=quantity.bounds,
