@@ -36,7 +36,7 @@ QUANTITIES = {
     "straight_through_gap": Quantity("straight-through gap", "nats per image", is_score=True),
     "noise_scale": Quantity("noise scale", can_be_logarithmic=False),
     "capacity": Quantity("capacity", "nats", can_be_logarithmic=False),
-    "capacity_distance": Quantity("distance from the capacity", "nats"),
+    "capacity_distance": Quantity("distance from capacity", "nats"),
     "dip": Quantity("DIP penalty", "nats per image"),
     "codebook": Quantity("codebook loss", "nats per image"),
     "commitment": Quantity("commitment loss", "nats per image"),
