@@ -75,16 +75,19 @@ def main() -> None:
         return
     for folder in asked.folders:
         records = STUDIES_ROOT / folder.name
-        packed = 0
-        for run in list_runs(folder):
-            if not (records / run.id).exists():
-                try:
-                    pack(run, records / run.id)
-                except RunError as error:
-                    print(f"left out: {error}")
-                else:
-                    packed += 1
+        new = [run for run in list_runs(folder) if not (records / run.id).exists()]
+        packed = sum(_is_packed(run, records / run.id) for run in new)
         print(f"{folder}: packed {packed} new records")
+
+
+def _is_packed(run: Run, target: Path) -> bool:
+    """Pack a run, or print why it is left out."""
+    try:
+        pack(run, target)
+    except RunError as error:
+        print(f"left out: {error}")
+        return False
+    return True
 
 
 def pack(run: Run, target: Path) -> None:

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error, 1)
     except CoreError as error:
         return _complain(error, 2)
-    except BrokenPipeError:
+    except BrokenPipeError:  # of the output: pipes to children are watched where they are written
         raise
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)

@@ -163,7 +163,7 @@ def test_settings_are_rows_with_the_medians_of_their_runs(
 
 
 def test_a_setting_that_is_a_number_has_a_rank_correlation_with_each_score(
-    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_config: RunConfig
 ) -> None:
     for categories in (2, 4, 16):
         for seed in range(3):

@@ -3,30 +3,22 @@
 They take four seconds to import, several times as long as most trials.
 """
 
-import importlib
-import pkgutil
-from collections.abc import Iterable
 from functools import cache
-from types import ModuleType
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pandas.io.formats.style  # noqa: F401 (imported by functions, as the next ones)
 import plotly.graph_objects
 import plotly.subplots  # noqa: F401
 from streamlit.components.v2 import manifest_scanner
 
-import dvae_core
 import ui
+from dvae_core import analysis, evaluation, exchange, figures, jobs, selection, training
 
-
-def _import_all(package: ModuleType, but: Iterable[str] = ()) -> None:
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if found.name.rpartition(".")[2] not in but:
-            importlib.import_module(found.name)
-
-
-_import_all(ui, but=("main",))  # the script itself
-for name in ("analysis", "evaluation", "exchange", "figures", "jobs", "selection", "training"):
-    _import_all(importlib.import_module(f"{dvae_core.__name__}.{name}"))
+for package in (ui, analysis, evaluation, exchange, figures, jobs, selection, training):
+    for found in walk_packages(package.__path__, f"{package.__name__}."):
+        if found.name != "ui.main":  # the script, which would run
+            import_module(found.name)
 
 # It reads the metadata of every installed package, and every page asks for it.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)

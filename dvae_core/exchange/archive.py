@@ -22,6 +22,7 @@ from dvae_core.runs.files import NAMES, TRAINER_STATE, Kind, find_file, travelli
 from dvae_core.runs.names import latent_names, names_path
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
 from dvae_core.system.files import new_folder
+from dvae_core.system.zips import packed_files
 
 MAX_BYTES = 2 * 2**30  # unpacked
 MAX_RATIO = 200  # of the unpacked size to the packed size of a member
@@ -132,8 +133,7 @@ def _check_directory(file: BinaryIO, name: str) -> None:
 
 def _checked_members(archive: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.ZipInfo]]:
     """The common folder of all files, or "", and the members by their path in the run."""
-    # Not `is_dir`, which fails for a member without a name.
-    files = [member for member in archive.infolist() if not member.filename.endswith("/")]
+    files = packed_files(archive)
     folders = {member.filename.partition("/")[0] for member in files}
     inner = ""
     if len(folders) == 1 and not any(travels(member.filename) for member in files):

@@ -17,6 +17,7 @@ from dvae_core.data.untrusted.limits import MAX_IMAGES, MAX_TEXT_CHARACTERS, exc
 from dvae_core.data.untrusted.reader import Reader
 from dvae_core.errors import DataError, printable
 from dvae_core.system.files import temporary_folder
+from dvae_core.system.zips import packed_files
 
 _CHUNK_BYTES = 2**20
 _TAR_SUFFIXES = (".tar", ".tgz")
@@ -108,10 +109,7 @@ def _extract_zip(source: Path, shown: str, folder: Path) -> None:
     budget = _Budget(source, shown)
     with zipfile.ZipFile(source) as archive:
         members = [
-            member
-            for member in archive.infolist()
-            # Not `is_dir`, which fails for a member without a name.
-            if not member.filename.endswith("/") and _is_wanted(PurePosixPath(member.filename))
+            member for member in packed_files(archive) if _is_wanted(PurePosixPath(member.filename))
         ]
         _check_count(len(members), shown)
         for member in members:
