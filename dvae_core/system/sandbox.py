@@ -142,6 +142,7 @@ def serve(memory_bytes: int) -> None:
             kind, content = "failure", _reason(error, memory_bytes)
         _limit_computing(0)
         reply = {"kind": kind, "content": content, "bytes": len(data)}
+        sys.stdout.flush()  # what an operation printed spoils its own answer, and not the next one
         output.write(json.dumps(reply).encode() + b"\n")
         output.write(data)
         output.flush()

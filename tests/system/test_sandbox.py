@@ -50,9 +50,12 @@ def kept():
 """
 
 
-@pytest.fixture(autouse=True)
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["", "1"], ids=["buffered", "unbuffered"])
+def program(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
