@@ -239,11 +239,11 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
         label="FSQ",
         explanation="Each latent is the nearest of K fixed values from −1 to 1, without chance "
         "(finite scalar quantization). Use it with the multiinformation and the Hessian penalty, "
-        "as Tripod does, or as the plainest discrete latent. Typical: K = 12, and ten latents or "
-        "more: with few, all images can get one code.",
+        "as Tripod does, or as the plainest discrete latent. Typical: K = 12, and twice as many "
+        "latents as factors.",
         source="Mentzer et al., ICLR 2024; Tripod: Hsu et al., ICML 2024",
         categories=CategoryChoices(logits="bounded_distance", draws="nearest"),
-        settings=("num_categories", "cardinalities"),
+        settings=("num_categories", "cardinalities", "encoder_delay"),
     ),
 }
 
@@ -491,6 +491,15 @@ class TrainingConfig(_Part):
         "category value, by this times the step size (AdamW). Higher values leave fewer latents "
         "active. Typical: 0, or 0.1 for QLAE.",
     )
+    encoder_delay: int = Field(
+        200,
+        ge=0,
+        le=10_000_000,
+        title="Encoder delay, steps",
+        description="Steps at the start in which the decoder learns and the encoder does not. With "
+        "0, the encoder of FSQ can move all images to one code for good, since the first thing "
+        "that the decoder asks for is their mean. Typical: 200.",
+    )
     sampling: Sampling = Field(
         "soft",
         description="Code that the decoder reads in training. Soft: the mean of the category "
@@ -617,6 +626,11 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, Tra
                 f"capacity_max is {self.capacity_max:g} nats, but the KL of these latents is at "
                 f"most {ceiling:.2f}: lower it, or use more latents or categories"
             )
+        if self.uses("encoder_delay") and self.encoder_delay >= self.steps:
+            raise ConfigError(
+                f"encoder_delay is {self.encoder_delay:,}, but the run has {self.steps:,} steps: "
+                f"the encoder would never learn; lower encoder_delay, or train for more steps"
+            )
         if self.compiled and self.device not in ("auto", "cuda"):
             raise ConfigError(
                 f"compiled needs device cuda, not {self.device}: leave compiled out, since it is "
@@ -633,6 +647,10 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, Tra
     def _log_is_short(self) -> "RunConfig":
         check_log_is_short(self)
         return self
+
+    def uses(self, setting: str) -> bool:
+        """Whether a run of this objective and family uses a setting."""
+        return setting in settings_of(self.objective, self.latents)
 
     @classmethod
     def from_preset(cls, preset: str | None, **settings: Any) -> "RunConfig":

@@ -32,10 +32,8 @@ from dvae_core.config import (
     OBJECTIVES,
     DataConfig,
     ModelConfig,
-    ObjectiveConfig,
     OneLine,
     RunConfig,
-    TrainingConfig,
     explain,
 )
 from dvae_core.errors import ConfigError, RunError
@@ -226,11 +224,9 @@ class Run:
             RunError: the folder exists, or its name is not allowed.
         """
         with _new_run(Path(path)) as draft:
-            write_record(
-                draft.path / "config.json",
-                record,
-                exclude={*ObjectiveConfig.model_fields, *TrainingConfig.model_fields},
-            )
+            of_model = {*DataConfig.model_fields, *ModelConfig.model_fields}
+            of_training = {*RunConfig.model_fields} - of_model
+            write_record(draft.path / "config.json", record, exclude=of_training)
             if encoder is not None:
                 write_atomically(draft.path / "encoder.onnx", encoder)
             write_atomically(draft.path / "decoder.onnx", decoder)

@@ -14,6 +14,7 @@ from dvae_core.config import (
     DataConfig,
     ModelConfig,
     ObjectiveConfig,
+    RegularizerConfig,
     TrainingConfig,
     settings_of,
 )
@@ -33,18 +34,26 @@ GAP = "straight_through_gap"
 RECONSTRUCTION_GAP = "straight_through_gap_reconstruction"
 GAPS = (GAP, RECONSTRUCTION_GAP)
 GROUP_BY = ("dataset", "latents", "objective")
-_SAMPLING = ("sampling", "noise_scale_start", "noise_scale_end")
+_METHOD = (
+    *("sampling", "noise_scale_start", "noise_scale_end"),
+    *("weight_decay", *RegularizerConfig.model_fields),
+)
 
 SETTINGS = tuple(
     name
-    for part in (DataConfig, ModelConfig, ObjectiveConfig, TrainingConfig)
+    for part in (DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, TrainingConfig)
     for name in part.model_fields
     if name not in WATCHING
 )
 """Settings that may distinguish runs."""
 
-OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
-"""Settings of the objectives, which are part of the loss."""
+LOSS_SETTINGS = tuple(
+    name
+    for part in (ObjectiveConfig, RegularizerConfig)
+    for name in part.model_fields
+    if name != "objective"
+)
+"""Settings of the terms of the loss, above all their weights."""
 
 _RECORD_FILES = tuple(file.pattern for file in RUN_FILES if file.kind is Kind.RECORD)
 
@@ -164,9 +173,10 @@ class Study:
 
     @property
     def default_groups(self) -> tuple[str, ...]:
-        """Settings to group by: data set, family and objective, and how codes are sampled if that
-        varies, since the gap of a run depends on it."""
-        return GROUP_BY + tuple(name for name in _SAMPLING if name in self.varying)
+        """Settings to group by: data set, family and objective; how codes are sampled if that
+        varies, since the gap of a run depends on it; and the penalties and the weight decay if they
+        vary, which make methods of their own (QLAE, Tripod)."""
+        return GROUP_BY + tuple(name for name in _METHOD if name in self.varying)
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def test_the_titles_of_curves_fit_three_in_a_narrow_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latents", "advice"), [("fsq", "more latents"), ("categorical", "lower weights")]
+    ("latents", "advice"), [("fsq", "longer encoder delay"), ("categorical", "lower weights")]
 )
 def test_a_training_whose_images_all_have_one_code_says_so_and_what_helps(
     open_app: OpenApp, own_folders: Path, tiny_config: RunConfig, latents: str, advice: str

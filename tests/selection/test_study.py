@@ -3,12 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from dvae_core.config import RunConfig
+from dvae_core.config import WATCHING, RunConfig
 from dvae_core.errors import RunError
 from dvae_core.models.vae import build_model
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.selection import study as study_module
-from dvae_core.selection.study import Study, StudyReader, count_parameters, read_study
+from dvae_core.selection.study import (
+    GAP,
+    SETTINGS,
+    Study,
+    StudyReader,
+    count_parameters,
+    read_study,
+)
 from dvae_core.system.processes import ProcessIdentity
 from tests.selection.planted import changed, planted_run
 
@@ -174,3 +181,21 @@ def test_runs_that_sample_differently_are_not_pooled(folder: Path, tiny_config: 
     assert read_study(folder, "paper").default_groups == usual
     planted_run(folder / "noisy", changed(tiny_config, noise_scale_end=1.0), SCORES)
     assert read_study(folder, "paper").default_groups == (*usual, "noise_scale_end")
+
+
+def test_every_setting_that_a_run_learns_by_can_tell_runs_apart() -> None:
+    assert set(SETTINGS) == set(RunConfig.model_fields) - WATCHING
+
+
+def test_runs_with_other_penalties_are_not_pooled(folder: Path, tiny_config: RunConfig) -> None:
+    for seed in range(2):
+        config = changed(tiny_config, latents="fsq", encoder_delay=0, seed=seed)
+        planted_run(folder / f"fsq-{seed}", config, {"mig": 0.2, GAP: None})
+        tripod = changed(config, hessian_weight=2.0)
+        planted_run(folder / f"tripod-{seed}", tripod, {"mig": 0.3, GAP: None})
+        decayed = changed(config, weight_decay=0.1)
+        planted_run(folder / f"decayed-{seed}", decayed, {"mig": 0.4, GAP: None})
+    study = read_study(folder, "paper")
+    groups = study.groups(study.default_groups)
+    assert len(groups["circles · fsq · elbo · weight_decay 0 · hessian_weight 2"]) == 2
+    assert len(groups["circles · fsq · elbo · weight_decay 0.1 · hessian_weight 0"]) == 2

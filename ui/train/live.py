@@ -58,10 +58,10 @@ def _show_collapse(entry: RunOverview, last: list[Row]) -> None:
     if not last or last[0].get("active_latents") != 0 or last[0]["step"] < entry.steps / 2:
         return
     family = FAMILIES[entry.run.record.latents]
-    if family.is_deterministic:
+    if "encoder_delay" in family.settings:
         advice = (
-            "Train again with more latents, say 10: with few, the encoder's scalars can run beyond "
-            "the values of all categories, from where they do not come back."
+            "Train again with a longer encoder delay: the encoder's scalars can run beyond the "
+            "values of all categories, from where they do not come back."
         )
     else:
         advice = "Train again with lower weights of the objective, or another step size."

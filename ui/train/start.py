@@ -169,6 +169,7 @@ _TIMELESS = (
     "capacity_weight",
     "capacity_max",
     "capacity_steps",
+    "encoder_delay",
     "log_every",
     "checkpoint_seconds",
 )
