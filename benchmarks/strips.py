@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 
 _PANEL, _HEIGHT = 250, 230  # pixels
-_STRIP = 48  # width of a strip at least
+_STRIP = 56  # width of a strip at least
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
 _MOST_TICKS = 6
 
@@ -35,21 +35,29 @@ class Panel:
     across: str = ""
 
 
-def strips_svg(panels: Sequence[Panel], colors: Sequence[str] = PALETTE) -> str:
-    """The panels side by side, with the colors of their strips in turn."""
+def strips_svg(
+    panels: Sequence[Panel], colors: Sequence[str] = PALETTE, columns: int | None = None
+) -> str:
+    """The panels in so many columns, by default in one row, with the colors of their strips in
+    turn."""
+    columns = columns or len(panels)
     each = max(_PANEL, *(_LEFT + _RIGHT + _STRIP * len(panel.strips) for panel in panels))
-    width = each * len(panels)
-    drawn = [_panel(panel, place * each, each, colors) for place, panel in enumerate(panels)]
+    width, height = each * columns, _HEIGHT * ceil(len(panels) / columns)
+    drawn = [
+        f'<g transform="translate({place % columns * each} {place // columns * _HEIGHT})">\n'
+        f"{_panel(panel, each, colors)}\n</g>"
+        for place, panel in enumerate(panels)
+    ]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {width} {_HEIGHT}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
-        f'<rect width="{width}" height="{_HEIGHT}" fill="{GROUND}"/>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
+        f'<rect width="{width}" height="{height}" fill="{GROUND}"/>\n'
         + "\n".join(drawn)
         + "\n</svg>\n"
     )
 
 
-def _panel(panel: Panel, left: float, width: float, colors: Sequence[str]) -> str:
+def _panel(panel: Panel, width: float, colors: Sequence[str]) -> str:
     values = [value for strip in panel.strips for value in strip.values]
     if panel.perfect is not None:
         values.append(panel.perfect)
@@ -63,7 +71,7 @@ def _panel(panel: Panel, left: float, width: float, colors: Sequence[str]) -> st
     def y(value: float) -> float:
         return bottom - (value - low) / (high - low) * (bottom - _TOP)
 
-    first, last = left + _LEFT, left + width - _RIGHT
+    first, last = _LEFT, width - _RIGHT
     parts = [f'<text x="{first}" y="20" font-size="13">{escape(panel.title)}</text>']
     for value in _ticks(low + pad, high - pad):
         parts.append(

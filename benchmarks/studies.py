@@ -17,10 +17,13 @@ import numpy as np
 from benchmarks.shipped import copy_thinned
 from benchmarks.strips import Panel, Strip, strips_svg
 from benchmarks.tables import REPOSITORY, markdown, replace_table
+from dvae_core.config import FAMILIES as FAMILY_INFOS
+from dvae_core.config import FamilyInfo
 from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.evaluation.reference_codes import reference_scores_of
+from dvae_core.evaluation.results import ProtocolName
 from dvae_core.figures.style import PALETTE
 from dvae_core.runs.catalog import STUDIES_ROOT, list_runs
 from dvae_core.runs.run import Run, State
@@ -60,6 +63,8 @@ SCORES = (
 DRAWN = ("mig", "dci_fast_disentanglement", "reconstruction", "kl")
 DRAWN_OF_SETTINGS = ("mig", "reconstruction")
 SETTING_SCORES = ("mig", "modularity", "infom", "kl", "sampled_kl", "reconstruction", GAP)
+METHOD_SCORES = ("infom", "infoc", "infoe", "mig", "dci_fast_disentanglement", "reconstruction")
+DRAWN_OF_METHODS = ("infom", "infoe", "mig", "reconstruction")
 DIGITS = {"kl": 2, "sampled_kl": 2, "reconstruction": 2, GAP: 2}  # of the others 3
 
 
@@ -115,6 +120,8 @@ def report() -> None:
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
     for name in THESES:
         (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
+    for name in METHODS:
+        (IMAGES / f"{name}.svg").write_text(methods_figure(studies[name]), encoding="utf-8")
     for name, setting_and_label in VARIED.items():
         figure = setting_figure(studies[name], *setting_and_label)
         (IMAGES / f"{name}.svg").write_text(figure, encoding="utf-8")
@@ -124,19 +131,41 @@ def report() -> None:
 
 def steps_table(study: Study) -> list[list[str]]:
     """Mean loss of each family and step size, over the pilot seeds."""
-    rows = [["step size", *(f"{family}: loss of each seed, mean" for family in FAMILIES)]]
-    sizes = sorted({float(run.settings["learning_rate"] or 0) for run in study.counted})
-    for size in sizes:
-        cells = []
-        for family in FAMILIES:
-            losses = [
-                loss(run)
-                for run in study.counted
-                if (run.settings["latents"], run.settings["learning_rate"]) == (family, size)
-            ]
-            cells.append(_with_mean(losses))
-        rows.append([f"{size:g}", *cells])
-    return rows
+    columns = by_family(study)
+    rows = [["step size", *(f"{family}: loss of each seed, mean" for family in columns)]]
+    return rows + _rows_of_sizes(columns, loss)
+
+
+def methods_steps_table(study: Study) -> list[list[str]]:
+    """The loss of each step size and method, without the KL where that is a constant. FSQ with and
+    without a delay are two methods here."""
+    columns: dict[str, list[StudyRun]] = {}
+    for run in study.counted:
+        delay = run.settings["encoder_delay"]
+        name = _family(run).label + ("" if delay is None else f", delay {delay}")
+        columns.setdefault(name, []).append(run)
+    return [["step size", *columns], *_rows_of_sizes(columns, _loss_that_varies)]
+
+
+def _loss_that_varies(run: StudyRun) -> float:
+    constant = _needed(run, "kl") if _family(run).is_deterministic else 0.0
+    return loss(run) - constant
+
+
+def _rows_of_sizes(
+    columns: Mapping[str, Sequence[StudyRun]], loss_of: Callable[[StudyRun], float]
+) -> list[list[str]]:
+    """A row for each step size, with the losses of the runs of each column."""
+
+    def size(run: StudyRun) -> float:
+        return float(run.settings["learning_rate"] or 0)
+
+    sizes = sorted({size(run) for runs in columns.values() for run in runs})
+    cells = [
+        [_with_mean([loss_of(run) for run in runs if size(run) == at]) for runs in columns.values()]
+        for at in sizes
+    ]
+    return [[f"{at:g}", *row] for at, row in zip(sizes, cells, strict=True)]
 
 
 def quick_table(study: Study) -> list[list[str]]:
@@ -155,6 +184,9 @@ def quick_table(study: Study) -> list[list[str]]:
 
 
 def _with_mean(losses: Sequence[float]) -> str:
+    """Each loss and their mean; the loss of a single run; — without any."""
+    if len(losses) < 2:
+        return "".join(f"{value:.2f}" for value in losses) or "—"
     single = ", ".join(f"{value:.2f}" for value in losses)
     return f"{single}: {np.mean(losses):.2f}"
 
@@ -165,13 +197,14 @@ def loss(run: StudyRun) -> float:
     Raises:
         RunError: a part of it was not measured.
     """
-    total = 0.0
-    for name in ("reconstruction", "kl"):
-        value = run.score(name, "paper")
-        if value is None:
-            raise RunError(f"{run.path} lacks {name}: evaluate it")
-        total += value
-    return total
+    return _needed(run, "reconstruction") + _needed(run, "kl")
+
+
+def _needed(run: StudyRun, name: str) -> float:
+    value = run.score(name, "paper")
+    if value is None:
+        raise RunError(f"{run.path} lacks {name}: evaluate it")
+    return value
 
 
 def thesis_table(study: Study) -> list[list[str]]:
@@ -208,6 +241,34 @@ def thesis_figure(study: Study) -> str:
     return _figure(study, by_family(study), DRAWN, PALETTE)
 
 
+def methods_table(study: Study) -> list[list[str]]:
+    """Medians with intervals of each method under the protocol native, and below them the p-value
+    of the Kruskal-Wallis test that a score has the same distribution in all."""
+    groups: dict[tuple[Setting, ...], list[StudyRun]] = {
+        (name,): runs for name, runs in by_method(study).items()
+    }
+    return _medians_table(["method"], groups, METHOD_SCORES, "native")
+
+
+def by_method(study: Study) -> dict[str, list[StudyRun]]:
+    """The runs of each method, in the order of the families: QLAE has weight decay, Tripod is FSQ
+    with the Hessian penalty."""
+    found: dict[str, list[StudyRun]] = {}
+    for run in study.counted:
+        name = _family(run).label
+        if name == "QLAE" and not run.settings["weight_decay"]:
+            name = "no decay"
+        elif name == "FSQ" and run.settings["hessian_weight"]:
+            name = "Tripod"
+        found.setdefault(name, []).append(run)
+    return {name: found[name] for name in METHOD_NAMES if name in found}
+
+
+def methods_figure(study: Study) -> str:
+    """A point for each run of each method."""
+    return _figure(study, by_method(study), DRAWN_OF_METHODS, PALETTE, columns=2, protocol="native")
+
+
 def setting_figure(study: Study, setting: str, label: str) -> str:
     """The same for each value of a setting."""
     groups = {
@@ -222,20 +283,22 @@ def _figure(
     drawn: Sequence[str],
     colors: Sequence[str],
     across: str = "",
+    columns: int | None = None,
+    protocol: ProtocolName = "paper",
 ) -> str:
     dataset = load_dataset(str(study.counted[0].settings["dataset"]), 32)
-    perfect = reference_scores_of(dataset, "paper")
+    perfect = reference_scores_of(dataset, protocol)
     panels = []
     for name in drawn:
         strips = [
             Strip(label, values, *interval(values))
             for label, runs in groups.items()
-            if (values := _values(runs, name))
+            if (values := _values(runs, name, protocol))
         ]
         if strips:
             ceiling = perfect[name].perfect if name in perfect else None
             panels.append(Panel(MEANINGS[name].label, strips, ceiling, across))
-    return strips_svg(panels, colors)
+    return strips_svg(panels, colors, columns)
 
 
 def criteria_table(studies: Mapping[str, Study]) -> list[list[str]]:
@@ -264,17 +327,26 @@ def settings_table(
     """Medians with intervals for each combination of settings. Below them, the p-value of the
     Kruskal-Wallis test that a score has the same distribution in all of them and, for one setting
     that is a number, its rank correlation with each score."""
-    rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
     combinations = by_settings(study, by)
-    for values, runs in combinations.items():
-        cells = [in_words(_values(runs, name), name) for name in scores]
-        rows.append([*map(_setting_in_words, values), str(len(runs)), *cells])
-    samples = [[_values(runs, name) for runs in combinations.values()] for name in scores]
-    tests = ["—" if len(found) < 2 or not all(found) else _p(alike(found)) for found in samples]
-    rows.append(["p (Kruskal-Wallis)", *[""] * len(by), *tests])
+    rows = _medians_table(by, combinations, scores, "paper")
     if len(by) == 1 and not any(isinstance(value, str) for (value,) in combinations):
         rows.append([f"rho with {by[0]} (95 %)", "", *(_trend(study, by[0], s) for s in scores)])
     return rows
+
+
+def _medians_table(
+    by: Sequence[str],
+    groups: Mapping[tuple[Setting, ...], Sequence[StudyRun]],
+    scores: Sequence[str],
+    protocol: ProtocolName,
+) -> list[list[str]]:
+    rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
+    for values, runs in groups.items():
+        cells = [in_words(_values(runs, name, protocol), name) for name in scores]
+        rows.append([*map(_setting_in_words, values), str(len(runs)), *cells])
+    samples = [[_values(runs, name, protocol) for runs in groups.values()] for name in scores]
+    tests = ["—" if len(found) < 2 or not all(found) else _p(alike(found)) for found in samples]
+    return [*rows, ["p (Kruskal-Wallis)", *[""] * len(by), *tests]]
 
 
 def _trend(study: Study, setting: str, score: str) -> str:
@@ -325,8 +397,12 @@ def _p(value: float) -> str:
     return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
-def _values(runs: Sequence[StudyRun], name: str) -> list[float]:
-    return [value for run in runs if (value := run.score(name, "paper")) is not None]
+def _values(runs: Sequence[StudyRun], name: str, protocol: ProtocolName = "paper") -> list[float]:
+    return [value for run in runs if (value := run.score(name, protocol)) is not None]
+
+
+def _family(run: StudyRun) -> FamilyInfo:
+    return next(info for name, info in FAMILY_INFOS.items() if name == run.settings["latents"])
 
 
 def in_words(values: Sequence[float], name: str) -> str:
@@ -364,11 +440,18 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "circles_quick": quick_table,
     "circles_continuous": thesis_table,
     "circles_categories": lambda study: settings_table(study, "num_categories"),
+    "rooms_families_steps": methods_steps_table,
+    "rooms_families": methods_table,
 }
 """The studies and their tables."""
 
 THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
+
+METHODS = ("rooms_families",)
+"""The studies that compare all families."""
+
+METHOD_NAMES = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
 
 VARIED = {"circles_categories": ("num_categories", "number of categories K")}
 """The studies of one setting, with its name and its label."""

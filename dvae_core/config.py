@@ -496,9 +496,9 @@ class TrainingConfig(_Part):
         ge=0,
         le=10_000_000,
         title="Encoder delay, steps",
-        description="Steps at the start in which the decoder learns and the encoder does not. With "
-        "0, the encoder of FSQ can move all images to one code for good, since the first thing "
-        "that the decoder asks for is their mean. Typical: 200.",
+        description="Steps at the start in which the decoder learns and the encoder does not, at "
+        "most half of the run. With 0, the encoder of FSQ can give all images one code for good, "
+        "because the decoder needs their mean before anything else. Typical: 200.",
     )
     sampling: Sampling = Field(
         "soft",
@@ -626,11 +626,6 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, Tra
                 f"capacity_max is {self.capacity_max:g} nats, but the KL of these latents is at "
                 f"most {ceiling:.2f}: lower it, or use more latents or categories"
             )
-        if self.uses("encoder_delay") and self.encoder_delay >= self.steps:
-            raise ConfigError(
-                f"encoder_delay is {self.encoder_delay:,}, but the run has {self.steps:,} steps: "
-                f"the encoder would never learn; lower encoder_delay, or train for more steps"
-            )
         if self.compiled and self.device not in ("auto", "cuda"):
             raise ConfigError(
                 f"compiled needs device cuda, not {self.device}: leave compiled out, since it is "
@@ -648,9 +643,11 @@ class RunConfig(DataConfig, ModelConfig, ObjectiveConfig, RegularizerConfig, Tra
         check_log_is_short(self)
         return self
 
-    def uses(self, setting: str) -> bool:
-        """Whether a run of this objective and family uses a setting."""
-        return setting in settings_of(self.objective, self.latents)
+    @property
+    def steps_without_encoder(self) -> int:
+        """The encoder delay, at most half of the run; 0 for a family that does not use it."""
+        is_used = "encoder_delay" in FAMILIES[self.latents].settings
+        return min(self.encoder_delay, self.steps // 2) if is_used else 0
 
     @classmethod
     def from_preset(cls, preset: str | None, **settings: Any) -> "RunConfig":

@@ -13,6 +13,9 @@ from benchmarks.studies import (
     criteria_table,
     interval,
     loss,
+    methods_figure,
+    methods_steps_table,
+    methods_table,
     pack,
     setting_figure,
     settings_table,
@@ -135,13 +138,57 @@ def test_the_loss_of_a_pilot_is_reconstruction_plus_kl(
 ) -> None:
     study = planted_study(tmp_path, tiny_config, {"gaussian": [2.0, 3.0], "categorical": [5.0]})
     rows = steps_table(study)
-    assert rows[1][1:] == ["4.00, 6.00: 5.00", "10.00: 10.00"]
+    assert rows[1][1:] == ["4.00, 6.00: 5.00", "10.00"]
 
 
 def test_a_loss_without_all_parts_is_refused(tmp_path: Path, tiny_config: RunConfig) -> None:
     run = read_study_run(planted_run(tmp_path / "one", tiny_config, {"kl": 1.0}))
     with pytest.raises(RunError, match="lacks reconstruction"):
         loss(run)
+
+
+def test_the_loss_of_a_pilot_of_points_leaves_out_their_constant_kl(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    measured = {"reconstruction": 2.0, "kl": 3.0}
+    for latents, delay in (("qvae", 0), ("quantized", 0), ("fsq", 0), ("fsq", 5)):
+        for size in (0.1, 0.2) if latents == "fsq" else (0.1,):
+            config = changed(
+                tiny_config, latents=latents, encoder_delay=delay, learning_rate=size, seed=delay
+            )
+            planted_run(tmp_path / f"{latents}-{delay}-{size * 10:g}", config, measured)
+    head, *rows = methods_steps_table(read_study(tmp_path, "paper"))
+    assert head == ["step size", "FSQ, delay 0", "FSQ, delay 5", "QLAE", "QVAE"]
+    assert rows == [["0.1", "2.00", "2.00", "2.00", "5.00"], ["0.2", "2.00", "2.00", "—", "—"]]
+
+
+def test_methods_are_told_apart_by_family_decay_and_penalty(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    methods: dict[str, dict[str, object]] = {
+        "FSQ": {"latents": "fsq"},
+        "Tripod": {"latents": "fsq", "hessian_weight": 1.0},
+        "QLAE": {"latents": "quantized", "weight_decay": 0.1},
+        "no decay": {"latents": "quantized"},
+    }
+    for place, settings in enumerate(methods.values()):
+        config = changed(tiny_config, **settings)
+        scores = {"mig": 0.1 * place, "reconstruction": 2.0}
+        planted_run(tmp_path / f"run-{place}", config, scores, protocol="native")
+        planted_run(tmp_path / f"paper-{place}", config, {"mig": 0.9})
+    study = read_study(tmp_path, "native")
+    head, *rows, p = methods_table(study)
+    assert head[:2] == ["method", "runs"]
+    assert [(row[0], row[1], row[5][:5]) for row in rows] == [
+        ("QLAE", "1", "0.200"),
+        ("no decay", "1", "0.300"),
+        ("FSQ", "1", "0.000"),
+        ("Tripod", "1", "0.100"),
+    ]
+    assert p[0] == "p (Kruskal-Wallis)"
+    drawn = ElementTree.fromstring(methods_figure(study))
+    words = [node.text for node in drawn.iter() if node.tag.endswith("text")]
+    assert words.count("Tripod") == 2  # MIG and reconstruction
 
 
 def test_settings_are_rows_with_the_medians_of_their_runs(
@@ -209,6 +256,14 @@ def test_each_criterion_is_judged_on_the_same_runs(tmp_path: Path, tiny_config: 
     assert reconstruction[3].startswith("1.00")
     assert reconstruction[4] == "0.500"
     assert kl[4] == "0.000"
+
+
+def test_panels_stand_in_so_many_columns() -> None:
+    panels = [Panel("MIG", [Strip("a", [0.2], 0.2, 0.2, 0.2)])] * 3
+    drawn = ElementTree.fromstring(strips_svg(panels, columns=2))
+    places = [node.attrib["transform"] for node in drawn if "transform" in node.attrib]
+    assert places == ["translate(0 0)", "translate(250 0)", "translate(0 230)"]
+    assert (drawn.attrib["width"], drawn.attrib["height"]) == ("500", "460")
 
 
 def test_a_strip_has_a_point_for_each_run_and_its_ceiling() -> None:

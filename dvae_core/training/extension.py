@@ -8,7 +8,8 @@ from dvae_core.runs.run import Run, RunRecord, State
 def extend_run(run: Run, more_steps: int) -> RunRecord:
     """Add `more_steps` to a run, so that the next `train` continues to the new end.
 
-    The schedules of noise scale and capacity do not change; both keep their final values. A
+    The schedules of noise scale and capacity and the encoder delay do not change; scale and
+    capacity keep their final values. A
     training with steps = 20 extended by 20 ends with the same bits as one with steps = 40,
     noise_steps = 20.
 
@@ -45,6 +46,7 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
                 "steps": record.steps + more_steps,
                 "noise_steps": record.noise_steps or record.steps,
                 "capacity_steps": min(record.capacity_steps, record.steps),
+                "encoder_delay": min(record.encoder_delay, record.steps // 2),
             }
         )
         check_log_is_short(extended)

@@ -135,7 +135,6 @@ class Training:
         self._parts: dict[str, nn.Module] = {"model": self.model, "objective": self.objective}
         self.step = 0
         self.seconds = 0.0
-        self._encoder_delay = config.encoder_delay if config.uses("encoder_delay") else 0
         self._sums: dict[str, Tensor] = {}
         self._summed_steps = 0
         self._losses = self._compute_losses
@@ -162,7 +161,7 @@ class Training:
         )
         weights = list(self.model.parameters())
         _set_gradients(weights, torch.autograd.grad(terms["loss"], weights))
-        if self.step < self._encoder_delay:
+        if self.step < config.steps_without_encoder:
             assert self.model.encoder is not None
             for parameter in self.model.encoder.parameters():
                 parameter.grad = None  # the optimizer leaves it as it is

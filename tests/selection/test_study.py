@@ -189,7 +189,7 @@ def test_every_setting_that_a_run_learns_by_can_tell_runs_apart() -> None:
 
 def test_runs_with_other_penalties_are_not_pooled(folder: Path, tiny_config: RunConfig) -> None:
     for seed in range(2):
-        config = changed(tiny_config, latents="fsq", encoder_delay=0, seed=seed)
+        config = changed(tiny_config, latents="fsq", seed=seed)
         planted_run(folder / f"fsq-{seed}", config, {"mig": 0.2, GAP: None})
         tripod = changed(config, hessian_weight=2.0)
         planted_run(folder / f"tripod-{seed}", tripod, {"mig": 0.3, GAP: None})

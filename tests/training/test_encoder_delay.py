@@ -7,7 +7,6 @@ import torch
 
 from dvae_core.config import RunConfig
 from dvae_core.data.procedural.circles import Circles
-from dvae_core.errors import ConfigError
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import Training, train
 from tests.stopping import stop_after
@@ -92,8 +91,8 @@ def test_what_drives_the_codes_together_is_the_gradient_that_all_images_share() 
     assert codes_in_use(delay=0, has_shared_gradient=False) > 5
 
 
-def test_an_encoder_that_would_never_learn_is_refused() -> None:
-    with pytest.raises(ConfigError, match="encoder_delay is 200, but the run has 200 steps"):
-        RunConfig(latents="fsq", steps=200)
-    assert RunConfig(latents="fsq", steps=201).uses("encoder_delay")
-    assert not RunConfig(latents="quantized", steps=200).uses("encoder_delay")
+def test_the_delay_is_at_most_half_of_the_run() -> None:
+    assert RunConfig(latents="fsq", steps=1_000).steps_without_encoder == 200
+    assert RunConfig(latents="fsq", steps=300).steps_without_encoder == 150
+    assert RunConfig(latents="fsq", steps=1).steps_without_encoder == 0
+    assert RunConfig(latents="quantized", steps=1_000).steps_without_encoder == 0

@@ -23,17 +23,20 @@ def state(run: Run) -> dict[str, torch.Tensor]:
     return {key: tensor for key, tensor in tensors.items() if key != "seconds"}
 
 
-@pytest.mark.parametrize("objective", ["elbo", "factor"])
+@pytest.mark.parametrize(
+    ("latents", "objective"), [("categorical", "elbo"), ("categorical", "factor"), ("fsq", "elbo")]
+)
 def test_an_extended_training_ends_as_one_that_was_longer_from_the_start(
-    tmp_path: Path, tiny_config: RunConfig, objective: str
+    tmp_path: Path, tiny_config: RunConfig, latents: str, objective: str
 ) -> None:
-    extended = new_run(tmp_path / "extended", tiny_config, steps=20, objective=objective)
+    kind = {"latents": latents, "objective": objective}
+    extended = new_run(tmp_path / "extended", tiny_config, steps=20, **kind)
     train(extended)
     record = extend_run(extended, 20)
     assert (record.steps, record.noise_steps) == (40, 20)
     assert train(Run(extended.path)).step == 40
-    changes = {"steps": 40, "noise_steps": 20, "objective": objective}
-    at_once = new_run(tmp_path / "at-once", tiny_config, **changes)
+    changes = {"steps": 40, "noise_steps": 20, "encoder_delay": 10}
+    at_once = new_run(tmp_path / "at-once", tiny_config, **changes, **kind)
     train(at_once)
     expected = state(at_once)
     for key, tensor in state(extended).items():

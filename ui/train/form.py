@@ -31,7 +31,13 @@ from ui.widgets import parse_whole, refusal, when_changed, widget_key
 # others under Advanced.
 WHAT = ("dataset", "image_size", "latents", "objective")
 COURSE = ("steps", "seed")
-ADVANCED = ("sampling", "cardinalities", "codebook_weight", "commitment_weight")
+ADVANCED = (
+    "sampling",
+    "cardinalities",
+    "encoder_delay",
+    "codebook_weight",
+    "commitment_weight",
+)
 # Those of a preset, and of an extended run: the form starts neither.
 HIDDEN = ("noise_steps",)
 # Settings whose values the tables explain.
