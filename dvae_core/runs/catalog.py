@@ -1,6 +1,7 @@
 """The folders that hold runs, the addresses of runs, and paths for new runs."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def own_folder(name: str) -> Path:
 
 
 def list_runs(root: Path) -> list[Run]:
-    """The runs directly in a folder, damaged ones included, sorted by name; [] for a folder that
-    is missing or may not be read."""
+    """The runs directly in a folder, damaged ones included, sorted by name, where numbers count as
+    numbers; [] for a folder that is missing or may not be read."""
     return [Run(folder) for folder in _folders_in(root) if looks_like_run(folder)]
 
 
@@ -121,7 +122,14 @@ def looks_like_run(folder: Path) -> bool:
 def _folders_in(root: Path) -> list[Path]:
     """The folders in a folder that may be runs or hold runs, sorted by name."""
     try:
-        names = sorted(os.listdir(root))
+        names = [name for name in os.listdir(root) if RUN_ID.fullmatch(name)]
     except OSError:
         return []
-    return [root / name for name in names if RUN_ID.fullmatch(name) and os.path.isdir(root / name)]
+    return [root / name for name in sorted(names, key=_by_number) if os.path.isdir(root / name)]
+
+
+def _by_number(name: str) -> tuple[list[str | float], str]:
+    """A sort key by which `k-16` precedes `k-128`; names of sweeps write 0.001 as `0p001`."""
+    parts = re.split(r"(\d+(?:p\d+)?)", name)
+    numbers = (float(part.replace("p", ".")) for part in parts[1::2])
+    return [part for pair in zip(parts[::2], [*numbers, 0.0], strict=True) for part in pair], name

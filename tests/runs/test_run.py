@@ -323,3 +323,12 @@ def test_a_damaged_run_is_not_loaded(tmp_path: Path, tiny_config: RunConfig) -> 
     (run.path / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"config\.json"):
         load_run(run.path)
+
+
+def test_runs_are_in_the_order_of_the_numbers_in_their_names(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    names = ["9", "k-2_seed-2", "k-2_seed-10", "k-16", "k-128", "rate-0p0005", "rate-0p001", "run"]
+    for name in reversed(names):
+        Run.create(tmp_path / name, tiny_config, (1, 32, 32))
+    assert [run.id for run in list_runs(tmp_path)] == names
