@@ -34,10 +34,8 @@ GAP = "straight_through_gap"
 RECONSTRUCTION_GAP = "straight_through_gap_reconstruction"
 GAPS = (GAP, RECONSTRUCTION_GAP)
 GROUP_BY = ("dataset", "latents", "objective")
-_METHOD = (
-    *("sampling", "noise_scale_start", "noise_scale_end"),
-    *("weight_decay", *RegularizerConfig.model_fields),
-)
+_SAMPLING = ("sampling", "noise_scale_start", "noise_scale_end")
+_PENALTIES = ("weight_decay", *RegularizerConfig.model_fields)
 
 SETTINGS = tuple(
     name
@@ -176,7 +174,7 @@ class Study:
         """Settings to group by: data set, family and objective; how codes are sampled if that
         varies, since the gap of a run depends on it; and the penalties and the weight decay if they
         vary, which make methods of their own (QLAE, Tripod)."""
-        return GROUP_BY + tuple(name for name in _METHOD if name in self.varying)
+        return GROUP_BY + tuple(name for name in _SAMPLING + _PENALTIES if name in self.varying)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -301,16 +299,21 @@ def group_runs(runs: Sequence[StudyRun], by: Sequence[str]) -> dict[str, list[St
     for run in runs:
         groups.setdefault(tuple(run.settings.get(name) for name in by), []).append(run)
     ordered = sorted(groups, key=lambda key: [sort_key(value) for value in key])
-    return {describe_group(by, key): groups[key] for key in ordered}
+    described: dict[str, list[StudyRun]] = {}
+    for key in ordered:  # a penalty of 0 and none have the same label
+        described.setdefault(describe_group(by, key), []).extend(groups[key])
+    return described
 
 
 def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
-    """The label of a group: text values alone, numbers with the name of their setting."""
-    words = [
+    """The label of a group: text values alone, numbers with the name of their setting, and of the
+    penalties only those that a run has, unless the label would be empty."""
+    named = {name: value for name, value in zip(by, values, strict=True) if value is not None}
+    present = {name: value for name, value in named.items() if value or name not in _PENALTIES}
+    words = (
         value if isinstance(value, str) else f"{name} {value:g}"
-        for name, value in zip(by, values, strict=True)
-        if value is not None
-    ]
+        for name, value in (present or named).items()
+    )
     return " · ".join(words) or "all runs"
 
 

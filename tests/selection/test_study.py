@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dvae_core.selection.study import (
     Study,
     StudyReader,
     count_parameters,
+    group_runs,
     read_study,
 )
 from dvae_core.system.processes import ProcessIdentity
@@ -197,5 +199,18 @@ def test_runs_with_other_penalties_are_not_pooled(folder: Path, tiny_config: Run
         planted_run(folder / f"decayed-{seed}", decayed, {"mig": 0.4, GAP: None})
     study = read_study(folder, "paper")
     groups = study.groups(study.default_groups)
-    assert len(groups["circles · fsq · elbo · weight_decay 0 · hessian_weight 2"]) == 2
-    assert len(groups["circles · fsq · elbo · weight_decay 0.1 · hessian_weight 0"]) == 2
+    assert {name: len(runs) for name, runs in groups.items() if "fsq" in name} == {
+        "circles · fsq · elbo": 2,
+        "circles · fsq · elbo · hessian_weight 2": 2,
+        "circles · fsq · elbo · weight_decay 0.1": 2,
+    }
+    assert list(study.groups(["weight_decay"])) == ["weight_decay 0", "weight_decay 0.1"]
+
+
+def test_no_run_is_lost_where_a_penalty_of_0_is_not_named(folder: Path) -> None:
+    runs = [
+        replace(run, settings={**run.settings, "weight_decay": None})
+        for run in read_study(folder, "paper").runs
+    ]
+    groups = group_runs([*read_study(folder, "paper").runs, *runs], ["latents", "weight_decay"])
+    assert {name: len(found) for name, found in groups.items()} == {"categorical": 4, "gaussian": 4}
