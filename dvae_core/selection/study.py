@@ -45,13 +45,8 @@ SETTINGS = tuple(
 )
 """Settings that may distinguish runs."""
 
-LOSS_SETTINGS = tuple(
-    name
-    for part in (ObjectiveConfig, RegularizerConfig)
-    for name in part.model_fields
-    if name != "objective"
-)
-"""Settings of the terms of the loss, above all their weights."""
+OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
+"""Settings of the objectives, which are part of the whole gap."""
 
 _RECORD_FILES = tuple(file.pattern for file in RUN_FILES if file.kind is Kind.RECORD)
 

@@ -8,10 +8,9 @@ from dvae_core.runs.run import Run, RunRecord, State
 def extend_run(run: Run, more_steps: int) -> RunRecord:
     """Add `more_steps` to a run, so that the next `train` continues to the new end.
 
-    The schedules of noise scale and capacity and the encoder delay do not change; scale and
-    capacity keep their final values. A
-    training with steps = 20 extended by 20 ends with the same bits as one with steps = 40,
-    noise_steps = 20.
+    The schedules of noise scale and capacity, which keep their final values, and the encoder delay
+    do not change. A training with steps = 20 extended by 20 ends with the same bits as one with
+    steps = 40, noise_steps = 20.
 
     Args:
         run: not being trained. The state of a finished run becomes `stopped`.

@@ -50,17 +50,6 @@ def test_the_whole_gap_is_compared_within_one_gamma_only(study: Study) -> None:
     }
 
 
-def test_the_whole_gap_is_compared_within_one_weight_of_a_penalty_only(
-    tmp_path: Path, tiny_config: RunConfig
-) -> None:
-    for seed in range(2):
-        for weight in (0.0, 3.0):
-            config = changed(tiny_config, seed=seed, hessian_weight=weight)
-            planted_run(tmp_path / f"{weight:g}-{seed}", config, {"mig": 0.1 * seed, GAP: 1 + seed})
-    names = ["circles · categorical · elbo", "circles · categorical · elbo · hessian_weight 3"]
-    assert list(rhos(read_study(tmp_path, "paper"), GAP)) == names
-
-
 def test_the_reconstruction_part_is_compared_across_gammas(study: Study) -> None:
     assert rhos(study, RECONSTRUCTION_GAP) == {
         "circles · categorical · elbo": (5, pytest.approx(-1)),

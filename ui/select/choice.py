@@ -145,7 +145,7 @@ def _choose_gap(study: Study, view: View) -> str:
         "Straight-through gap of the",
         study.gap_names,
         format_func=GAP_LABELS.__getitem__,
-        help="The total loss includes the weighted terms of the loss, so it is comparable "
+        help="The total loss includes the weighted terms of the objective, so it is comparable "
         "only between runs of equal weights. The reconstruction loss is comparable across weights.",
         **_one_of(study.gap_names, "gap", view),
     )
