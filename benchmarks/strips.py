@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from dvae_core.figures.style import GROUND, INK, LINE, PALETTE
 
 _PANEL, _HEIGHT = 250, 230  # pixels
-_STRIP = 56  # width of a strip at least
+_STRIP, _LETTER = 48, 6.5  # width of a strip at least, and of a letter of its label
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
 _MOST_TICKS = 6
 
@@ -41,7 +41,7 @@ def strips_svg(
     """The panels in so many columns, by default in one row, with the colors of their strips in
     turn."""
     columns = columns or len(panels)
-    each = max(_PANEL, *(_LEFT + _RIGHT + _STRIP * len(panel.strips) for panel in panels))
+    each = max(_PANEL, *(_LEFT + _RIGHT + _strips_width(panel.strips) for panel in panels))
     width, height = each * columns, _HEIGHT * ceil(len(panels) / columns)
     drawn = [
         f'<g transform="translate({place % columns * each} {place // columns * _HEIGHT})">\n'
@@ -55,6 +55,11 @@ def strips_svg(
         + "\n".join(drawn)
         + "\n</svg>\n"
     )
+
+
+def _strips_width(strips: Sequence[Strip]) -> int:
+    longest = max(len(strip.label) for strip in strips)
+    return len(strips) * max(_STRIP, ceil(_LETTER * longest))
 
 
 def _panel(panel: Panel, width: float, colors: Sequence[str]) -> str:
