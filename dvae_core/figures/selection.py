@@ -12,6 +12,7 @@ from dvae_core.figures.style import COLOR_SCALE, PALETTE, literal, run_box, styl
 Floats = NDArray[np.float64]
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+_LEGEND_ROW = 19  # pixels
 _LEGEND = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0}
 
 
@@ -114,7 +115,7 @@ def band_lines(
         y_label: label of the y axis.
         logarithmic: use a log scale for x, with ticks at its values.
         dashed: further grey lines without a range, (x, y) by name.
-        height: pixels.
+        height: pixels, with up to two entries in the legend.
     """
     figure = go.Figure()
     for index, line in enumerate(lines):
@@ -162,10 +163,14 @@ def band_lines(
             )
         )
     figure.update_xaxes(title_text=literal(x_label))
+    ticks = sorted({float(value) for line in lines for value in line.x})
+    if logarithmic or len(ticks) == 1:  # around a single small value, ticks would round it to 0
+        figure.update_xaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     if logarithmic:
-        ticks = sorted({float(value) for line in lines for value in line.x})
-        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+        figure.update_xaxes(type="log")
     figure.update_yaxes(title_text=literal(y_label))
+    # The place of the legend is relative to the plot, which must not shrink under many entries.
+    height += _LEGEND_ROW * max(0, len(lines) + len(dashed or {}) - 2)
     return styled(figure, height=height, showlegend=True, legend=_LEGEND)
 
 

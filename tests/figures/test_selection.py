@@ -45,6 +45,17 @@ def test_a_range_at_one_value_is_a_bar() -> None:
     assert np.allclose([bar.array[0], bar.arrayminus[0]], [0.2, 0.1])
 
 
+def test_a_single_small_value_is_a_tick_of_its_own() -> None:
+    single = Line("fsq", np.array([0.0005]), np.ones(1), np.zeros(1), np.ones(1))
+    axis = band_lines([single], "learning_rate", "MIG").layout.xaxis
+    assert (axis.tickvals, axis.ticktext) == ((0.0005,), ("0.0005",))
+
+
+def test_many_groups_make_the_figure_higher_for_their_legend() -> None:
+    heights = [band_lines([LINE] * count, "K", "MIG").layout.height for count in (1, 2, 6)]
+    assert heights[0] == heights[1] < heights[2]
+
+
 def test_a_logarithmic_axis_is_marked_at_its_values() -> None:
     axis = band_lines([LINE], "K", "MIG", logarithmic=True).layout.xaxis
     assert axis.type == "log"
