@@ -10,6 +10,7 @@ only, so everyone can repeat it without training.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,13 +119,8 @@ def report() -> None:
     studies = {name: read_study(STUDIES_ROOT / name, "paper") for name in TABLES}
     for name, table in TABLES.items():
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
-    for name in THESES:
-        (IMAGES / f"{name}.svg").write_text(thesis_figure(studies[name]), encoding="utf-8")
-    for name in METHODS:
-        (IMAGES / f"{name}.svg").write_text(methods_figure(studies[name]), encoding="utf-8")
-    for name, setting_and_label in VARIED.items():
-        figure = setting_figure(studies[name], *setting_and_label)
-        (IMAGES / f"{name}.svg").write_text(figure, encoding="utf-8")
+    for name, figure in FIGURES.items():
+        (IMAGES / f"{name}.svg").write_text(figure(studies[name]), encoding="utf-8")
     judged = {name: studies[name] for name in (*THESES, *VARIED)}
     replace_table(DOCUMENT, "criteria", markdown(criteria_table(judged)))
 
@@ -250,17 +246,17 @@ def methods_table(study: Study) -> list[list[str]]:
 
 
 def by_method(study: Study) -> dict[str, list[StudyRun]]:
-    """The runs of each method, in the order of the families: QLAE has weight decay, Tripod is FSQ
-    with the Hessian penalty."""
+    """The runs of each method, in the order of `METHODS`: QLAE has weight decay, Tripod is FSQ with
+    the Hessian penalty."""
     found: dict[str, list[StudyRun]] = {}
     for run in study.counted:
-        name = _family(run).label
-        if name == "QLAE" and not run.settings["weight_decay"]:
+        family, name = run.settings["latents"], _family(run).label
+        if family == "quantized" and not run.settings["weight_decay"]:
             name = "no decay"
-        elif name == "FSQ" and run.settings["hessian_weight"]:
+        elif family == "fsq" and run.settings["hessian_weight"]:
             name = "Tripod"
         found.setdefault(name, []).append(run)
-    return {name: found[name] for name in METHOD_NAMES if name in found}
+    return {name: found[name] for name in sorted(found, key=METHODS.index)}
 
 
 def methods_figure(study: Study) -> str:
@@ -447,13 +443,20 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
 THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 """The studies that compare the families."""
 
-METHODS = ("rooms_families",)
-"""The studies that compare all families."""
-
-METHOD_NAMES = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
-
 VARIED = {"circles_categories": ("num_categories", "number of categories K")}
 """The studies of one setting, with its name and its label."""
+
+METHODS = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
+"""The methods in the order of tables and figures."""
+
+FIGURES: dict[str, Callable[[Study], str]] = {
+    **dict.fromkeys(THESES, thesis_figure),
+    **{
+        name: partial(setting_figure, setting=s, label=label) for name, (s, label) in VARIED.items()
+    },
+    "rooms_families": methods_figure,
+}
+"""The studies with a figure."""
 
 
 if __name__ == "__main__":

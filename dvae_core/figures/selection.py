@@ -91,7 +91,7 @@ def gap_scatter(
     figure.update_yaxes(title_text=literal(y_label))
     return styled(
         figure,
-        height=460 if legend else 280,
+        height=460 + _further_rows(len(groups)) if legend else 280,
         showlegend=legend,
         legend=_LEGEND,
         hovermode="closest",
@@ -169,9 +169,14 @@ def band_lines(
     if logarithmic:
         figure.update_xaxes(type="log")
     figure.update_yaxes(title_text=literal(y_label))
-    # The place of the legend is relative to the plot, which must not shrink under many entries.
-    height += _LEGEND_ROW * max(0, len(lines) + len(dashed or {}) - 2)
+    height += _further_rows(len(lines) + len(dashed or {}))
     return styled(figure, height=height, showlegend=True, legend=_LEGEND)
+
+
+def _further_rows(entries: int) -> int:
+    """Height that a legend of many entries adds to a figure, pixels: its place is relative to the
+    plot, which must not shrink under it."""
+    return _LEGEND_ROW * max(0, entries - 2)
 
 
 def parallel_coordinates(axes: Sequence[Axis], colors: Floats, color_label: str) -> go.Figure:

@@ -54,6 +54,9 @@ def test_a_single_small_value_is_a_tick_of_its_own() -> None:
 def test_many_groups_make_the_figure_higher_for_their_legend() -> None:
     heights = [band_lines([LINE] * count, "K", "MIG").layout.height for count in (1, 2, 6)]
     assert heights[0] == heights[1] < heights[2]
+    points = Points("a", np.ones(1), np.ones(1), ("run",))
+    heights = [gap_scatter([points] * count, "gap", "MIG").layout.height for count in (2, 6)]
+    assert heights[0] < heights[1]
 
 
 def test_a_logarithmic_axis_is_marked_at_its_values() -> None:
