@@ -87,15 +87,16 @@ def hessian_share(layers: Layers, code: Tensor, directions: Tensor) -> Tensor:
         code: (B, N).
         directions: (2, D, B, N), in units of the code: first those of signs, then normal ones.
     """
-    steps = STEP * directions.flatten(0, 1)  # (2 D, B, N)
-    moved = torch.cat([code[None], code + steps, code - steps])  # (1 + 4 D, B, N)
+    steps = STEP * directions
+    moved = torch.stack([code + steps, code - steps])  # (2, 2, D, B, N)
     share = code.new_zeros(())
-    for activations in layers(moved.flatten(0, 1)):
-        rows = activations.unflatten(0, moved.shape[:2]).flatten(2)  # (1 + 4 D, B, units)
-        ahead, behind = rows[1:].chunk(2)
-        curvature = (ahead - 2 * rows[0] + behind) / STEP**2  # (2 D, B, units)
-        mixed, all_ = (part.var(0, correction=0).mean() for part in curvature.chunk(2))
-        share = share + mixed / (all_ + LEAST_VARIANCE)
+    for activations in layers(moved.flatten(0, 3)):
+        ahead, behind = activations.unflatten(0, moved.shape[:4])
+        # A central difference also subtracts the activations at the code twice, but they are the
+        # same for all directions, so they do not change the variance.
+        sums = ahead + behind  # (2, D, B, ..)
+        mixed, all_ = ((part - part.mean(0)).square().mean() for part in sums)  # variances
+        share = share + mixed / (all_ + LEAST_VARIANCE * STEP**4)
     return share
 
 
