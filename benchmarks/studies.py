@@ -121,6 +121,9 @@ def report() -> None:
         replace_table(DOCUMENT, name, markdown(table(studies[name])))
     for name, figure in FIGURES.items():
         (IMAGES / f"{name}.svg").write_text(figure(studies[name]), encoding="utf-8")
+    for name, base in PENALIZED.items():
+        comparison = penalties_table(studies[name], studies[base])
+        replace_table(DOCUMENT, f"{name}_compared", markdown(comparison))
     judged = {name: studies[name] for name in (*THESES, *VARIED)}
     replace_table(DOCUMENT, "criteria", markdown(criteria_table(judged)))
 
@@ -257,6 +260,21 @@ def by_method(study: Study) -> dict[str, list[StudyRun]]:
             name = "Tripod"
         found.setdefault(name, []).append(run)
     return {name: found[name] for name in sorted(found, key=METHODS.index)}
+
+
+def penalties_table(study: Study, base: Study) -> list[list[str]]:
+    """For each score and method, how likely a run of the study scores higher than one of the same
+    family in `base`, which has no penalties, and the p-value of the Mann-Whitney test of it."""
+    with_penalty, without = by_method(study), by_method(base)
+    rows = [["P(higher with the penalty) (p)", *with_penalty]]
+    for score in METHOD_SCORES:
+        cells = []
+        for name, runs in with_penalty.items():
+            plain = without["FSQ" if name == "Tripod" else name]
+            higher, p = compared(*(_values(some, score, "native") for some in (runs, plain)))
+            cells.append(f"{higher:.2f} ({_p(p)})")
+        rows.append([MEANINGS[score].label, *cells])
+    return rows
 
 
 def methods_figure(study: Study) -> str:
@@ -437,6 +455,7 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "circles_categories": lambda study: settings_table(study, "num_categories"),
     "rooms_families_steps": methods_steps_table,
     "rooms_families": methods_table,
+    "sprites_families": methods_table,
 }
 """The studies and their tables."""
 
@@ -445,6 +464,9 @@ THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 
 VARIED = {"circles_categories": ("num_categories", "number of categories K")}
 """The studies of one setting, with its name and its label."""
+
+PENALIZED: dict[str, str] = {}
+"""The studies of penalties, with the study of the same families without."""
 
 METHODS = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
 """The methods in the order of tables and figures."""
@@ -455,6 +477,7 @@ FIGURES: dict[str, Callable[[Study], str]] = {
         name: partial(setting_figure, setting=s, label=label) for name, (s, label) in VARIED.items()
     },
     "rooms_families": methods_figure,
+    "sprites_families": methods_figure,
 }
 """The studies with a figure."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.strips import Panel, Strip, strips_svg
 from benchmarks.studies import (
+    METHOD_SCORES,
     SCORES,
     compared,
     criteria_table,
@@ -17,6 +18,7 @@ from benchmarks.studies import (
     methods_steps_table,
     methods_table,
     pack,
+    penalties_table,
     setting_figure,
     settings_table,
     steps_table,
@@ -189,6 +191,27 @@ def test_methods_are_told_apart_by_family_decay_and_penalty(
     drawn = ElementTree.fromstring(methods_figure(study))
     words = [node.text for node in drawn.iter() if node.tag.endswith("text")]
     assert words.count("Tripod") == 2  # MIG and reconstruction
+
+
+def test_a_penalty_is_compared_with_the_same_family_without(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    def planted(study: str, settings: Mapping[str, object], migs: list[float]) -> None:
+        for seed, mig in enumerate(migs):
+            name = f"{len(settings)}-{settings['latents']}-{seed}"
+            config = changed(tiny_config, **settings, seed=seed)
+            scores = {**dict.fromkeys(METHOD_SCORES, 0.5), "mig": mig}
+            planted_run(tmp_path / study / name, config, scores, protocol="native")
+
+    planted("without", {"latents": "gaussian"}, [0.1, 0.2, 0.3])
+    planted("without", {"latents": "fsq"}, [0.4, 0.5, 0.6])
+    planted("with", {"latents": "gaussian", "gamma": 10}, [0.4, 0.5, 0.6])
+    planted("with", {"latents": "fsq", "hessian_weight": 1.0}, [0.1, 0.2, 0.45])
+    studies = (read_study(tmp_path / name, "native") for name in ("with", "without"))
+    head, *rows = penalties_table(*studies)
+    assert head == ["P(higher with the penalty) (p)", "Gaussian", "Tripod"]
+    assert ["MIG", "1.00 (0.1000)", "0.11 (0.2000)"] in rows  # 2 and 4 of C(6, 3) = 20
+    assert ["InfoM", "0.50 (1.0000)", "0.50 (1.0000)"] in rows
 
 
 def test_settings_are_rows_with_the_medians_of_their_runs(
