@@ -119,15 +119,17 @@ def print_costs(runs: list[tuple[str, Run]]) -> None:
         aggregate = joint_mass(all_codes, LATENTS)
         is_grid = bool(record.category_counts)
         heads += [f"{family}: KL of an image", "reconstruction"]
-        heads += ["border only", "dependence", "clipped"] if is_grid else []
+        if is_grid:
+            heads += ["dependence", "clipped", "shrunk to fit: KL of an image", "reconstruction"]
         for place, angle in enumerate(angles):
             turned = aggregate.turned(angle)
             rows[place] += [f"{costs.kl[place]:.2f}", f"{costs.reconstruction[place]:.1f}"]
             if is_grid:
                 rows[place] += [
-                    f"{costs.box[place]:.1f}",
                     f"{turned.dependence():.2f}",
                     f"{turned.clipped:.1%}",
+                    f"{costs.fitted_kl[place]:.2f}",
+                    f"{costs.fitted_reconstruction[place]:.1f}",
                 ]
     print(head(*heads))
     for cells in rows:

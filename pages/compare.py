@@ -69,7 +69,8 @@ def show_part(
             st.write(
                 "A Gaussian code can be rotated at no cost, since a decoder can rotate it back. On "
                 "a grid, rotated cells merge or leave the border: the KL of an image hardly "
-                "changes, but its reconstruction suffers."
+                "changes, but its reconstruction suffers, unless the codes also shrink until they "
+                "fit."
             )
             show_turning(comparison, (planes[0].latents, planes[1].latents))
         case "information" if comparison.dataset.factor_sizes:

@@ -5,6 +5,7 @@ and `stamp`, which changes when their files do.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -210,11 +211,10 @@ def _rotation_costs(
     for image in drawn:
         with COMPUTING:
             costs.append(rotation_costs(model, image[None], latents, np.radians(degrees)))
-    kl, losses, box = (
-        np.mean([getattr(each, name) for each in costs], axis=0)
-        for name in ("kl", "reconstruction", "box")
+    names = (field.name for field in fields(RotationCosts))
+    return RotationCosts(
+        *(np.mean([getattr(each, name) for each in costs], axis=0) for name in names)
     )
-    return RotationCosts(kl, losses, box)
 
 
 def st_encode_images(run: Run, dataset_name: str) -> Posterior:

@@ -3,18 +3,19 @@
 A Gaussian prior is rotation invariant: the KL of a rotated code is the same, and a decoder that
 undoes the rotation gives the same images. A grid is not. A rotated product of two categorical
 distributions is no longer a product and does not lie on the grid; its joint mass is therefore
-moved, cell by cell, to the cell nearest to the rotated position, and clipped to the border.
+moved, cell by cell, to the cell nearest to the rotated position, and clipped to the border. An
+encoder need not lose what is clipped: it can also shrink its codes until they fit.
 
 Both families have the same methods:
 
-    turned(angle)   the rotated mass
-    apart()         the product of the marginals: the nearest mass that an encoder can express
-    kl()            of the joint from the prior, nats
-    dependence()    the mutual information of the two latents, a part of the KL, nats
-    code()          the expectation, (2,)
-    within(point)   the nearest point that the latents can take if they were continuous
-    clipped         share of the mass that was clipped
-    picture()       heights to draw
+    turned(angle, scale)   the rotated and scaled mass
+    fitting(angle)         the scale at which no rotated code is beyond the border
+    apart()                the product of the marginals: the nearest mass an encoder can express
+    kl()                   of the joint from the prior, nats
+    dependence()           the mutual information of the two latents, a part of the KL, nats
+    code()                 the expectation, (2,)
+    clipped                share of the mass that was clipped
+    picture()              heights to draw
 """
 
 from dataclasses import dataclass
@@ -68,15 +69,16 @@ class GridMass:
     values: tuple[Floats, Floats]
     clipped: float = 0.0
 
-    def turned(self, angle: float) -> "GridMass":
+    def turned(self, angle: float, scale: float = 1.0) -> "GridMass":
         """The mass after a rotation about 0, with each cell's mass moved to the nearest cell.
 
         Args:
             angle: radians, from the first latent's axis towards the second's.
+            scale: factor of the rotated codes.
         """
         last = np.array(self.mass.shape) - 1
         steps = [np.arange(float(count)) for count in self.mass.shape]
-        places = turn(_corners(*self.values), angle)  # (K_1, K_2, 2)
+        places = scale * turn(_corners(*self.values), angle)  # (K_1, K_2, 2)
         arrived = np.stack([_along(steps[i], self.values[i], places[..., i]) for i in (0, 1)], -1)
         # Rounding makes a quarter turn exact despite floating-point errors.
         cells = np.rint(arrived.round(9)).astype(np.int64)
@@ -85,6 +87,17 @@ class GridMass:
         moved = np.zeros_like(self.mass)
         np.add.at(moved, (rows, columns), self.mass.ravel())
         return GridMass(moved, self.values, float(self.mass[~inside].sum()))
+
+    def fitting(self, angle: float) -> float:
+        """The largest scale up to 1 at which the rotated grid is within its own border, which is 1
+        / (|cos| + |sin|) for one from -1 to 1; 1 for a border that has 0 outside."""
+        ends = [(values.min(), values.max()) for values in self.values]
+        if not all(low < 0 < high for low, high in ends):
+            return 1.0
+        corners = turn(_corners(*map(np.array, ends)), angle).reshape(4, 2)
+        borders = np.where(corners < 0, *np.transpose(ends))
+        with np.errstate(divide="ignore"):
+            return float(min(1.0, (np.abs(borders) / np.abs(corners)).min()))
 
     def kl(self) -> float:
         """KL from the uniform over all K_1 x K_2 cells."""
@@ -102,10 +115,6 @@ class GridMass:
     def code(self) -> Floats:
         """Expectation of the category values."""
         return np.array([self.mass.sum(1) @ self.values[0], self.mass.sum(0) @ self.values[1]])
-
-    def within(self, point: Floats) -> Floats:
-        """A point (2,), clipped to the borders of the grid."""
-        return np.clip(point, [v.min() for v in self.values], [v.max() for v in self.values])
 
     def picture(self) -> Picture:
         """The mass at the values of the categories."""
@@ -126,10 +135,14 @@ class NormalMass:
     covariance: Floats
     clipped: float = 0.0
 
-    def turned(self, angle: float) -> "NormalMass":
-        """The distribution rotated about 0, angle as in `GridMass.turned`."""
-        rotation = turn(np.eye(2), angle).T
+    def turned(self, angle: float, scale: float = 1.0) -> "NormalMass":
+        """The distribution rotated about 0, arguments as in `GridMass.turned`."""
+        rotation = scale * turn(np.eye(2), angle).T
         return NormalMass(rotation @ self.mean, rotation @ self.covariance @ rotation.T)
+
+    def fitting(self, angle: float) -> float:
+        """1: a normal has no border."""
+        return 1.0
 
     def kl(self) -> float:
         """KL from the standard normal: (trace C + |m|^2 - log det C - 2) / 2."""
@@ -149,10 +162,6 @@ class NormalMass:
     def code(self) -> Floats:
         """The mean."""
         return self.mean
-
-    def within(self, point: Floats) -> Floats:
-        """The point (2,) itself: a normal has no border."""
-        return point
 
     def picture(self) -> Picture:
         """The density up to 3.5 standard deviations of the prior."""
@@ -249,13 +258,15 @@ class RotationCosts:
         kl: of the product of both latents that is nearest to an image's rotated posterior, nats.
             An encoder outputs such products.
         reconstruction: loss by a decoder that rotates back, nats.
-        box: the same if codes were continuous within the borders of the grid, so that none merge,
-            but those beyond are clipped; without categories equal to `reconstruction`.
+        fitted_kl: the same KL if the encoder also shrinks the codes until they fit within the
+            border; without categories equal to `kl`.
+        fitted_reconstruction: the loss of these codes by a decoder that also enlarges them again.
     """
 
     kl: Floats
     reconstruction: Floats
-    box: Floats
+    fitted_kl: Floats
+    fitted_reconstruction: Floats
 
 
 def rotation_costs(
@@ -266,21 +277,22 @@ def rotation_costs(
     Raises:
         ConfigError: both latents are the same.
     """
-    kls: list[list[float]] = []
-    losses: list[Floats] = []
-    box: list[Floats] = []
+    costs: list[list[Floats]] = []
     for image in images:
         posterior = encode_image(model, image)
         mass = joint_mass(posterior, latents)
-        turned = [mass.turned(angle) for angle in angles]
-        kls.append([each.apart().kl() for each in turned])
         code = posterior.mean_code()[0]
-        pairs = np.stack([each.code() for each in turned])  # (A, 2)
-        continuous = np.stack([mass.within(turn(mass.code(), angle)) for angle in angles])
-        for found, arrived in ((losses, pairs), (box, continuous)):
-            codes = _codes_of(code, latents, arrived, angles)
-            found.append(losses_of_codes(model, image, codes.turned_back))
-    return RotationCosts(*(np.mean(values, axis=0) for values in (kls, losses, box)))
+        row: list[Floats] = []
+        for scales in (np.ones(len(angles)), np.array([mass.fitting(a) for a in angles])):
+            turned = [mass.turned(*each) for each in zip(angles, scales, strict=True)]
+            pairs = np.stack([each.code() for each in turned]) / scales[:, None]  # (A, 2)
+            back = _codes_of(code, latents, pairs, angles).turned_back
+            row += [
+                np.array([each.apart().kl() for each in turned]),
+                losses_of_codes(model, image, back),
+            ]
+        costs.append(row)
+    return RotationCosts(*np.mean(costs, axis=0))
 
 
 def _codes_of(code: Tensor, latents: tuple[int, int], pairs: Floats, angles: Floats) -> TurnedCodes:

@@ -116,6 +116,31 @@ def test_a_corner_turned_out_of_the_grid_is_clipped_to_its_border() -> None:
     assert turned.clipped == 1.0
 
 
+def test_a_rotated_grid_shrinks_until_its_corners_fit() -> None:
+    grid = uniform_grid(9)
+    scales = [grid.fitting(angle) for angle in np.radians([0, 30, 45, 90, 200])]
+    expected = [1, 2 / (1 + 3**0.5), 0.5**0.5, 1, 1 / (np.cos(pi / 9) + np.sin(pi / 9))]
+    assert scales == pytest.approx(expected)
+    shrunk = grid.turned(pi / 4, scales[2])
+    assert shrunk.clipped == 0
+    assert shrunk.mass[0, 4] > 0  # where a corner arrives
+    assert shrunk.mass[0, 0] == 0
+    assert NormalMass(np.zeros(2), np.eye(2)).fitting(pi / 4) == 1
+
+
+def test_a_grid_that_is_not_square_or_not_around_0_shrinks_as_far_as_it_can() -> None:
+    wide = GridMass(np.full((2, 2), 0.25), (np.array([-2.0, 2.0]), np.array([-1.0, 1.0])))
+    assert wide.fitting(pi / 2) == pytest.approx(0.5)
+    beside = GridMass(np.full((2, 2), 0.25), (np.array([1.0, 2.0]), np.array([-1.0, 1.0])))
+    assert beside.fitting(pi / 2) == 1.0
+
+
+def test_a_scaled_normal_keeps_its_shape() -> None:
+    scaled = NormalMass(np.ones(2), np.diag([4.0, 1.0])).turned(pi / 2, 0.5)
+    np.testing.assert_allclose(scaled.mean, [-0.5, 0.5], atol=1e-12)
+    np.testing.assert_allclose(scaled.covariance, np.diag([0.25, 1.0]), atol=1e-12)
+
+
 def test_mass_moves_to_the_nearest_cell_where_cells_lie_unevenly() -> None:
     values = np.array([-1.0, -0.1, 0.1, 1.0])
     mass = np.zeros((4, 4))
@@ -144,10 +169,13 @@ def test_a_rotation_costs_a_grid_reconstruction_and_a_normal_nothing() -> None:
     assert grid.reconstruction[1] > 1.2 * grid.reconstruction[0]
     assert grid.reconstruction[2] == pytest.approx(grid.reconstruction[0])  # cells go to cells
     assert grid.kl[2] == pytest.approx(grid.kl[0])
-    # Without cells, the border alone costs less, and a normal has no border.
-    np.testing.assert_allclose(normal.box, normal.reconstruction)
-    assert grid.box[[0, 2]] == pytest.approx(grid.reconstruction[0])
-    assert grid.reconstruction[0] < grid.box[1] < grid.reconstruction[1]
+    # Codes that fit within the border cost less, and a normal has no border.
+    np.testing.assert_allclose(normal.fitted_reconstruction, normal.reconstruction)
+    np.testing.assert_allclose(normal.fitted_kl, normal.kl)
+    assert grid.fitted_reconstruction[[0, 2]] == pytest.approx(grid.reconstruction[0])
+    assert grid.fitted_kl[[0, 2]] == pytest.approx(grid.kl[0])
+    assert grid.reconstruction[0] < grid.fitted_reconstruction[1] < grid.reconstruction[1] - 10
+    assert grid.kl[0] < grid.fitted_kl[1] < grid.kl[0] + log(2)  # half of the area
     # What an encoder would be charged for: no more than before, within a tenth.
     assert grid.kl[1] == pytest.approx(grid.kl[0], rel=0.1)
 

@@ -218,8 +218,14 @@ def test_the_page_says_first_which_run_lies_nearer_to_its_axes(
 
 
 @pytest.mark.parametrize("part", ["scores", "seeds", "rotation", "information"])
-def test_a_link_opens_each_part(open_app: OpenApp, runs: dict[str, Run], part: str) -> None:
-    app = open_app(PAGE, part=part)
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("checkpoints/discrete", "runs/smooth"), ("runs/smooth", "checkpoints/discrete")],
+)
+def test_a_link_opens_each_part_of_both_orders(
+    open_app: OpenApp, runs: dict[str, Run], part: str, left: str, right: str
+) -> None:
+    app = open_app(PAGE, part=part, run=left, second=right)
     assert not app.exception
     assert not app.error
     assert app.query_params["part"] == part

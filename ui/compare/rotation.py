@@ -40,8 +40,9 @@ images. Only an objective with total correlation, such as FactorVAE, charges it.
 **How codes are rotated.** Gaussian: mean and covariance rotate, in closed form. Categorical: the
 joint mass of the two latents has K₁ x K₂ cells; each cell's mass moves to the cell nearest to where
 the rotation takes it, and mass beyond the border is clipped to it. Cells that meet can no longer be
-told apart, which the reconstruction pays for. *Border only* clips the same codes to the square of
-the grid but keeps them continuous; what the full line adds to it is the cost of the cells.
+told apart, which the reconstruction pays for. *Shrunk to fit*: the encoder also shrinks the rotated
+codes until none is beyond the border, and the decoder enlarges them again. Nothing is clipped then,
+but the codes have fewer cells, at 45° half of them.
 
 **The pictures** show the mass of all images, of the current image, or a synthetic one. *KL of the
 mass* is from the prior. For all images, no loss contains it.
@@ -156,7 +157,9 @@ def _show_curves(comparison: Comparison, planes: Planes, degrees: int) -> None:
         paid.append(Curve(side.name, color, costs.kl))
         reconstruction.append(Curve(side.name, color, costs.reconstruction))
         if side.run.record.category_counts:
-            reconstruction.append(Curve(f"{side.name}, border only", color, costs.box, "dot"))
+            fitted = f"{side.name}, shrunk to fit"
+            paid.append(Curve(fitted, color, costs.fitted_kl, "dash"))
+            reconstruction.append(Curve(fitted, color, costs.fitted_reconstruction, "dash"))
         along = np.array([aggregate.turned(angle).dependence() for angle in np.radians(DEGREES)])
         dependence.append(Curve(f"{side.name}, dependence", color, along, "dot"))
     charts = {

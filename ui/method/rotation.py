@@ -42,9 +42,10 @@ def show_circle_and_grid() -> None:
         "cells leave the grid or land on the same cell. What is charged for that is the "
         "**reconstruction**: images that share a cell cannot be told apart. The KL of an image "
         "hardly changes, since a sharp posterior stays sharp wherever it moves. Most of the price "
-        "is that of the border, as the dotted line below shows: the square matters more than its "
-        "cells. So a grid favours codes that keep to its rows and columns, but it does not "
-        "guarantee them: training can still end in a poor optimum."
+        "is that of the border, and an encoder can avoid it: it shrinks the rotated square until "
+        "it fits, as the dotted lines below do. Then the codes have fewer cells, which costs "
+        "little here. So a grid favours codes that keep to its rows and columns only by a few "
+        "nats, and training can still end in another optimum."
     )
     degrees = st.slider("Rotate both by", 0, 90, 20, 5, format="%d°", key="method-angle")
     masses: dict[str, JointMass] = {
@@ -73,9 +74,10 @@ def show_factors() -> None:
     st.markdown(
         "The factors of an image vary independently: every x goes with every y. Such a data set "
         "is itself a grid in a square. If its axes are those of the latents, it fits: nothing "
-        "leaves the border or merges; at any other angle, corners stick out. "
-        "Along the axes is where the reconstruction is cheapest, and there each latent follows one "
-        "factor. Below, one disc at all its positions, encoded by one model of each family:"
+        "leaves the border or merges; at any other angle, corners stick out, or the square has to "
+        "be smaller and has fewer cells. So the loss is lowest along the axes, if only by a few "
+        "nats, and there each latent follows one factor. Below, one disc at all its positions, "
+        "encoded by one model of each family:"
     )
     examples = _examples()
     if examples is None:
@@ -112,8 +114,13 @@ def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
             f"{costs.reconstruction[at] - costs.reconstruction[0]:+.1f} of reconstruction"
         )
         if record.category_counts:
-            reconstruction.append(Curve(f"{run.id}, border only", color, costs.box, "dot"))
-            changes[-1] += f", of which the border alone {costs.box[at] - costs.box[0]:+.1f}"
+            name = f"{run.id}, shrunk to fit"
+            paid.append(Curve(name, color, costs.fitted_kl, "dot"))
+            reconstruction.append(Curve(name, color, costs.fitted_reconstruction, "dot"))
+            changes[-1] += (
+                f", or {costs.fitted_kl[at] - costs.kl[0]:+.2f} and "
+                f"{costs.fitted_reconstruction[at] - costs.reconstruction[0]:+.1f} if shrunk to fit"
+            )
     st.markdown(
         "The same on two trained models, whose codes are rotated and decoded by a decoder that "
         f"rotates back, averaged over {ROTATION_IMAGES} images:"
@@ -128,9 +135,9 @@ def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
             )
     st.caption(
         plain(f"At {degrees}°: {'; '.join(changes)}.")
-        + " *Border only*: the codes stay continuous and are clipped to the square, so that none "
-        "merge inside it. Its distance from the full line is what the cells cost. Compare shows "
-        "how it is computed."
+        + " *Shrunk to fit*: the encoder also shrinks the rotated codes until none is beyond the "
+        "border, and the decoder enlarges them again. Nothing is clipped then; what is left is the "
+        "cost of fewer cells for the same codes."
     )
 
 
