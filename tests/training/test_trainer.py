@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,25 @@ def test_threads_are_set_for_the_training_alone(tiny_config: RunConfig, tmp_path
     train(new_run(tmp_path / "run", config), lambda _: seen.append(torch.get_num_threads()))
     assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
+
+
+def test_denormals_are_zero_in_training_alone(tmp_path: Path, tiny_config: RunConfig) -> None:
+    seen: list[float] = []
+    small = torch.tensor(1e-40)
+    train(new_run(tmp_path / "run", tiny_config), lambda _: seen.append((small * 1).item()))
+    assert set(seen) == {0.0}
+    assert (small * 1).item() > 0
+
+
+def test_all_threads_of_a_training_flush_denormals() -> None:
+    program = """
+import torch
+from dvae_core.training.trainer import flushed_denormals, thread_count
+with thread_count(2), flushed_denormals():
+    print((torch.full((1_000_000,), 1e-40) * 1).count_nonzero().item())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
