@@ -25,6 +25,7 @@ DOCUMENT = REPOSITORY / "docs" / "performance.md"
 BENCHMARKS: dict[str, list[str]] = {
     "machine": [],
     "step": [],
+    "denormals": [],
     "codec": [],
     "command_line": [],
     "app_start": [],

@@ -175,7 +175,7 @@ def quick_table(study: Study) -> list[list[str]]:
         cells.setdefault((str(run.settings["sampling"]), size), []).append(run)
     for (sampling, size), runs in sorted(cells.items()):
         losses = [loss(run) for run in runs]
-        scores = ", ".join(f"{value:.3f}" for value in _values(runs, "mig"))
+        scores = ", ".join(f"{value:.3f}" for value in values_of(runs, "mig"))
         name = sampling.replace("_", "-")
         rows.append([name, f"{size:g}", _with_mean(losses), scores])
     return rows
@@ -210,7 +210,7 @@ def thesis_table(study: Study) -> list[list[str]]:
     groups = by_family(study)
     rows = [["score", *(f"{f}: median (95 %)" for f in FAMILIES), "P(categorical higher)", "p"]]
     for name in SCORES:
-        gaussian, categorical = (_values(groups[family], name) for family in FAMILIES)
+        gaussian, categorical = (values_of(groups[family], name) for family in FAMILIES)
         if not gaussian or not categorical:
             continue
         higher, p = compared(categorical, gaussian)
@@ -220,7 +220,7 @@ def thesis_table(study: Study) -> list[list[str]]:
                 in_words(gaussian, name),
                 in_words(categorical, name),
                 f"{higher:.2f}",
-                _p(p),
+                p_in_words(p),
             ]
         )
     return rows
@@ -271,8 +271,8 @@ def penalties_table(study: Study, base: Study) -> list[list[str]]:
         cells = []
         for name, runs in with_penalty.items():
             plain = without["FSQ" if name == "Tripod" else name]
-            higher, p = compared(*(_values(some, score, "native") for some in (runs, plain)))
-            cells.append(f"{higher:.2f} ({_p(p)})")
+            higher, p = compared(*(values_of(some, score, "native") for some in (runs, plain)))
+            cells.append(f"{higher:.2f} ({p_in_words(p)})")
         rows.append([MEANINGS[score].label, *cells])
     return rows
 
@@ -306,7 +306,7 @@ def _figure(
         strips = [
             Strip(label, values, *interval(values))
             for label, runs in groups.items()
-            if (values := _values(runs, name, protocol))
+            if (values := values_of(runs, name, protocol))
         ]
         if strips:
             ceiling = perfect[name].perfect if name in perfect else None
@@ -355,10 +355,12 @@ def _medians_table(
 ) -> list[list[str]]:
     rows = [[*by, "runs", *(MEANINGS[name].label for name in scores)]]
     for values, runs in groups.items():
-        cells = [in_words(_values(runs, name, protocol), name) for name in scores]
+        cells = [in_words(values_of(runs, name, protocol), name) for name in scores]
         rows.append([*map(_setting_in_words, values), str(len(runs)), *cells])
-    samples = [[_values(runs, name, protocol) for runs in groups.values()] for name in scores]
-    tests = ["—" if len(found) < 2 or not all(found) else _p(alike(found)) for found in samples]
+    samples = [[values_of(runs, name, protocol) for runs in groups.values()] for name in scores]
+    tests = [
+        "—" if len(found) < 2 or not all(found) else p_in_words(alike(found)) for found in samples
+    ]
     return [*rows, ["p (Kruskal-Wallis)", *[""] * len(by), *tests]]
 
 
@@ -406,11 +408,13 @@ def alike(groups: Sequence[Sequence[float]]) -> float:
     return float(kruskal(*groups).pvalue)
 
 
-def _p(value: float) -> str:
+def p_in_words(value: float) -> str:
+    """A p-value with four digits."""
     return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
-def _values(runs: Sequence[StudyRun], name: str, protocol: ProtocolName = "paper") -> list[float]:
+def values_of(runs: Sequence[StudyRun], name: str, protocol: ProtocolName = "paper") -> list[float]:
+    """The values of a score, of the runs that have it."""
     return [value for run in runs if (value := run.score(name, protocol)) is not None]
 
 

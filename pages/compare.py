@@ -1,4 +1,4 @@
-"""Two runs on the same images: Gaussian beside discrete, and why a grid resists rotation."""
+"""Two runs on the same images: Gaussian beside discrete, and what a rotation costs each."""
 
 import pandas as pd
 import streamlit as st
