@@ -55,6 +55,9 @@ LEAST_PROBABILITY = 1e-6  # of a tail, so that its quantile is finite
 class BoundedPosterior(GaussianPosterior):
     """q(z_i | x), a normal distribution truncated to [-1, 1], for each of N latents.
 
+    It replaces what trainings and the scores of this control need; `density` is still that of the
+    normal, as the prior of `BoundedLatents` is.
+
     Attributes:
         mean: of the normal before truncation, in [-1, 1]: the mode, (B, N).
         log_variance: of the same, (B, N).
@@ -85,9 +88,8 @@ class BoundedPosterior(GaussianPosterior):
     def kl(self) -> Tensor:
         """KL from the uniform distribution on [-1, 1] in nats: (B, N)."""
         deviation, low, high, mass = self._borders()
-        curvature = (low * _density(low) - high * _density(high)) / (2 * mass)
-        entropy = 0.5 * log(2 * pi * e) + (deviation * mass).log() + curvature
-        return log(2) - entropy
+        entropy = 0.5 * log(2 * pi * e) + (deviation * mass).log()
+        return log(2) - entropy - _shrinkage(low, high, mass) / 2
 
     def _borders(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Deviation, both borders in deviations from the mean, and the mass between them."""
@@ -98,9 +100,9 @@ class BoundedPosterior(GaussianPosterior):
     def _moments(self) -> tuple[Tensor, Tensor]:
         deviation, low, high, mass = self._borders()
         shift = (_density(low) - _density(high)) / mass
-        shrinkage = (low * _density(low) - high * _density(high)) / mass
         mean = (self.mean + deviation * shift).clamp(-1, 1)
-        return mean, deviation.square() * (1 + shrinkage - shift.square())
+        relative = 1 + _shrinkage(low, high, mass) - shift.square()
+        return mean, deviation.square() * relative
 
 
 class BoundedLatents(GaussianLatents):
@@ -190,6 +192,11 @@ def comparison(scores: list[dict[str, float]]) -> list[list[str]]:
 
 def _bounded(config: ModelConfig) -> BoundedLatents:
     return BoundedLatents(config.num_latents)
+
+
+def _shrinkage(low: Tensor, high: Tensor, mass: Tensor) -> Tensor:
+    """What the borders take from the second moment about the mean, in squared deviations."""
+    return (low * _density(low) - high * _density(high)) / mass
 
 
 def _density(at: Tensor) -> Tensor:

@@ -470,7 +470,7 @@ VARIED = {"circles_categories": ("num_categories", "number of categories K")}
 """The studies of one setting, with its name and its label."""
 
 PENALIZED: dict[str, str] = {}
-"""The studies of penalties, with the study of the same families without."""
+"""The studies of penalties, with the study of the same families without; none has records yet."""
 
 METHODS = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
 """The methods in the order of tables and figures."""

@@ -277,22 +277,34 @@ def rotation_costs(
     Raises:
         ConfigError: both latents are the same.
     """
-    costs: list[list[Floats]] = []
+    unscaled = np.ones(len(angles))
+    costs: list[tuple[Floats, ...]] = []
     for image in images:
         posterior = encode_image(model, image)
-        mass = joint_mass(posterior, latents)
-        code = posterior.mean_code()[0]
-        row: list[Floats] = []
-        for scales in (np.ones(len(angles)), np.array([mass.fitting(a) for a in angles])):
-            turned = [mass.turned(*each) for each in zip(angles, scales, strict=True)]
-            pairs = np.stack([each.code() for each in turned]) / scales[:, None]  # (A, 2)
-            back = _codes_of(code, latents, pairs, angles).turned_back
-            row += [
-                np.array([each.apart().kl() for each in turned]),
-                losses_of_codes(model, image, back),
-            ]
-        costs.append(row)
+        mass, code = joint_mass(posterior, latents), posterior.mean_code()[0]
+        scales = np.array([mass.fitting(angle) for angle in angles])
+        plain = _costs(model, image, code, latents, mass, angles, unscaled)
+        fitted = plain
+        if (scales < 1).any():
+            fitted = _costs(model, image, code, latents, mass, angles, scales)
+        costs.append((*plain, *fitted))
     return RotationCosts(*np.mean(costs, axis=0))
+
+
+def _costs(
+    model: VAE,
+    image: Tensor,
+    code: Tensor,
+    latents: tuple[int, int],
+    mass: JointMass,
+    angles: Floats,
+    scales: Floats,
+) -> tuple[Floats, Floats]:
+    """KL and reconstruction of an image whose codes are rotated and scaled, (A,) each."""
+    turned = [mass.turned(*each) for each in zip(angles, scales, strict=True)]
+    pairs = np.stack([each.code() for each in turned]) / scales[:, None]  # (A, 2)
+    back = _codes_of(code, latents, pairs, angles).turned_back
+    return np.array([each.apart().kl() for each in turned]), losses_of_codes(model, image, back)
 
 
 def _codes_of(code: Tensor, latents: tuple[int, int], pairs: Floats, angles: Floats) -> TurnedCodes:

@@ -1,10 +1,13 @@
 """Both models' codes rotated by an angle, and what each term of the loss makes of it."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import streamlit as st
 
 from dvae_core.analysis.rotation import (
     JointMass,
+    RotationCosts,
     joint_mass,
     round_normal,
     turned_codes,
@@ -13,6 +16,7 @@ from dvae_core.analysis.traversal import decode_codes, to_pixels
 from dvae_core.figures.compare import Curve, angle_curves, mass_heatmap
 from dvae_core.figures.style import FAMILY_COLORS, PALETTE
 from dvae_core.models.vae import VAE
+from dvae_core.runs.run import Run
 from ui.cached import COMPUTING, ROTATION_IMAGES, st_encode_images, st_rotation_costs
 from ui.charts import NO_TOOLBAR
 from ui.compare.comparison import Comparison, Side
@@ -145,7 +149,9 @@ def _show_images(model: VAE, resolved: ResolvedStart, plane: tuple[int, int], de
 
 
 def _show_curves(comparison: Comparison, planes: Planes, degrees: int) -> None:
-    paid, dependence, reconstruction = [], [], []
+    paid: list[Curve] = []
+    dependence: list[Curve] = []
+    reconstruction: list[Curve] = []
     families = [side.run.record.latents for side in comparison.sides]
     name = comparison.dataset.name
     for index, (side, plane) in enumerate(zip(comparison.sides, planes, strict=True)):
@@ -154,20 +160,37 @@ def _show_curves(comparison: Comparison, planes: Planes, degrees: int) -> None:
             color = PALETTE[-1]  # both are of one family
         costs = st_rotation_costs(side.run, name, plane, DEGREES)
         aggregate = joint_mass(st_encode_images(side.run, name), plane)
-        paid.append(Curve(side.name, color, costs.kl))
-        reconstruction.append(Curve(side.name, color, costs.reconstruction))
-        if side.run.record.category_counts:
-            fitted = f"{side.name}, shrunk to fit"
-            paid.append(Curve(fitted, color, costs.fitted_kl, "dash"))
-            reconstruction.append(Curve(fitted, color, costs.fitted_reconstruction, "dash"))
+        of_kl, of_losses = cost_curves(side.name, color, costs, side.run)
+        paid += of_kl
+        reconstruction += of_losses
         along = np.array([aggregate.turned(angle).dependence() for angle in np.radians(DEGREES)])
         dependence.append(Curve(f"{side.name}, dependence", color, along, "dot"))
     charts = {
         "KL of an image, and dependence, nats": paid + dependence,
         "Reconstruction, nats": reconstruction,
     }
+    show_curves(charts, degrees)
+
+
+def cost_curves(
+    name: str, color: str, costs: RotationCosts, run: Run
+) -> tuple[list[Curve], list[Curve]]:
+    """Lines of the KL and of the reconstruction over `DEGREES`; two of each if the run has a grid,
+    whose rotated codes can be shrunk until they fit."""
+    paid, losses = [Curve(name, color, costs.kl)], [Curve(name, color, costs.reconstruction)]
+    if run.record.category_counts:
+        fitted = f"{name}, shrunk to fit"
+        paid.append(Curve(fitted, color, costs.fitted_kl, "dash"))
+        losses.append(Curve(fitted, color, costs.fitted_reconstruction, "dash"))
+    return paid, losses
+
+
+def show_curves(charts: Mapping[str, Sequence[Curve]], degrees: int) -> None:
+    """Two charts side by side, by the unit of their curves over `DEGREES`."""
     for column, (unit, curves) in zip(st.columns(2), charts.items(), strict=True):
         with column:
             st.plotly_chart(
-                angle_curves(DEGREES, curves, degrees, unit), key=unit, config=NO_TOOLBAR
+                angle_curves(DEGREES, curves, degrees, unit),
+                key=f"rotation-{unit}",
+                config=NO_TOOLBAR,
             )

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dvae_core.analysis.rotation import JointMass, NormalMass, uniform_grid
-from dvae_core.figures.compare import Curve, angle_curves, mass_heatmap
+from dvae_core.figures.compare import Curve, mass_heatmap
 from dvae_core.figures.style import FAMILY_COLORS
 from dvae_core.runs.catalog import usable_runs
 from dvae_core.runs.run import Run
@@ -17,7 +17,7 @@ from ui.cached import (
 )
 from ui.charts import NO_TOOLBAR
 from ui.compare.planes import grid_around, plane_panel, show_panels, verdict
-from ui.compare.rotation import DEGREES
+from ui.compare.rotation import DEGREES, cost_curves, show_curves
 from ui.errors import errors_shown, plain
 from ui.method.latents import NUM_CATEGORIES
 from ui.method.sections import show_heading
@@ -43,7 +43,7 @@ def show_circle_and_grid() -> None:
         "**reconstruction**: images that share a cell cannot be told apart. The KL of an image "
         "hardly changes, since a sharp posterior stays sharp wherever it moves. Most of the price "
         "is that of the border, and an encoder can avoid it: it shrinks the rotated square until "
-        "it fits, as the dotted lines below do. Then the codes have fewer cells, which costs "
+        "it fits, as the dashed lines below do. Then the codes have fewer cells, which costs "
         "little here. So a grid favours codes that keep to its rows and columns only by a few "
         "nats, and training can still end in another optimum."
     )
@@ -101,22 +101,21 @@ def show_factors() -> None:
 
 
 def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
-    paid, reconstruction, changes = [], [], []
+    paid: list[Curve] = []
+    reconstruction: list[Curve] = []
+    changes: list[str] = []
     at = DEGREES.index(degrees)
     for run in examples:
         record = run.record
         costs = st_rotation_costs(run, record.dataset, PLANE, DEGREES)
-        color = FAMILY_COLORS[record.latents]
-        paid.append(Curve(run.id, color, costs.kl))
-        reconstruction.append(Curve(run.id, color, costs.reconstruction))
+        of_kl, of_losses = cost_curves(run.id, FAMILY_COLORS[record.latents], costs, run)
+        paid += of_kl
+        reconstruction += of_losses
         changes.append(
             f"{run.id} {costs.kl[at] - costs.kl[0]:+.2f} nats of KL and "
             f"{costs.reconstruction[at] - costs.reconstruction[0]:+.1f} of reconstruction"
         )
         if record.category_counts:
-            name = f"{run.id}, shrunk to fit"
-            paid.append(Curve(name, color, costs.fitted_kl, "dot"))
-            reconstruction.append(Curve(name, color, costs.fitted_reconstruction, "dot"))
             changes[-1] += (
                 f", or {costs.fitted_kl[at] - costs.kl[0]:+.2f} and "
                 f"{costs.fitted_reconstruction[at] - costs.reconstruction[0]:+.1f} if shrunk to fit"
@@ -125,14 +124,7 @@ def _show_costs(examples: tuple[Run, Run], degrees: int) -> None:
         "The same on two trained models, whose codes are rotated and decoded by a decoder that "
         f"rotates back, averaged over {ROTATION_IMAGES} images:"
     )
-    charts = {"KL of an image, nats": paid, "Reconstruction, nats": reconstruction}
-    for column, (unit, curves) in zip(st.columns(2), charts.items(), strict=True):
-        with column:
-            st.plotly_chart(
-                angle_curves(DEGREES, curves, degrees, unit),
-                key=f"prior-{unit}",
-                config=NO_TOOLBAR,
-            )
+    show_curves({"KL of an image, nats": paid, "Reconstruction, nats": reconstruction}, degrees)
     st.caption(
         plain(f"At {degrees}°: {'; '.join(changes)}.")
         + " *Shrunk to fit*: the encoder also shrinks the rotated codes until none is beyond the "
