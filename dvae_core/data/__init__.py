@@ -20,6 +20,7 @@ _PROCEDURAL = {
     "circles": "circles:Circles",
     "circles_continuous": "circles:ContinuousCircles",
     "sprites": "sprites:Sprites",
+    "sprites_continuous": "sprites:ContinuousSprites",
     "color_sprites": "sprites:ColorSprites",
     "rooms": "rooms:Rooms",
     "digits": "digits:Digits",

@@ -70,9 +70,14 @@ class Sprites(Dataset):
         self.image_shape = (1, image_size, image_size)
         self.device = torch.device(device)
 
+    def _values(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
+        """What is drawn for factors (B, 5): numbers (B, 5) between 0 and the last value of each."""
+        return factors
+
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         # (B, 5) -> five of (B, 1, 1)
-        shape, scale, orientation, x, y = factors[:, :, None, None].unbind(1)
+        values = self._values(factors, generator)
+        shape, scale, orientation, x, y = values[:, :, None, None].unbind(1)
         angle = orientation * (2 * math.pi / 39)
         cos, sin = angle.cos(), angle.sin()
         size = 0.5 + 0.1 * scale
@@ -97,6 +102,27 @@ class Sprites(Dataset):
         canvas.scatter_(1, pixel.flatten(1), inside.flatten(1).float())
         images = canvas.view(len(factors), 1, _CANVAS, _CANVAS)  # (B, H * W) -> (B, 1, H, W)
         return images if self.image_shape[1] == _CANVAS else avg_pool2d(images, 2)
+
+
+class ContinuousSprites(Sprites):
+    """`Sprites` of any scale, orientation, x and y in the same ranges.
+
+    Each of these four factors is one of equally wide bins of a real number, as many as the factor
+    has values; the place within the bin is random for each image. Uniform factors therefore give
+    uniform numbers, and metrics see the bins. Without a generator, each is in the middle of its
+    bin. Images are drawn as those of `Sprites`, without anti-aliasing.
+    """
+
+    name = "sprites_continuous"
+    is_noisy = True
+
+    def _values(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
+        shape, bins = factors[:, :1], factors[:, 1:]
+        within: float | Tensor = 0.5
+        if generator is not None:
+            within = torch.rand(bins.shape, generator=generator, device=self.device)
+        sizes = torch.tensor(self.factor_sizes[1:], device=self.device)
+        return torch.cat([shape, (bins + within) * ((sizes - 1) / sizes)], dim=1)
 
 
 class ColorSprites(Sprites):

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from dvae_core.data.procedural.sprites import ColorSprites, Sprites
+from dvae_core.data.procedural.sprites import ColorSprites, ContinuousSprites, Sprites
 from dvae_core.errors import DataError
 
 SQUARE, ELLIPSE, HEART = 0, 1, 2
@@ -201,3 +202,65 @@ def test_the_generator_moves_on_from_batch_to_batch() -> None:
 
 def test_only_colored_sprites_are_noisy() -> None:
     assert (Sprites.is_noisy, ColorSprites.is_noisy) == (False, True)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def moments(images: Tensor) -> dict[str, Tensor]:
+    """Centre x and y in pixels, angle of the long axis (counter-clockwise, 0 to pi) and square
+    root of the area, (B,) each."""
+    pixels = torch.arange(64.0, dtype=torch.float64)
+    mass = images[:, 0].double() / images.double().sum((1, 2, 3))[:, None, None]
+    x, y = mass.sum(1) @ pixels, mass.sum(2) @ pixels
+    across, down = pixels - x[:, None], pixels - y[:, None]
+    xx = (mass.sum(1) * across**2).sum(1)
+    yy = (mass.sum(2) * down**2).sum(1)
+    xy = torch.einsum("bhw,bh,bw->b", mass, down, across)
+    angle = 0.5 * torch.atan2(-2 * xy, xx - yy) % torch.pi
+    return {"x": x, "y": y, "angle": angle, "root": images.double().sum((1, 2, 3)).sqrt()}
+
+
+def ellipses(count: int, value: int | None = None) -> Tensor:
+    """Factors of ellipses, random or all in the bins of one value."""
+    factors = ContinuousSprites().sample_factors(count, seeded(), fixed={0: ELLIPSE})
+    if value is not None:
+        factors[:, 1:] = value
+    return factors
+
+
+def test_continuous_sprites_fill_the_ranges_of_the_sprites_evenly() -> None:
+    seen = moments(ContinuousSprites().images(ellipses(4_000), seeded(1)))
+    largest = moments(Sprites().images(torch.tensor([[ELLIPSE, LARGEST, 0, 0, 0]])))["root"].item()
+    ranges = {"x": (15.5, 32), "y": (15.5, 32), "angle": (0, torch.pi)}
+    for name, (low, width) in {**ranges, "root": (largest / 2, largest / 2)}.items():
+        assert kstest(seen[name].numpy(), "uniform", (low, width)).pvalue > 0.05, name
+
+
+def test_continuous_sprites_lie_anywhere_in_the_bins_of_their_factors() -> None:
+    seen = moments(ContinuousSprites().images(ellipses(1_000, value=3), seeded(1)))
+    for name in ("x", "y"):
+        within = seen[name] - 15.5 - 3  # a bin is one pixel wide
+        assert kstest(within.numpy(), "uniform").pvalue > 0.01, name
+
+
+def test_continuous_sprites_keep_their_shape() -> None:
+    for shape in (SQUARE, ELLIPSE, HEART):
+        factors = torch.tensor([[shape, LARGEST, 0, 0, 0]])
+        drawn = ContinuousSprites().images(factors)[0, 0]
+        alike = [(draw(other).float() - drawn).abs().sum() for other in (SQUARE, ELLIPSE, HEART)]
+        assert int(torch.stack(alike).argmin()) == shape
+
+
+def test_without_a_generator_continuous_sprites_are_in_the_middle_of_their_bins() -> None:
+    seen = moments(ContinuousSprites().images(torch.tensor([[ELLIPSE, 5, 0, 0, 31]])))
+    assert seen["x"].item() == pytest.approx(15.5 + 0.5, abs=0.25)
+    assert seen["y"].item() == pytest.approx(15.5 + 31.5, abs=0.25)
+
+
+def test_the_generator_decides_where_in_the_bins_sprites_are() -> None:
+    dataset, factors = ContinuousSprites(32), ellipses(20)
+    assert dataset.is_noisy
+    assert torch.equal(dataset.images(factors, seeded(1)), dataset.images(factors, seeded(1)))
+    assert not torch.equal(dataset.images(factors, seeded(1)), dataset.images(factors, seeded(2)))
