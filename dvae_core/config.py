@@ -14,7 +14,7 @@ the objectives follow disentanglement_lib (Locatello et al. 2019).
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, cos, log, pi
@@ -253,6 +253,13 @@ CHANCE_AND_MACHINE = frozenset({"seed", "device", "threads", "compiled"})
 
 WATCHING = frozenset({"log_every", "checkpoint_seconds", "snapshot_every"})
 """Settings that do not change what a run learns."""
+
+
+def apart_from_chance(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name without those of chance, machine and watching: runs that agree in the rest
+    are seeds of one setting."""
+    left_out = CHANCE_AND_MACHINE | WATCHING
+    return {name: value for name, value in settings.items() if name not in left_out}
 
 
 def settings_of(objective: ObjectiveName, latents: FamilyName) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from dvae_core.config import (
     OneLine,
     RunConfig,
     explain,
+    settings_of,
 )
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.models.vae import VAE, build_model
@@ -137,6 +138,15 @@ class RunRecord(RunConfig):
     def has_encoder(self) -> bool:
         """Whether the model can encode images."""
         return self.imported is None or self.imported.encoder is not None
+
+    @property
+    def used_settings(self) -> dict[str, Any]:
+        """The settings that the run uses, by name; those of data and model of an imported model."""
+        names: Iterable[str] = settings_of(self.objective, self.latents)
+        if self.imported is not None:
+            kept = {*DataConfig.model_fields, *ModelConfig.model_fields}
+            names = kept.intersection(names)
+        return {name: getattr(self, name) for name in names}
 
     @property
     def origin(self) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import hypot, isfinite
 from statistics import stdev
 
-from dvae_core.config import CHANCE_AND_MACHINE
+from dvae_core.config import apart_from_chance
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, RunRecord, State
-from dvae_core.selection.study import Setting, StudyRun, study_settings
+from dvae_core.selection.study import StudyRun, study_settings
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,15 @@ class SeedScores:
 
 
 def same_but_seed(record: RunRecord, runs: Iterable[StudyRun]) -> list[Run]:
-    """The finished runs with the settings of a record, apart from the seed."""
-    wanted = _compared(study_settings(record))
+    """The finished runs with the settings of a record, apart from the seed; none for an imported
+    model, whose settings are unknown."""
+    if record.imported is not None:
+        return []
+    wanted = apart_from_chance(study_settings(record))
     return [
         Run(run.path)
         for run in runs
-        if run.state is State.FINISHED and _compared(run.settings) == wanted
+        if run.state is State.FINISHED and apart_from_chance(run.settings) == wanted
     ]
 
 
@@ -78,7 +81,3 @@ def read_seed_scores(groups: Mapping[str, Sequence[Run]], protocol: ProtocolName
                 if score.protocol == protocol and score.value is not None and isfinite(score.value):
                     values[group].setdefault(score.name, []).append((score.value, run.id))
     return SeedScores(readable, values)
-
-
-def _compared(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    return {name: value for name, value in settings.items() if name not in CHANCE_AND_MACHINE}

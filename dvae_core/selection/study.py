@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from dvae_core.config import (
     ObjectiveConfig,
     RegularizerConfig,
     TrainingConfig,
-    settings_of,
 )
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
@@ -271,14 +271,12 @@ def read_study_run(run: Run) -> StudyRun:
 
 def study_settings(record: RunRecord) -> dict[str, Setting]:
     """The settings of a run by name; None for those that do not apply to it."""
-    heeded = set(settings_of(record.objective, record.latents))
-    if record.imported is not None:
-        heeded &= {*DataConfig.model_fields, *ModelConfig.model_fields}
-    settings: dict[str, Setting] = dict.fromkeys(SETTINGS)
-    for name in heeded.intersection(SETTINGS):
-        value = getattr(record, name)
-        settings[name] = " ".join(map(str, value)) if isinstance(value, tuple) else value
-    return settings
+    used = record.used_settings
+    return {name: _one_value(used.get(name)) for name in SETTINGS}
+
+
+def _one_value(value: Any) -> Setting:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def varying_settings(runs: Sequence[StudyRun]) -> tuple[str, ...]:

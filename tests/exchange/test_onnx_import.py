@@ -20,6 +20,8 @@ from dvae_core.exchange import onnx_import
 from dvae_core.exchange.onnx_import import import_model, one_row_a_latent, read_category_values
 from dvae_core.onnx.description import OnnxLayout
 from dvae_core.runs.run import Run, State
+from dvae_core.selection.seeds import same_but_seed
+from dvae_core.selection.study import read_study_run
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
 from tests.onnx import graphs
@@ -151,6 +153,20 @@ def test_every_metric_that_the_family_has_is_measured(tmp_path: Path) -> None:
     # Without an objective of its own the loss is the ELBO, whose KL is the same for both codes.
     gap, part = scores["straight_through_gap"], scores["straight_through_gap_reconstruction"]
     assert gap.value == pytest.approx(part.value)
+
+
+def test_two_models_of_other_files_are_no_seeds_of_one_setting(tmp_path: Path) -> None:
+    runs = []
+    for scale in (0.1, 0.2):
+        folder = tmp_path / str(scale)
+        folder.mkdir()
+        encoder, decoder = graphs.encoder((10,), scale=scale), graphs.decoder(2)
+        files = saved(folder, encoder=encoder, decoder=decoder)
+        runs.append(imported(folder, files, latents="categorical"))
+    assert runs[0].record.used_settings == runs[1].record.used_settings
+    assert same_but_seed(runs[0].record, map(read_study_run, runs)) == []
+    scores = evaluate(runs[0], load_dataset("circles", 32), "native", ("udr",)).scores
+    assert ["an imported model are unknown" in score.reason for score in scores] == [True]
 
 
 def test_a_decoder_alone_is_slid_from_its_prior(tmp_path: Path, files: Files) -> None:

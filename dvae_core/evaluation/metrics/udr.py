@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dvae_core.config import CHANCE_AND_MACHINE, WATCHING, settings_of
+from dvae_core.config import apart_from_chance
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.progress import Progress, no_progress
 from dvae_core.runs.catalog import list_runs
-from dvae_core.runs.run import Run, RunRecord, State
+from dvae_core.runs.run import Run, State
 
 if TYPE_CHECKING:
     from dvae_core.evaluation.inputs import EvaluationInputs
@@ -111,23 +111,23 @@ def _standardized(codes: Floats, kl: Floats) -> NDArray[np.float64]:
 
 def _other_seeds(run: Run) -> list[Run]:
     """Finished runs beside a run, with a model and the same settings, apart from the seed."""
-    wanted = _settings(run.record)
+    wanted = apart_from_chance(run.record.used_settings)
     found: dict[int, Run] = {}
     for other in list_runs(run.path.parent):
         if other.path.resolve() == run.path.resolve() or other.problem():
             continue
-        is_alike = _settings(other.record) == wanted and other.record.seed != run.record.seed
+        settings = apart_from_chance(other.record.used_settings)
+        is_alike = settings == wanted and other.record.seed != run.record.seed
         if is_alike and other.has_model and other.state() is State.FINISHED:
             found.setdefault(other.record.seed, other)
     return [found[seed] for seed in sorted(found)]
 
 
-def _settings(record: RunRecord) -> dict[str, object]:
-    names = set(settings_of(record.objective, record.latents)) - CHANCE_AND_MACHINE - WATCHING
-    return {name: getattr(record, name) for name in names} | {"imported": record.imported}
-
-
 def _measured(inputs: "EvaluationInputs") -> Measurement:
+    if inputs.run.record.imported is not None:
+        raise EvaluationError(
+            "UDR compares seeds of one setting; the settings of an imported model are unknown"
+        )
     others = _other_seeds(inputs.run)
     if not others:
         raise EvaluationError(
