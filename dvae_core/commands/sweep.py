@@ -1,6 +1,6 @@
 """The command `sweep`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
     from dvae_core.sweep.engine import Outcome, SweepProgress
+    from dvae_core.sweep.survey import Task
 
 
 class _Options(OneLineErrors, EngineOptions):
@@ -58,13 +59,22 @@ class Sweep(Command):
         say(f"{self.file}: {before.in_words()}, in {output}")
         outcomes: list[Outcome] = []
         interrupted: list[int] = []
-        if before.tasks and not self.plan:
-            check_count(len(before.tasks), self.yes)
-            with interruptions() as interrupted, _progress_bar(len(before.tasks)) as show:
-                outcomes = do_tasks(
-                    before.tasks, output, self.engine, show, lambda: bool(interrupted)
-                )
-        after = survey(asked, output, self.retry_failed)
+
+        def do(tasks: "Sequence[Task]", engine: EngineOptions) -> None:
+            if tasks and not interrupted:
+                with _progress_bar(len(tasks)) as show:
+                    outcomes.extend(
+                        do_tasks(tasks, output, engine, show, lambda: bool(interrupted))
+                    )
+
+        after = before
+        if before.missing and not self.plan:
+            check_count(len(before.missing), self.yes)
+            with interruptions() as interrupted:
+                do(before.tasks, self.engine)
+                finished = survey(asked, output, self.retry_failed)
+                do(finished.comparisons, self.engine.on_this_machine)
+            after = survey(asked, output, self.retry_failed)
         report = SweepReport(asked, output, before, after, outcomes)
         for line in report.lines():
             say(line)

@@ -10,6 +10,7 @@ from dvae_core.evaluation.results import EvaluationSettings
 
 if TYPE_CHECKING:  # so that a metric on plain arrays loads without torch
     from dvae_core.evaluation.inputs import EvaluationInputs
+    from dvae_core.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class MetricSpec:
         in_paper: whether it is one of the six metrics of Friede et al. (2023).
         is_tested: whether it needs separate test points.
         points: number of points that it is computed on.
+        compared: for a metric that compares the run with others of its folder, these runs in words,
+            at the end of its estimator; None for the other metrics.
     """
 
     measure: Callable[["EvaluationInputs"], Measurement]
@@ -82,3 +85,4 @@ class MetricSpec:
     in_paper: bool = False
     is_tested: bool = False
     points: Callable[[EvaluationSettings], int] = lambda settings: settings.points
+    compared: Callable[["Run"], str] | None = None

@@ -118,17 +118,24 @@ def evaluate(
 
 
 def is_measured(
+    run: Run,
     evaluation: Evaluation,
     metric: Metric,
     protocol: ProtocolName,
     settings: EvaluationSettings,
-    step: int,
 ) -> bool:
-    """Whether there is a result of this metric and protocol, for the same step, points and seed."""
-    return any(
-        entry.protocol == protocol and _is_same(entry, metric, settings, step)
+    """Whether there is a result of this metric and protocol, for the same step, points and seed,
+    and for a metric that compares runs, the same runs."""
+    step = run.status().step
+    found = [
+        entry
         for entry in (*evaluation.scores, *evaluation.tables)
-    )
+        if entry.protocol == protocol and _is_same(entry, metric, settings, step)
+    ]
+    compared = METRIC_SPECS[metric].compared
+    if compared is None or not found:
+        return bool(found)
+    return any(entry.estimator.endswith(compared(run)) for entry in found)
 
 
 def _is_same(entry: Result, metric: Metric, settings: EvaluationSettings, step: int) -> bool:

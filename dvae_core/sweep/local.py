@@ -61,8 +61,9 @@ class LocalEngine:
             self._give_back(work.gpu)
 
     def check_devices(self, tasks: Sequence[Task]) -> None:
-        """Raise `ConfigError` if a task needs a GPU and there is none."""
-        if not self._has_gpus and any(task.config.device == "cuda" for task in tasks):
+        """Raise `ConfigError` if a training needs a GPU and there is none."""
+        needs_gpu = any(task.trains and task.config.device == "cuda" for task in tasks)
+        if needs_gpu and not self._has_gpus:
             raise ConfigError("device is cuda, but there is no GPU to use on this machine")
 
     def _has_core_for(self, task: Task) -> bool:

@@ -50,7 +50,7 @@ class SweepReport:
         yield f"{len(self.after.complete):,} of {len(self.sweep.runs):,} runs are complete"
         if self.after.failed:
             yield "retry those that diverged with --retry-failed"
-        if self.after.tasks:
+        if self.after.missing:
             yield "repeat the command to complete the others"
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class SweepReport:
             "runs": len(self.sweep.runs),
             "complete": len(self.after.complete),
             "done_now": [run_id for run_id in self.after.complete if run_id not in before],
-            "missing": [task.run.id for task in self.after.tasks],
+            "missing": list(self.after.missing),
             "failed": self.failures,
         }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from dvae_core.config import RunConfig
 from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import RunError
+from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.protocol import is_measured
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, State
@@ -60,25 +61,34 @@ class Survey:
     """The state of a sweep.
 
     Attributes:
-        tasks: the missing work, in the order of the file.
+        tasks: the missing work, in the order of the file, but for comparisons of runs.
+        comparisons: metrics of finished runs that compare them with others of the sweep. Their
+            results change with each run that is trained, so they are for the end.
         complete: ids of complete runs.
         failed: reasons by id of the runs that diverged and are not retried.
     """
 
     tasks: tuple[Task, ...]
+    comparisons: tuple[Task, ...]
     complete: tuple[str, ...]
     failed: Mapping[str, str]
 
     def in_words(self) -> str:
         """One line on how many runs there are and how many are missing."""
-        total = len(self.tasks) + len(self.complete) + len(self.failed)
+        total = len(self.missing) + len(self.complete) + len(self.failed)
         trainings = sum(task.trains for task in self.tasks)
         said = f"{total:,} runs, {len(self.complete):,} of them complete"
         if self.failed:
             said += f", {len(self.failed):,} failed before"
-        if self.tasks:
-            said += f"; {trainings:,} to train and {len(self.tasks) - trainings:,} only to evaluate"
+        if self.missing:
+            others = len(self.missing) - trainings
+            said += f"; {trainings:,} to train and {others:,} only to evaluate"
         return said
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Ids of the runs that lack anything."""
+        return tuple(dict.fromkeys(task.run.id for task in (*self.tasks, *self.comparisons)))
 
 
 def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
@@ -93,7 +103,7 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
         RunError: a run of the folder is damaged, or its config differs from the sweep's.
         DataError: a data set is unknown or damaged, or its images are too small.
     """
-    tasks, complete, failed = [], [], {}
+    tasks, comparisons, complete, failed = [], [], [], {}
     sizes = {(run.config.dataset, run.config.image_size) for run in sweep.runs}
     shapes = {size: training_image_shape(*size) for size in sizes}
     for planned in sweep.runs:
@@ -103,13 +113,15 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
             failed[run.id] = run.status().message
             continue
         trains = state is not State.FINISHED
-        missing = _missing_evaluations(run, sweep.evaluation, trains)
+        shape = shapes[planned.config.dataset, planned.config.image_size]
+        missing, comparing = _missing_evaluations(run, sweep.evaluation, trains)
         if trains or missing:
-            shape = shapes[planned.config.dataset, planned.config.image_size]
             tasks.append(Task(run, planned.config, shape, trains, missing))
-        else:
+        if comparing:
+            comparisons.append(Task(run, planned.config, shape, False, comparing))
+        if not (trains or missing or comparing):
             complete.append(run.id)
-    return Survey(tuple(tasks), tuple(complete), failed)
+    return Survey(tuple(tasks), tuple(comparisons), tuple(complete), failed)
 
 
 def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
@@ -127,19 +139,25 @@ def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
 
 def _missing_evaluations(
     run: Run, plan: EvaluationPlan | None, trains: bool
-) -> tuple[EvaluationRequest, ...]:
+) -> tuple[tuple[EvaluationRequest, ...], tuple[EvaluationRequest, ...]]:
+    """The missing metrics of a run, and those that compare a finished run with others."""
     if plan is None:
-        return ()
-    if trains:
-        return tuple(EvaluationRequest(p, plan.metrics, plan.settings) for p in plan.protocols)
-    evaluation, step = read_evaluation(run), run.status().step
-    missing = []
-    for protocol in plan.protocols:
-        metrics = tuple(
-            metric
-            for metric in plan.metrics
-            if not is_measured(evaluation, metric, protocol, plan.settings, step)
-        )
-        if metrics:
-            missing.append(EvaluationRequest(protocol, metrics, plan.settings))
-    return tuple(missing)
+        return (), ()
+    compares = {metric: METRIC_SPECS[metric].compared is not None for metric in plan.metrics}
+    evaluation = None if trains else read_evaluation(run)
+
+    def requests(comparing: bool) -> tuple[EvaluationRequest, ...]:
+        wanted = [metric for metric in plan.metrics if compares[metric] is comparing]
+        found = []
+        for protocol in plan.protocols:
+            metrics = tuple(
+                metric
+                for metric in wanted
+                if evaluation is None
+                or not is_measured(run, evaluation, metric, protocol, plan.settings)
+            )
+            if metrics:
+                found.append(EvaluationRequest(protocol, metrics, plan.settings))
+        return tuple(found)
+
+    return requests(comparing=False), () if trains else requests(comparing=True)

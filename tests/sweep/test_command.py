@@ -65,6 +65,18 @@ def test_a_sweep_is_made_once_and_only_what_is_missing_is_made_again(
     assert last_json(capsys)["done_now"] == []
 
 
+def test_runs_are_compared_when_all_are_trained(
+    sweep_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = sweep_file.read_text().replace('["mig", "kl"]', '["udr"]')
+    sweep_file.write_text(text.replace('["gaussian", "categorical"]', '["gaussian"]'))
+    assert sweep(sweep_file, tmp_path / "study", "--workers", "1") == 0
+    assert last_json(capsys)["missing"] == []
+    for run in list_runs(tmp_path / "study"):
+        (score,) = run.read_evaluation()["scores"]
+        assert (score["name"], score["reason"]) == ("udr", "")
+
+
 def test_a_failure_is_listed_at_the_end_and_the_rest_goes_on(
     bare_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,8 +16,12 @@ MakeSweep = Callable[..., Sweep]
 
 
 def do(task: Task) -> Run:
+    train(task.open())
+    return evaluated(task)
+
+
+def evaluated(task: Task) -> Run:
     run = task.open()
-    train(run)
     for request in task.evaluations:
         result = evaluate(
             run,
@@ -122,3 +126,33 @@ def test_a_damaged_run_is_refused(tiny_sweep: MakeSweep, tmp_path: Path) -> None
 def test_an_unknown_data_set_is_refused(tiny_sweep: MakeSweep, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data set is called 'squares'"):
         survey(tiny_sweep(dataset="squares"), tmp_path)
+
+
+def test_metrics_that_compare_runs_wait_for_the_other_seeds(
+    tiny_sweep: MakeSweep, sweep_file: Path, tmp_path: Path
+) -> None:
+    text = sweep_file.read_text().replace('["mig", "kl"]', '["kl", "udr"]')
+    sweep_file.write_text(text.replace('["gaussian", "categorical"]', '["gaussian"]'))
+    first, second = survey(tiny_sweep(), tmp_path).tasks
+    assert [request.metrics for request in first.evaluations] == [("kl",)]
+
+    do(first)
+    found = survey(tiny_sweep(), tmp_path)
+    assert [task.run.id for task in found.tasks] == ["gaussian_seed-1"]
+    (comparison,) = found.comparisons
+    assert comparison.run.id == "gaussian_seed-0"
+    assert found.missing == ("gaussian_seed-1", "gaussian_seed-0")
+    assert found.complete == ()
+
+    evaluated(comparison)  # alone, so undefined
+    assert survey(tiny_sweep(), tmp_path).complete == ("gaussian_seed-0",)
+
+    do(second)
+    found = survey(tiny_sweep(), tmp_path)
+    assert [task.run.id for task in found.comparisons] == ["gaussian_seed-0", "gaussian_seed-1"]
+    assert not any(task.trains for task in found.comparisons)
+    assert found.in_words() == "2 runs, 0 of them complete; 0 to train and 2 only to evaluate"
+    for task in found.comparisons:
+        scores = {score.name: score for score in read_evaluation(evaluated(task)).scores}
+        assert scores["udr"].value is not None
+    assert survey(tiny_sweep(), tmp_path).complete == ("gaussian_seed-0", "gaussian_seed-1")

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dvae_core.config import apart_from_chance
-from dvae_core.errors import EvaluationError
+from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.progress import Progress, no_progress
@@ -114,12 +114,14 @@ def _other_seeds(run: Run) -> list[Run]:
     wanted = apart_from_chance(run.record.used_settings)
     found: dict[int, Run] = {}
     for other in list_runs(run.path.parent):
-        if other.path.resolve() == run.path.resolve() or other.problem():
+        try:
+            record = other.record
+        except RunError:
             continue
-        settings = apart_from_chance(other.record.used_settings)
-        is_alike = settings == wanted and other.record.seed != run.record.seed
-        if is_alike and other.has_model and other.state() is State.FINISHED:
-            found.setdefault(other.record.seed, other)
+        is_alike = apart_from_chance(record.used_settings) == wanted
+        is_seed = is_alike and record.seed != run.record.seed and not other.problem()
+        if is_seed and other.has_model and other.state() is State.FINISHED:
+            found.setdefault(record.seed, other)
     return [found[seed] for seed in sorted(found)]
 
 
@@ -149,9 +151,10 @@ def _measured(inputs: "EvaluationInputs") -> Measurement:
     return Measurement(_agreement(codes, kl, 0, no_progress))
 
 
-def _estimator(inputs: "EvaluationInputs") -> str:
-    seeds = [f"{run.record.seed} ({run.status().step:,} steps)" for run in _other_seeds(inputs.run)]
-    return f"mean code; lasso, median over the seeds {', '.join(seeds) or 'none'}"
+def _compared(run: Run) -> str:
+    others = _other_seeds(run)
+    seeds = [f"{other.record.seed} ({other.status().step:,} steps)" for other in others]
+    return f"median over the seeds {', '.join(seeds) or 'none'}"
 
 
 SPEC = MetricSpec(
@@ -163,9 +166,10 @@ SPEC = MetricSpec(
             "Degree to which each latent has one counterpart in other seeds of the same settings.",
         ),
     ),
-    estimator=_estimator,
+    estimator=lambda inputs: f"mean code; lasso, {_compared(inputs.run)}",
     seconds=12,
     source="Duan et al. 2020",
     needs_factors=False,
     points=lambda settings: NUM_POINTS,
+    compared=_compared,
 )
