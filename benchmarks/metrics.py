@@ -21,23 +21,31 @@ from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.run import Run
 
 STEPS = "300"
+LEAST_SECONDS = 10  # of a metric that gets a row of its own
 
 
 def main() -> None:
     print(head("what", "seconds"))
-    print(row("matrix and MIG of 10,000 codes, 10 latents, 7 factors", f"{matrix_seconds():.3f}"))
+    print(
+        row(
+            "matrix and MIG of 10,000 random codes, 10 latents, 7 factors",
+            f"{matrix_seconds():.3f}",
+        )
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "sprites")
         call("train", "--run-dir", str(run.path), "--dataset", "sprites", "--steps", STEPS)
-        for label, metrics in (("quick set", "fast"), ("six of the paper", "paper")):
+        for metrics in ("fast", "paper"):
             started_at = time.monotonic()
             call("evaluate", str(run.path), "--metrics", metrics)
-            print(row(label, f"{time.monotonic() - started_at:.0f}"))
+            taken = time.monotonic() - started_at
+            print(row(f"`evaluate --metrics {metrics}`, a new process", f"{taken:.0f}"))
             (run.path / "evaluation.json").rename(run.path / f"{metrics}.json")
         (run.path / "paper.json").rename(run.path / "evaluation.json")
-        taken = {score.metric: score.seconds for score in read_evaluation(run).scores}
-        for metric, seconds_taken in taken.items():
-            print(row(f"&nbsp;&nbsp;of which `{metric}`", f"{seconds_taken:.1f}"))
+        parts = {score.metric: score.seconds for score in read_evaluation(run).scores}
+        for metric, part in parts.items():
+            if part >= LEAST_SECONDS:
+                print(row(f"&nbsp;&nbsp;of which `{metric}`", f"{part:.0f}"))
 
 
 def matrix_seconds() -> float:

@@ -31,7 +31,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "app_start": [],
     "select_opening": [],
     "encoded_set": [],
-    "images_page": [],
+    "images_page": ["--filters", "5"],
     "board_latency": ["--training"],
     "browser_decoder": [],
     "snapshots": [],

@@ -229,7 +229,7 @@ FAMILIES: dict[FamilyName, FamilyInfo] = {
     "quantized": FamilyInfo(
         label="QLAE",
         explanation="Each latent is the nearest of its own K learnt values, without chance. Use "
-        "it with weight decay, which is half of the method. Typical: K = 10, and twice as many "
+        "it with weight decay, the second part of the method. Typical: K = 10, and twice as many "
         "latents as factors.",
         source="Hsu et al., NeurIPS 2023",
         categories=CategoryChoices(logits="distance", values="codebook", draws="nearest"),

@@ -164,7 +164,9 @@ def train_on(name: str) -> None:
 
 
 show_title(
-    "Data", "The data sets that models train on, with their true factors, and an import of yours."
+    "Data",
+    "The data sets that models train on, with their true factors, and an import for your own "
+    "images.",
 )
 if st.session_state.pop("data-train", False):
     st.switch_page(PAGES / "train.py")

@@ -189,8 +189,8 @@ with errors_shown():
                 key=order_key,
                 on_change=when_changed(order_key, partial(setattr, exploration, "order_by")),
                 help="Mean KL: over images of the data set; each row shows the KL of the start "
-                "image. Points go by the entropy of their categories. Information: about that "
-                "factor.",
+                "image. Latents of QLAE and FSQ, whose KL is constant, are ordered by the entropy "
+                "of their categories. Information: mutual information with that factor.",
             )
             factor = None if order_by is None else names.index(order_by)
         if model.latents.num_categories is not None:

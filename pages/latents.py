@@ -1,4 +1,4 @@
-"""What the data put into one latent: how often each category occurs, and the images in it."""
+"""What one latent encodes: how often each category occurs, and the images in it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -47,8 +47,8 @@ def load(run: Run) -> tuple[VAE, Dataset, EncodedSet] | None:
     """The model, its data set and their codes; None, with the reason on the page, without them."""
     if not run.record.has_encoder:
         st.info(
-            "This model has no encoder, so nobody can say what the data put into its latents. "
-            "Explore can still traverse them.",
+            "This model has no encoder, so its latents cannot be compared with images of the "
+            "data set. Explore can still traverse them.",
             icon=":material/label_off:",
         )
         return None
@@ -118,8 +118,8 @@ def show_numbers(data: LatentData) -> None:
     """KL and use of the latent."""
     if not data.active:
         st.info(
-            "This latent is dead: it holds at most 0.05 nats, so the encoder puts nearly "
-            "nothing into it and the decoder ignores it.",
+            "This latent is inactive: it holds at most 0.05 nats about the images, and the decoder "
+            "ignores it.",
             icon=":material/do_not_disturb_on:",
         )
     kind = "Categories" if data.edges is None else "Bins"
@@ -174,8 +174,8 @@ def show_images(
     images = to_pixels(images_of(dataset, encoded, np.concatenate(chosen)))
     st.caption(
         "Left: the start image with this latent set to the category. Right: images of the data "
-        "set whose most likely category it is. Where the right side shows one thing, the category "
-        "means one thing."
+        "set whose most likely category it is. If the images on the right share a property, the "
+        "category stands for it."
         if data.edges is None
         else "Left: the start image with this latent set to the centre of the bin. Right: images "
         "of the data set whose mean code falls into the bin."
@@ -210,7 +210,7 @@ def show_images(
 
 def show_factors(data: LatentData, latent_names: LatentNames) -> None:
     """The distribution of a factor in each category."""
-    st.subheader("What the categories say about a factor", anchor=False)
+    st.subheader("How a factor is distributed in each category", anchor=False)
     shares = np.nan_to_num(data.shares)
     order = [int(factor) for factor in np.argsort(-shares, kind="stable")]
     wanted = current_view().get("of", "")
@@ -271,7 +271,7 @@ def show_pair(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
 
 show_title(
     "Latents",
-    "What the data put into one latent: how often each category occurs, and the real images in it.",
+    "What one latent encodes: how often each category occurs, and real images of each.",
 )
 chosen = choose_run()
 if chosen is None:

@@ -62,7 +62,7 @@ model, image = choose_example()
 with st.container(width=880):
     st.title("The method", anchor=False)
     st.markdown(
-        "What a variational autoencoder gains when its latents are **ordered categories on a "
+        "What a variational autoencoder may gain when its latents are **ordered categories on a "
         "grid** instead of normal distributions. A ten-minute introduction for readers who know "
         "VAEs. Every control runs the code that trains and evaluates the models of this project."
     )

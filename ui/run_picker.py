@@ -18,7 +18,7 @@ from ui.widgets import when_changed, widget_key
 OPENING_RUN = "checkpoints/rooms-categorical-factor"
 """The run that a newcomer sees: the shipped one with most to slide."""
 PROTOCOLS: dict[ProtocolName, str] = {
-    "paper": "paper: 20 bins for every code",
+    "paper": "paper: mean codes, 20 bins",
     "native": "native: categories as they are",
 }
 
@@ -97,7 +97,9 @@ def choose_protocol() -> ProtocolName:
         format_func=PROTOCOLS.__getitem__,
         key=key,
         on_change=when_changed(key, partial(setattr, selection, "protocol")),
-        help="How codes are discretised before their information is measured.",
+        help="paper: mean codes, in 20 bins where information is counted. native: the most likely "
+        "categories, with a correction for bias, and predictors are tested on held-out images; "
+        "Gaussian codes keep their bins.",
     )
 
 

@@ -34,7 +34,7 @@ class Evaluate(Command):
 
     Attributes:
         evaluation: Number of samples, and the random seed.
-        protocol: paper bins every code; native uses the categories themselves
+        protocol: paper scores mean codes, in 20 bins; native the most likely categories
         metrics: names of metrics, separated by commas, or one of the sets all, fast and paper
         workers: processes that compute exact DCI; default: one per core
         then: further runs to evaluate in the same way, one after another as background jobs

@@ -86,7 +86,7 @@ class Board {
       element("button", { class: "tool", type: "button", "aria-label": "close this hint" }),
     ]);
     this.welcome.firstChild.textContent =
-      "Drag a handle: each latent changes something else in the image.";
+      "Drag a handle: each latent changes a different aspect of the image.";
     this.welcome.lastChild.textContent = "×";
     this.welcome.lastChild.onclick = () => this.dismissWelcome();
     this.resizing = new ResizeObserver((entries) => {

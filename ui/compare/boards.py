@@ -125,4 +125,4 @@ def show_information(comparison: Comparison) -> None:
                 key=f"information-{SIDES[index]}",
                 config=NO_TOOLBAR,
             )
-    st.caption("Protocol paper: 20 bins for every code, 10,000 images. Frames mark linked latents.")
+    st.caption("Protocol paper: mean codes in 20 bins, 10,000 images. Frames mark linked latents.")

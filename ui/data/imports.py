@@ -162,7 +162,7 @@ def _choose_options(size: int) -> ImportOptions:
         has_range = st.checkbox(
             "Give the values of black and white",
             key="import-has-range",
-            help="By default, they are judged by the values of all images.",
+            help="By default, they are detected from the values of all images.",
         )
         value_range = None
         if has_range:

@@ -136,7 +136,10 @@ def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None
             _download(kind, ending, f"{run.id}-traversals", partial(content, ending))
     if labels and (missing := undrawable(_texts(view, run, latents))):
         st.caption(
-            plain(f"In place of {missing}, all but SVG show ?: this machine has no font for them.")
+            plain(
+                f"All but SVG show ? instead of {missing}, because this machine has no font for "
+                "them."
+            )
         )
     if kind == "Sheet" and st.toggle("Preview", key="export-preview"):
         st.image(content("png"), output_format="PNG")

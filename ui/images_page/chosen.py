@@ -104,8 +104,8 @@ def show_chosen(images: Images, chosen: Chosen) -> None:
     st.caption(plain(_codes(images.encoded, resolved, images.names)))
     if images.dataset.is_noisy and row is not None and chosen.start.kind == "factors":  # type: ignore[union-attr]
         st.caption(
-            "Chance varies the images of the same factors in this data set: the start is another "
-            "one than in the table."
+            "Images of the same factors vary by chance in this data set, so the start differs from "
+            "the image in the table."
         )
     with st.container(horizontal=True):
         if st.button("Explore", icon=":material/tune:", type="primary", key="images-explore"):

@@ -53,7 +53,7 @@ def show_scores(encoded: EncodedSet, mask: Mask, names: LatentNames) -> None:
     st.caption(
         "Mutual information of the most likely categories (20 bins for codes without categories) "
         "and each factor, with the Miller-Madow correction. A factor that the slice fixes has no "
-        "entropy, so no latent informs about it."
+        "entropy, so no latent carries information about it."
     )
 
 

@@ -191,8 +191,8 @@ def _show_rows(images: Images, rows: NDArray[np.int64]) -> None:
         selection_mode=("single-cell", "single-column"),
         alt="Images of the slice with their factors, loss, KL and categories",
     )
-    dead = encoded.num_latents - int(np.count_nonzero(encoded.active))
-    left_out = f" {dead} dead latents are left out." if dead else ""
+    inactive = encoded.num_latents - int(np.count_nonzero(encoded.active))
+    left_out = f" {inactive} inactive latents are left out." if inactive else ""
     st.caption(
         "Click a row, or move with the arrow keys, to start from its image on every page. "
         "The menu of a column sorts this page alone. Factors and categories are numbered from "

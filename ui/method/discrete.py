@@ -27,13 +27,13 @@ def show_discrete_families() -> None:
     """What each family draws where its encoder points at one place."""
     show_heading("discrete-families")
     st.markdown(
-        "Later work keeps the line and its values, and chooses otherwise in three places: where "
-        "the logits come from, what the values are, and how a code is drawn. **QVAE** and "
-        "**QLAE** learn the values; here they stand as before a training. The encoder of all but "
-        "the first gives a scalar, the triangle. **QLAE** and **FSQ** take the nearest value: the "
-        "posterior is a point, its KL is $\\ln K$ for every image, and there is no "
-        "straight-through gap. What stands in for the KL there is weight decay (QLAE), or "
-        "penalties on the batch and on the decoder (Tripod, on FSQ)."
+        "Later methods also place categories on a line, but differ in three choices: where the "
+        "logits come from, what the values are, and how a code is drawn. **QVAE** and **QLAE** "
+        "learn the values; shown are their initial ones. Except in the first family, the encoder "
+        "outputs one scalar for each latent (the triangle; of FSQ, its tanh). **QLAE** and "
+        "**FSQ** take the nearest value: the posterior is a point, its KL is $\\ln K$ for every "
+        "image, and there is no straight-through gap. Weight decay (QLAE), or penalties on the "
+        "batch and on the decoder (Tripod, on FSQ), replace the KL there."
     )
     with st.container(horizontal=True):
         scalar = st.slider("Encoder's scalar", -1.5, 1.5, 0.3, 0.05, key="discrete-scalar")

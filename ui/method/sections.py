@@ -5,7 +5,7 @@ import streamlit as st
 SECTIONS = {
     "families": "Two families of latents, one decoder",
     "circle-and-grid": "The circle and the grid",
-    "factors": "Why factors then lie along the axes",
+    "factors": "Why factors may lie along the axes",
     "noise": "A noise scale instead of a temperature",
     "gap": "The code between two categories, and the gap",
     "neighbours": "Ordered categories have neighbours",

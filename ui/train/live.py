@@ -60,8 +60,8 @@ def _show_collapse(entry: RunOverview, last: list[Row]) -> None:
     family = FAMILIES[entry.run.record.latents]
     if "encoder_delay" in family.settings:
         advice = (
-            "Train again with a longer encoder delay: the encoder's scalars can run beyond the "
-            "values of all categories, from where they do not come back."
+            "Train again with a longer encoder delay: the encoder's scalars can grow until the "
+            "gradient of the tanh vanishes, and all images then keep one code."
         )
     else:
         advice = "Train again with lower weights of the objective, or another step size."
