@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import log, pi
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dvae_core.config import FAMILIES, RunConfig
 from dvae_core.models.latents import PointPosterior, Posterior
@@ -131,14 +131,14 @@ class Regularizers:
         return torch.cat([normal[:1].sign(), normal[1:]])
 
     def __call__(
-        self, posterior: Posterior, code: Tensor, decoder: Decoder, noise: Tensor | None
+        self, posterior: Posterior, code: Tensor, decoder: nn.Module, noise: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum for a batch, a scalar, and the terms to log, in nats: the
         multiinformation without its weight, the others, which are no nats, with it.
 
         Args:
             posterior: of B images.
-            code: (B, N), sampled from it.
+            code: (B, N), of these images.
             decoder: of the model.
             noise: result of `noise` for this batch.
         """
@@ -152,12 +152,18 @@ class Regularizers:
         return total, terms
 
     def _value(
-        self, name: str, posterior: Posterior, code: Tensor, decoder: Decoder, noise: Tensor | None
+        self,
+        name: str,
+        posterior: Posterior,
+        code: Tensor,
+        decoder: nn.Module,
+        noise: Tensor | None,
     ) -> Tensor:
         if name == "multiinformation":
             return multiinformation(code, code_deviations(posterior, code))
         if name == "hessian":
             assert noise is not None
+            assert isinstance(decoder, Decoder)
             deviations = code_deviations(posterior, code)
             return hessian_share(decoder.hidden_layers, code, deviations * noise)
         assert isinstance(posterior, PointPosterior)

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane
+from dvae_core.errors import DataError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.selection.seeds import read_seed_scores
 from dvae_core.selection.study import study_settings
@@ -41,7 +42,11 @@ def show_argument(comparison: Comparison) -> Argument | None:
         pair = choose_factors(comparison.dataset)
     if pair is None:
         return None
-    grid = grid_around(comparison.dataset, comparison.sides[0].exploration.start, pair)
+    try:
+        grid = grid_around(comparison.dataset, comparison.sides[0].exploration.start, pair)
+    except DataError as error:  # data of one's own, which need not have all combinations
+        st.info(plain(f"The plane needs an image for each pair of values, but {error}."))
+        return None
     panels, planes = zip(
         *(
             plane_panel(side.name, side.model, side.points, comparison.dataset, grid, side.names)

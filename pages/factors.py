@@ -239,8 +239,8 @@ if not run.record.has_encoder:
     st.stop()
 if run.state() is State.RUNNING:
     st.info(
-        f"This run is still training. The numbers describe its last saved state, at most step "
-        f"{run.status().step:,}.",
+        f"This run is still training. The numbers describe its last saved state, at step "
+        f"{run.weights_step():,}.",
         icon=":material/hourglass:",
     )
 

@@ -115,7 +115,8 @@ class Works(Generic[T]):
         self._lock, self._turn = threading.Lock(), threading.Lock()
 
     def find(self, key: Hashable, task: Task[T]) -> Work[T]:
-        """The work of a key. It is started unless it runs or has ended well."""
+        """The work of a key. It is started unless there is one that runs or has ended; one that has
+        failed is to be forgotten by those who have told the reason."""
         with self._lock:
             work = self._works.pop(key, None)
             if work is None:
@@ -123,10 +124,11 @@ class Works(Generic[T]):
             self._works[key] = work  # the most recently used
             return work
 
-    def forget(self, key: Hashable) -> None:
-        """Begin afresh when the key is asked for again."""
+    def forget(self, key: Hashable, work: Work[T]) -> None:
+        """Begin afresh when the key is asked for again, unless another work has begun already."""
         with self._lock:
-            self._works.pop(key, None)
+            if self._works.get(key) is work:
+                del self._works[key]
 
     def _drop_old(self) -> None:
         with self._lock:

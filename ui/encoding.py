@@ -51,10 +51,10 @@ def encoded_or_progress(run: Run, count: int = DEFAULT_COUNT) -> EncodedSet | No
         st.fragment(run_every=REFRESH_SECONDS)(_show_progress)(work)
         return None
     if work.has_failed:
-        _encodings().forget(key)
+        _encodings().forget(key, work)
     encoded = work.result()
     if len(encoded) < encoded.origin.count:
-        _offer_the_rest(encoded, key)
+        _offer_the_rest(encoded, key, work)
     return encoded
 
 
@@ -89,7 +89,7 @@ def _show_progress(work: Work[EncodedSet]) -> None:
         st.rerun(scope="app")
 
 
-def _offer_the_rest(encoded: EncodedSet, key: Hashable) -> None:
+def _offer_the_rest(encoded: EncodedSet, key: Hashable, work: Work[EncodedSet]) -> None:
     st.info(
         f"The encoding was stopped: this page shows {len(encoded):,} of {encoded.origin.count:,} "
         f"images, drawn at random.",
@@ -99,6 +99,6 @@ def _offer_the_rest(encoded: EncodedSet, key: Hashable) -> None:
         f"Encode all {encoded.origin.count:,}",
         icon=":material/play_arrow:",
         on_click=_encodings().forget,
-        args=(key,),
+        args=(key, work),
         key="encoding-rest",
     )

@@ -11,7 +11,8 @@ from dvae_core.evaluation.catalog import (
     describe_long,
     split_by_time,
 )
-from dvae_core.evaluation.results import ProtocolName, read_evaluation
+from dvae_core.evaluation.protocol import is_measured
+from dvae_core.evaluation.results import EvaluationSettings, ProtocolName, read_evaluation
 from dvae_core.jobs import Job, find_job, start_job, stop_job
 from dvae_core.runs.catalog import is_shipped_run
 from dvae_core.runs.run import Run
@@ -67,14 +68,18 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
             return
         if job is not None:
             _ended(job)
-        done = {score.metric for score in read_evaluation(run).scores if score.protocol == protocol}
+        evaluation = read_evaluation(run)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(
                 "Metrics", list(SETS), format_func=SETS.__getitem__, width=300, key="measure-set"
             )
             sizes = dataset_info(run.record.dataset).factor_sizes
             wanted, long = split_by_time(FAST_METRICS if chosen == "fast" else METRICS, sizes)
-            missing = set(wanted) - done
+            missing = [
+                metric
+                for metric in wanted
+                if not is_measured(run, evaluation, metric, protocol, EvaluationSettings())
+            ]
             st.button(
                 "Evaluate" if missing else "All evaluated",
                 icon=":material/straighten:",

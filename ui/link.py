@@ -53,11 +53,11 @@ def read_link(known: Collection[str], *, spoke: bool) -> list[str]:
         name: text for name, text in link.items() if name not in SELECTION
     }
     selection, notes = current_selection(), []
-    if "protocol" in link:
-        if link["protocol"] in get_args(ProtocolName):
-            selection.protocol = link["protocol"]  # type: ignore[assignment]
-        else:
-            notes.append(f"The link's protocol “{link['protocol'][:80]}” does not exist.")
+    protocol = link.get("protocol", "paper")  # which `write_link` leaves out
+    if protocol in get_args(ProtocolName):
+        selection.protocol = protocol  # type: ignore[assignment]
+    else:
+        notes.append(f"The link's protocol “{protocol[:80]}” does not exist.")
     selection.within_data = link.get("within") == "data"
     if "second" in link:
         if link["second"] in known:

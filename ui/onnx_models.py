@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from dvae_core.config import FAMILIES, FamilyName
+from dvae_core.config import CATEGORY_RANGE, FAMILIES, FamilyName
 from dvae_core.data import dataset_states
 from dvae_core.errors import ConfigError
 from dvae_core.exchange.model_description import ModelDescription, parse_description
@@ -29,7 +29,6 @@ from dvae_core.runs.catalog import own_folder
 from dvae_core.runs.run import Run
 from dvae_core.system.files import temporary_folder
 from dvae_core.system.shipped import app_folder
-from ui.cached import COMPUTING
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.upload_memory import drop_uploads
@@ -160,8 +159,7 @@ def show_export(run: Run) -> None:
     """A download of the model as ONNX files."""
 
     def archive() -> bytes:
-        with COMPUTING:
-            files = exported_files(run)
+        files = exported_files(run)  # in a process of its own, so other sessions need not wait
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
             for name, content in files.items():
@@ -294,8 +292,7 @@ def _choose_categories(generation: int) -> tuple[int | None, "UploadedFile | Non
     ):
         count = whole_number(
             "Categories of a latent",
-            2,
-            512,
+            *CATEGORY_RANGE,
             placeholder="from the encoder",
             key="model-categories",
         )

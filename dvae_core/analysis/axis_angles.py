@@ -11,7 +11,7 @@ from torch import Tensor
 from dvae_core.analysis.linking import latents_of_factors
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.information import measure_information
+from dvae_core.evaluation.information import information_of_countable
 from dvae_core.evaluation.representation import Encoder, Representation
 
 MAX_VALUES = 16
@@ -142,7 +142,7 @@ def factor_plane(model: Encoder, points: Representation, grid: FactorGrid) -> Fa
     Raises:
         EvaluationError: the model has one latent, or its codes do not vary over the grid.
     """
-    information = measure_information(points.codes, points.factors).matrix
+    information = information_of_countable(points.codes, points.factors).matrix
     latents = best_latents(information, grid.pair)
     if latents is None:
         raise EvaluationError("the model has one latent, but a plane needs two")

@@ -16,7 +16,7 @@ from dvae_core.analysis.encoded import EncodedSet, cached_encoded_set, draw_enco
 from dvae_core.analysis.image_table import csv_parts
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
-from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior
+from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE
 from dvae_core.progress import Progress, no_progress
 from dvae_core.runs.run import Run
@@ -88,11 +88,11 @@ class PosteriorSource:
         """
         done = 0
         for part, images in draw_encoded(self.dataset, self.encoded, rows):
-            posterior = self.model.encode(images)
-            assert isinstance(posterior, CategoricalPosterior)
+            probabilities = self.model.encode(images).probabilities()
+            assert probabilities is not None
             done += len(part)
             progress(done, len(rows))
-            yield posterior.probabilities().cpu().numpy()
+            yield probabilities.cpu().numpy()
 
 
 def posterior_source(model: VAE, dataset: Dataset, encoded: EncodedSet) -> PosteriorSource | None:
@@ -193,7 +193,7 @@ def write_codes(
                 npy_format.write_array(member, array, allow_pickle=False)
         if source is None or parts is None:
             return
-        values = source.latents.values.cpu().numpy()
+        values = source.latents.category_values.detach().cpu().numpy()
         with archive.open("category_values.npy", "w") as member:
             npy_format.write_array(member, values, allow_pickle=False)
         with archive.open("posteriors.npy", "w", force_zip64=True) as member:

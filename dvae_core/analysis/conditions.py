@@ -181,7 +181,13 @@ def category_condition(data: LatentData, category: int) -> str:
 
 
 def _has_or(text: str) -> bool:
-    return any(token.keyword == "or" for token in _tokens(text))
+    """Whether a condition has an "or" outside parentheses."""
+    depth = 0
+    for token in _tokens(text):
+        depth += (token.text == "(") - (token.text == ")")
+        if token.keyword == "or" and depth == 0:
+            return True
+    return False
 
 
 class _Parser:

@@ -25,6 +25,7 @@ from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.errors import DataError, EvaluationError, printable
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
 from dvae_core.evaluation.representation import ENCODING_BATCH
+from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE, reconstruction_loss
 from dvae_core.progress import Progress, ShouldStop, never, no_progress
 from dvae_core.runs.run import Run
@@ -461,7 +462,7 @@ def _origin(
     weights = _hash_of_model(model)
     step = 0
     if isinstance(source, Run):
-        step = source.status().step
+        step = source.weights_step()
         # The files of an imported model are in the weights, but not how they are read.
         weights.update(repr(source.record.imported).encode())
     return EncodingOrigin(
@@ -478,6 +479,8 @@ def _hash_of_model(model: VAE) -> "hashlib._Hash":
     digest = hashlib.sha256(
         repr((type(model.latents).__name__, model.latents.category_counts)).encode()
     )
+    if isinstance(model.latents, CategoricalLatents):  # how they draw is not in the weights
+        digest.update(repr(model.latents.choices).encode())
     for name, tensor in sorted(model.state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())

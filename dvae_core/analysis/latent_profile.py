@@ -11,7 +11,7 @@ from torch import Tensor
 from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.information import measure_information
+from dvae_core.evaluation.information import information_of_countable
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.models.latents import Posterior
@@ -109,7 +109,7 @@ def run_profile(
     profile = latent_profile(model, dataset, span)
     evaluation = read_evaluation(run)
     table = evaluation.table("mutual_information", "paper")
-    if table is None or not profile.factor_names or table.step != run.status().step:
+    if table is None or not profile.factor_names or table.step != run.weights_step():
         return profile
     return replace(
         profile,
@@ -189,10 +189,9 @@ def _arrays(rows: list[Tensor]) -> tuple[NDArray[np.float32], ...]:
 
 
 def _information_shares(codes: Tensor, factors: Tensor) -> NDArray[np.float64]:
-    measured = measure_information(
+    measured = information_of_countable(
         codes.cpu().numpy(), factors.cpu().numpy(), correction="miller_madow"
     )
-    # A factor with a single value has neither information nor entropy.
     return measured.matrix / np.maximum(measured.factor_entropy, 1e-9)
 
 

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from dvae_core.evaluation.checks import Codes, Factors
 from dvae_core.evaluation.information import (
     PAPER_BINS,
+    countable,
     discretize,
     measure_information,
 )
@@ -75,7 +76,8 @@ def link_by_factor(own: Codes, partner: Codes, factor: NDArray[np.integer]) -> L
 def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
     """Corresponding latents of two models, each latent at most once.
 
-    With factors, pairs encode the same factor; without, pairs share the most mutual information.
+    With `countable` factors, pairs encode the same factor; without, pairs share the most mutual
+    information.
     Both are assignments that maximise the sum of mutual information, 20 bins.
 
     Args:
@@ -83,16 +85,18 @@ def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
         right: codes of the other model for the same images, (points, N').
         factors: (points, F).
     """
-    if factors.shape[1] == 0:
+    counted = np.flatnonzero(countable(factors))
+    if not len(counted):
         between = measure_information(left, discretize(right, PAPER_BINS)).matrix  # (N, N')
         partners = latents_of_factors(between)
         return [
             Partners((own, other), None) for other, own in enumerate(partners) if own is not None
         ]
-    carried = [latents_of_factors(measure_information(c, factors).matrix) for c in (left, right)]
+    matrices = [measure_information(codes, factors[:, counted]).matrix for codes in (left, right)]
+    carried = [latents_of_factors(matrix) for matrix in matrices]
     return [
-        Partners((own, other), factor)
-        for factor, (own, other) in enumerate(zip(*carried, strict=True))
+        Partners((own, other), int(factor))
+        for factor, own, other in zip(counted, *carried, strict=True)
         if own is not None and other is not None
     ]
 

@@ -1,5 +1,6 @@
 """The commands that evaluate trained runs: evaluate, select."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -50,7 +51,7 @@ class Evaluate(Command):
     def run(self) -> int:
         try:
             status = self._evaluate()
-        except CoreError:
+        except Exception:
             self._start_next()  # a run that cannot be evaluated does not hold up the others
             raise
         if status != INTERRUPTED:
@@ -117,17 +118,25 @@ class Evaluate(Command):
         from dvae_core.jobs import start_job
         from dvae_core.runs.run import Run
 
-        if not self.then:
-            return
-        following, *others = self.then
         given = {"protocol": self.protocol, "metrics": self.metrics, **self.evaluation.model_dump()}
         if self.workers is not None:
             given["workers"] = self.workers
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-        if others:
-            arguments += ["--then", *map(str, others)]
-        start_job(Run(following), "evaluate", arguments)
-        say(f"started the evaluation of {following}")
+        for place, following in enumerate(self.then, 1):
+            others = map(str, self.then[place:])
+            try:
+                start_job(Run(following), "evaluate", [*arguments, *_listed("--then", others)])
+            except (CoreError, OSError) as error:
+                say(f"skipped {following}: {error}")
+                continue
+            say(f"started the evaluation of {following}")
+            return
+
+
+def _listed(flag: str, values: Iterable[str]) -> list[str]:
+    """A flag with its values; nothing without values."""
+    words = [flag, *values]
+    return words if len(words) > 1 else []
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ class Select(Command):
         protocol: evaluation protocol of the scores
         gap: gap of the whole loss, or of the reconstruction loss alone
         group_by: settings to group the runs by, separated by commas; default: data set, family,
-            objective, and how codes are sampled if that varies
+            objective, and of samples, noise and penalties those that vary
         output: folder to write the tables to, as CSV and LaTeX
         seed: random seed of the bootstrap
     """

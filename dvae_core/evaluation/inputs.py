@@ -17,7 +17,7 @@ from dvae_core.evaluation.fixed_factor import (
     check_has_factors,
     varying_factors,
 )
-from dvae_core.evaluation.information import CORRECTED, PAPER_BINS, Correction
+from dvae_core.evaluation.information import CORRECTED, PAPER_BINS, Correction, countable
 from dvae_core.evaluation.latent_statistics import LatentStatistics, latent_statistics
 from dvae_core.evaluation.representation import (
     CodeKind,
@@ -54,8 +54,7 @@ class EvaluationInputs:
         self.protocol = protocol
         self.settings = settings
         self.num_workers = num_workers
-        self.model = run.load_model(dataset.device)
-        self.step = run.status().step
+        self.model, self.step = run.load_model_and_step(dataset.device)
         self.progress: Progress = no_progress
         self._table: LookedUpCodes | None = None
         seeds = np.random.SeedSequence(settings.seed).generate_state(2)
@@ -211,10 +210,10 @@ class EvaluationInputs:
     def factor_indices(self) -> list[int]:
         """Indices of the factors with more than one value."""
         check_has_factors(self.dataset)
-        counts = np.array([len(np.unique(column)) for column in self.train.factors.T])
+        factors = self.train.factors
         # A factor that numbers the images of a sample says nothing that another image could show.
-        most = np.inf if self.dataset.is_grid else len(self.train.factors) - 1
-        varying = (counts > 1) & (counts <= most)
+        # On a grid it only does with too few points, which is an error.
+        varying = np.ptp(factors, axis=0) > 0 if self.dataset.is_grid else countable(factors)
         if not varying.any():
             raise EvaluationError(
                 f"every factor of {self.dataset.name} has a single value in these points, or "

@@ -68,6 +68,7 @@ class MetricSpec:
         source: author and year of the paper, or "".
         needs_factors: whether it compares latents with factors. The columns of its tables are then
             factors; factors with a single value are left out.
+        depends_on_protocol: whether its results differ between the protocols.
         in_paper: whether it is one of the six metrics of Friede et al. (2023).
         is_tested: whether it needs separate test points.
         points: number of points that it is computed on.
@@ -82,6 +83,7 @@ class MetricSpec:
     seconds_per_value: float = 0.0
     source: str = ""
     needs_factors: bool = True
+    depends_on_protocol: bool = True
     in_paper: bool = False
     is_tested: bool = False
     points: Callable[[EvaluationSettings], int] = lambda settings: settings.points

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dvae_core.data.dataset import Dataset
-from dvae_core.errors import EvaluationError
+from dvae_core.errors import EvaluationError, printable
 from dvae_core.evaluation.catalog import METRIC_SPECS, METRICS
 from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.metric_spec import Measurement
 from dvae_core.evaluation.results import (
+    MAX_TEXT,
     Evaluation,
     EvaluationSettings,
     Metric,
@@ -126,7 +127,7 @@ def is_measured(
 ) -> bool:
     """Whether there is a result of this metric and protocol, for the same step, points and seed,
     and for a metric that compares runs, the same runs."""
-    step = run.status().step
+    step = run.weights_step()
     found = [
         entry
         for entry in (*evaluation.scores, *evaluation.tables)
@@ -185,7 +186,7 @@ def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metri
                 measurement = Measurement(*[reason] * len(names), **measurement.tables)
     except EvaluationError as error:
         names = names or [metric]  # a metric without scores stores the reason as one
-        measurement = Measurement(*[str(error)] * len(names))
+        measurement = Measurement(*[printable(error, MAX_TEXT)] * len(names))
     points, test_points = _points(metric, inputs.settings)
     common = {
         "metric": metric,
@@ -196,7 +197,7 @@ def _with_metric(evaluation: Evaluation, inputs: EvaluationInputs, metric: Metri
         "step": inputs.step,
         "estimator": estimator,
         "seconds": round(time.monotonic() - started_at, 3),
-        "note": note,
+        "note": printable(note, MAX_TEXT),
     }
     return evaluation.replaced(
         metric,

@@ -21,6 +21,7 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.checks import check_points
+from dvae_core.evaluation.information import countable
 from dvae_core.evaluation.inputs import EvaluationInputs, in_random_order, split_images
 from dvae_core.evaluation.representation import Representation
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
@@ -81,10 +82,10 @@ def reference_scores(
             raise EvaluationError(
                 f"{str(metric)[:60]!r} is not a metric of codes alone: use {', '.join(SHIPPED)}"
             )
-    varying = np.ptp(train_factors, axis=0) > 0
-    if not varying.any():
+    counted = countable(train_factors)
+    if not counted.any():
         return {}
-    drawn = (train_factors[:, varying], test_factors[:, varying])
+    drawn = (train_factors[:, counted], test_factors[:, counted])
     shuffle = np.random.default_rng(0).permutation
     perfect = _CodeInputs(drawn, drawn, protocol)
     shuffled = _CodeInputs(tuple(map(shuffle, drawn)), drawn, protocol)

@@ -37,7 +37,8 @@ Metric = Annotated[str, AfterValidator(_check_metric)]
 
 _MAX_RESULTS = 1_000
 _MAX_ROWS, _MAX_COLUMNS = 512, 10_000
-_Text = Annotated[OneLine, Field(max_length=1_000)]
+MAX_TEXT = 1_000
+_Text = Annotated[OneLine, Field(max_length=MAX_TEXT)]
 _Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 _Row = Annotated[list[_Number], Field(min_length=1, max_length=_MAX_COLUMNS), FailFast()]

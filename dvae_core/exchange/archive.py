@@ -18,7 +18,16 @@ from typing import BinaryIO
 from dvae_core.errors import CoreError, RunError, printable
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.catalog import free_path
-from dvae_core.runs.files import NAMES, TRAINER_STATE, Kind, find_file, travelling_files, travels
+from dvae_core.runs.files import (
+    NAMES,
+    TRAINER_STATE,
+    WEIGHTS,
+    Kind,
+    find_file,
+    reading_order,
+    travelling_files,
+    travels,
+)
 from dvae_core.runs.names import latent_names, names_path
 from dvae_core.runs.run import RUN_ID, Run, State, check_run_id
 from dvae_core.system.files import new_folder
@@ -50,16 +59,20 @@ def export_run(run: Run, resumable: bool = True) -> bytes:
         paths[NAMES] = names
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, path in paths.items():
+        for name, path in sorted(paths.items(), key=lambda item: reading_order(item[0])):
             file = find_file(name)
             assert file is not None
             if file.kind is Kind.TRAINER and not resumable:
+                continue
+            try:
+                content_of_file = path.read_bytes()
+            except FileNotFoundError:  # a training has thinned out its snapshots
                 continue
             member = zipfile.ZipInfo(f"{run.id}/{name}")
             member.external_attr = (stat.S_IFREG | 0o644) << 16
             is_text = file.kind is Kind.RECORD  # weights and images hardly compress
             member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
-            archive.writestr(member, path.read_bytes())
+            archive.writestr(member, content_of_file)
     return content.getvalue()
 
 
@@ -210,7 +223,7 @@ def _check_run(run: Run) -> None:
         for step in run.snapshot_steps():
             run.read_snapshot(step)
         readers: dict[str, Callable[[], object]] = {
-            "model.safetensors": run.load_model,
+            WEIGHTS: run.load_model,
             "decoder.onnx": run.load_model,
             "discriminator.safetensors": run.load_objective,
             TRAINER_STATE: run.check_trainer_state,

@@ -15,6 +15,7 @@ from dvae_core.jobs.job import stop_job as stop_job
 from dvae_core.jobs.overview import RunOverview as RunOverview
 from dvae_core.jobs.overview import find_training as find_training
 from dvae_core.jobs.overview import overview as overview
+from dvae_core.jobs.queue import MAX_AT_ONCE as MAX_AT_ONCE
 from dvae_core.jobs.queue import advance_queue as advance_queue
 from dvae_core.jobs.queue import leave_queue as leave_queue
 from dvae_core.jobs.queue import queue_of as queue_of

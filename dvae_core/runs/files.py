@@ -41,6 +41,8 @@ class RunFile:
     by_people: bool = False
 
 
+STATUS = "status.json"
+WEIGHTS = "model.safetensors"
 TRAINER_STATE = "trainer.safetensors"
 NAMES = "names.json"
 MAX_NAMES_BYTES = 4 * 2**20
@@ -49,7 +51,7 @@ _MB, _GB = 2**20, 2**30
 
 RUN_FILES = (
     RunFile("config.json", Kind.RECORD, "RunRecord: how to build the model", _MAX_JSON_BYTES, True),
-    RunFile("status.json", Kind.RECORD, "Status: progress of the training", _MAX_JSON_BYTES, True),
+    RunFile(STATUS, Kind.RECORD, "Status: progress of the training", _MAX_JSON_BYTES, True),
     RunFile(
         "notes.json", Kind.RECORD, "Notes: a name and remarks", _MAX_JSON_BYTES, by_people=True
     ),
@@ -58,7 +60,7 @@ RUN_FILES = (
     RunFile("metrics.jsonl", Kind.RECORD, "RowLog of loss terms and speed", _MAX_LOG_BYTES, True),
     RunFile("scores.jsonl", Kind.RECORD, "RowLog of scores during training", _MAX_LOG_BYTES, True),
     RunFile(SNAPSHOTS, Kind.SNAPSHOT, "Snapshot of that step", _MAX_SNAPSHOT_BYTES, True),
-    RunFile("model.safetensors", Kind.MODEL, "weights and category values", _GB, True),
+    RunFile(WEIGHTS, Kind.MODEL, "weights and category values", _GB, True),
     RunFile("discriminator.safetensors", Kind.MODEL, "for the factor objective", _GB, True),
     RunFile("encoder.onnx", Kind.MODEL, "of an imported model, instead of weights", 256 * _MB),
     RunFile("decoder.onnx", Kind.MODEL, "of an imported model, instead of weights", 256 * _MB),
@@ -91,3 +93,9 @@ def travelling_files(folder: Path) -> dict[str, RunFile]:
         for path in sorted(folder.glob(file.pattern))
         if path.is_file()
     }
+
+
+def reading_order(path: str) -> int:
+    """Place of a file among those of a run that are read while it trains: the status first, then
+    the saved state, so that the logs are at least as new and none of their rows is missing."""
+    return {STATUS: 0, TRAINER_STATE: 1}.get(path, 2)

@@ -41,13 +41,14 @@ from dvae_core.errors import ConfigError, RunError
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.objectives import Objective, build_objective
 from dvae_core.onnx.description import ImportedModel
-from dvae_core.runs.files import RUN_FILES, SNAPSHOTS, TRAINER_STATE
+from dvae_core.runs.files import RUN_FILES, SNAPSHOTS, TRAINER_STATE, WEIGHTS
 from dvae_core.runs.model_trial import try_model
 from dvae_core.runs.row_log import RowLog
 from dvae_core.runs.snapshot import Snapshot, read_snapshot, write_snapshot
 from dvae_core.runs.storage import (
     check_tensors,
     load_weights,
+    read_metadata,
     read_object,
     read_optional_record,
     read_record,
@@ -300,7 +301,7 @@ class Run:
         """
         imported = self.record.imported
         if imported is None:
-            return [self.path / "model.safetensors"]
+            return [self.path / WEIGHTS]
         names = ["decoder.onnx"] if imported.encoder is None else ["encoder.onnx", "decoder.onnx"]
         return [self.path / name for name in names]
 
@@ -347,14 +348,39 @@ class Run:
 
             return open_model(self.path, record, record.image_shape, record.imported).to(device)
         model = build_model(record, record.image_shape)
-        load_weights(self.path / "model.safetensors", model)
+        load_weights(self.path / WEIGHTS, model)
         model.requires_grad_(False)
-        try_model(self.path / "model.safetensors", model.eval())
+        try_model(self.path / WEIGHTS, model.eval())
         return model.to(device)
 
-    def save_model(self, model: nn.Module) -> None:
-        """Replace model.safetensors."""
-        write_tensors(self.path / "model.safetensors", model.state_dict())
+    def weights_step(self) -> int:
+        """Training step of the weights in model.safetensors, which are older than the status
+        between two saves; that of the status if there are none, or if they do not say.
+
+        Raises:
+            RunError: a file is damaged.
+        """
+        path = self.path / WEIGHTS
+        step = read_metadata(path).get("step", "") if path.is_file() else ""
+        return int(step) if re.fullmatch(r"[0-9]{1,9}", step) else self.status().step
+
+    def load_model_and_step(self, device: torch.device | str = "cpu") -> tuple[VAE, int]:
+        """`load_model` and `weights_step` of the same weights, also while a training saves others.
+
+        Raises:
+            RunError: as `load_model`.
+            ModelError: as `load_model`.
+        """
+        step = self.weights_step()
+        while True:
+            model, before = self.load_model(device), step
+            step = self.weights_step()
+            if step == before:
+                return model, step
+
+    def save_model(self, model: nn.Module, step: int) -> None:
+        """Replace model.safetensors by the weights after a training step."""
+        write_tensors(self.path / WEIGHTS, model.state_dict(), {"step": str(step)})
 
     def load_objective(self, device: torch.device | str = "cpu") -> Objective:
         """The objective in eval mode, with the weights of its discriminator.

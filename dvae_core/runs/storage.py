@@ -184,10 +184,23 @@ def read_scalars(path: Path, keys: Sequence[str]) -> dict[str, float]:
         return {key: file.get_tensor(key).item() for key in keys}
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Replace a file by tensors."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Replace a file by tensors, and texts in its header."""
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_atomically(path, save(plain))
+    write_atomically(path, save(plain, dict(metadata) if metadata else None))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file, by name.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    with open_tensors(path) as file:
+        found: dict[str, str] | None = file.metadata()
+    return found or {}
 
 
 def _check_finite(path: Path, key: str, tensor: Tensor) -> None:

@@ -11,7 +11,7 @@ from dvae_core.evaluation.catalog import MEANINGS
 from dvae_core.selection.correlation import RESAMPLES, RankCorrelation, rank_correlation
 from dvae_core.selection.study import (
     GAP,
-    OBJECTIVE_WEIGHTS,
+    LOSS_WEIGHTS,
     Study,
     StudyRun,
     values_of,
@@ -170,7 +170,7 @@ def gap_groups(study: Study, by: Sequence[str], gap: str) -> dict[str, list[Stud
     with the same weights; the gap of the reconstruction is comparable between all runs.
     """
     if gap == GAP:
-        weights = [name for name in OBJECTIVE_WEIGHTS if name in study.varying]
+        weights = [name for name in LOSS_WEIGHTS if name in study.varying]
         by = [*by, *(name for name in weights if name not in by)]
     groups = {
         name: [run for run in runs if run.score(gap, study.protocol) is not None]

@@ -9,7 +9,7 @@ from dvae_core.config import apart_from_chance
 from dvae_core.errors import RunError
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, RunRecord, State
-from dvae_core.selection.study import StudyRun, study_settings
+from dvae_core.selection.study import Setting, StudyRun, study_settings
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class SeedScores:
 
 
 def same_but_seed(record: RunRecord, runs: Iterable[StudyRun]) -> list[Run]:
-    """The finished runs with the settings of a record, apart from the seed; none for an imported
-    model, whose settings are unknown."""
+    """The finished runs with the settings of a record, apart from the seed, one for each seed; none
+    for an imported model, whose settings are unknown."""
     if record.imported is not None:
         return []
     wanted = apart_from_chance(study_settings(record))
-    return [
-        Run(run.path)
-        for run in runs
-        if run.state is State.FINISHED and apart_from_chance(run.settings) == wanted
-    ]
+    found: dict[Setting, Run] = {}
+    for run in runs:
+        if run.state is State.FINISHED and apart_from_chance(run.settings) == wanted:
+            found.setdefault(run.settings["seed"], Run(run.path))
+    return list(found.values())
 
 
 def read_seed_scores(groups: Mapping[str, Sequence[Run]], protocol: ProtocolName) -> SeedScores:

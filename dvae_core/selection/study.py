@@ -19,13 +19,13 @@ from dvae_core.config import (
     TrainingConfig,
 )
 from dvae_core.errors import RunError
-from dvae_core.evaluation.catalog import MEANINGS
+from dvae_core.evaluation.catalog import MEANINGS, METRIC_SPECS
 from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.results import Evaluation, ProtocolName, Score, read_evaluation
 from dvae_core.models.vae import build_model
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.files import RUN_FILES, Kind
-from dvae_core.runs.run import Run, RunRecord, State, Status
+from dvae_core.runs.run import Run, RunRecord, State
 
 Setting = str | int | float | bool | None
 Floats = NDArray[np.float64]
@@ -45,8 +45,11 @@ SETTINGS = tuple(
 )
 """Settings that may distinguish runs."""
 
-OBJECTIVE_WEIGHTS = tuple(name for name in ObjectiveConfig.model_fields if name != "objective")
-"""Settings of the objectives, which are part of the whole gap."""
+LOSS_WEIGHTS = (
+    *(name for name in ObjectiveConfig.model_fields if name != "objective"),
+    *RegularizerConfig.model_fields,
+)
+"""Settings of the objectives and the regularizers, which are part of the whole gap."""
 
 _RECORD_FILES = tuple(file.pattern for file in RUN_FILES if file.kind is Kind.RECORD)
 
@@ -95,11 +98,12 @@ class StudyRun:
         return self.seconds / self.step if self.step else None
 
     def measured(self, name: str, protocol: ProtocolName) -> Score | None:
-        """The result of this name, or None. The gap, which does not depend on the protocol, is also
-        taken from the other one."""
+        """The result of this name, or None. One that does not depend on the protocol, such as the
+        gap, is also taken from the other one."""
         found = [score for score in self.scores if score.name == name]
         own = (score for score in found if score.protocol == protocol)
-        return next(own, found[0] if found and name in GAPS else None)
+        both = found and not METRIC_SPECS[found[0].metric].depends_on_protocol
+        return next(own, found[0] if both else None)
 
     def score(self, name: str, protocol: ProtocolName) -> float | None:
         """Its value; None if it was not evaluated or is undefined."""
@@ -263,10 +267,10 @@ def read_study_run(run: Run) -> StudyRun:
         parameters=_parameters_of(record),
     )
     try:
-        evaluation = read_evaluation(run)
+        evaluation, step = read_evaluation(run), run.weights_step()
     except RunError as error:
         return replace(row, problem=str(error))
-    return _with_scores(row, evaluation, status)
+    return _with_scores(row, evaluation, step)
 
 
 def study_settings(record: RunRecord) -> dict[str, Setting]:
@@ -290,12 +294,17 @@ def group_runs(runs: Sequence[StudyRun], by: Sequence[str]) -> dict[str, list[St
     """Runs by the values of some settings; the keys describe these values."""
     groups: dict[tuple[Setting, ...], list[StudyRun]] = {}
     for run in runs:
-        groups.setdefault(tuple(run.settings.get(name) for name in by), []).append(run)
+        key = tuple(_canonical(name, run.settings.get(name)) for name in by)
+        groups.setdefault(key, []).append(run)
     ordered = sorted(groups, key=lambda key: [sort_key(value) for value in key])
-    described: dict[str, list[StudyRun]] = {}
-    for key in ordered:  # a penalty of 0 and none have the same label
-        described.setdefault(describe_group(by, key), []).extend(groups[key])
-    return described
+    return {describe_group(by, key): groups[key] for key in ordered}
+
+
+def _canonical(name: str, value: Setting) -> Setting:
+    """A setting without effect in one form: a penalty of 0 for none, no text for an empty one."""
+    if name in _PENALTIES:
+        return value or 0.0
+    return None if value == "" else value
 
 
 def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
@@ -304,7 +313,7 @@ def describe_group(by: Sequence[str], values: Sequence[Setting]) -> str:
     named = {name: value for name, value in zip(by, values, strict=True) if value is not None}
     present = {name: value for name, value in named.items() if value or name not in _PENALTIES}
     words = (
-        value if isinstance(value, str) else f"{name} {value:g}"
+        value if isinstance(value, str) else f"{name} {value:.12g}"
         for name, value in (present or named).items()
     )
     return " · ".join(words) or "all runs"
@@ -338,16 +347,16 @@ def count_parameters(config: ModelConfig, image_shape: tuple[int, int, int]) -> 
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _with_scores(row: StudyRun, evaluation: Evaluation, status: Status) -> StudyRun:
-    current = [score for score in evaluation.scores if score.step == status.step]
+def _with_scores(row: StudyRun, evaluation: Evaluation, step: int) -> StudyRun:
+    current = [score for score in evaluation.scores if score.step == step]
     problem = ""
     if evaluation.scores and not current:
         problem = (
             f"the scores are of step {evaluation.scores[0].step:,}, but the weights of step "
-            f"{status.step:,}: evaluate the run again"
+            f"{step:,}: evaluate the run again"
         )
     usage = [table for table in evaluation.tables if table.name == "usage"]
-    used = [table for table in usage if table.step == status.step]
+    used = [table for table in usage if table.step == step]
     return replace(
         row,
         scores=tuple(current),

@@ -41,8 +41,10 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -57,7 +59,7 @@ from dvae_core.config import (
 from dvae_core.data.dataset import known_cardinalities
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, printable
-from dvae_core.evaluation.catalog import metrics_named
+from dvae_core.evaluation.catalog import SETS, metrics_named, split_by_time
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
 from dvae_core.system.shipped import app_folder
 from dvae_core.system.strict_json import check_depth, parse_json
@@ -104,11 +106,25 @@ class EvaluationPlan(EvaluationSettings):
     metrics: Annotated[tuple[Metric, ...], FailFast(), AfterValidator(_check_unlike)] = Field(
         max_length=100
     )
+    _is_set: bool = PrivateAttr(False)
 
     @field_validator("metrics", mode="before")
     @classmethod
     def _names_or_a_set(cls, metrics: Any) -> Any:
         return metrics_named(metrics) if isinstance(metrics, str) else metrics
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember_a_set(cls, given: Any, handler: Any) -> Any:
+        plan = handler(given)
+        if isinstance(given, dict):  # and not a plan already
+            plan._is_set = str(given.get("metrics")) in SETS
+        return plan
+
+    def metrics_for(self, factor_sizes: Sequence[int]) -> tuple[Metric, ...]:
+        """The metrics for a data set with factors of these numbers of values: of a set, without
+        those that take more than 20 minutes."""
+        return split_by_time(self.metrics, factor_sizes)[0] if self._is_set else self.metrics
 
     @property
     def settings(self) -> EvaluationSettings:

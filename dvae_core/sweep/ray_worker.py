@@ -16,7 +16,13 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import read_evaluation
-from dvae_core.runs.files import TRAINER_STATE, travelling_files, travels
+from dvae_core.runs.files import (
+    STATUS,
+    TRAINER_STATE,
+    reading_order,
+    travelling_files,
+    travels,
+)
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.sweep.survey import EvaluationRequest
 from dvae_core.system.files import write_atomically
@@ -24,9 +30,6 @@ from dvae_core.system.memory import keep_freed_memory
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.system.shipped import INSTALLED_APP
 from dvae_core.training.trainer import train
-
-# It is sent apart from the other files and written after them.
-_STATUS = "status.json"
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,16 @@ class Piece:
 
 
 def files_to_send(run: Run) -> list[str]:
-    """Paths of the files of a run to send, except status.json. The saved state comes first, so that
-    files read after it are at least as new. What people write stays where they write it."""
+    """Paths of the files of a run to send in the order to read them, except status.json. What
+    people write stays where they write it."""
     files = travelling_files(run.path)
-    paths = [path for path, file in files.items() if path != _STATUS and not file.by_people]
-    return sorted(paths, key=lambda path: path != TRAINER_STATE)
+    paths = [path for path, file in files.items() if path != STATUS and not file.by_people]
+    return sorted(paths, key=reading_order)
 
 
 def pack_files(run: Run) -> dict[str, bytes]:
     """All files that a worker needs to resume a run."""
-    return {path: (run.path / path).read_bytes() for path in [_STATUS, *files_to_send(run)]}
+    return {path: (run.path / path).read_bytes() for path in [STATUS, *files_to_send(run)]}
 
 
 def receive(run: Run, piece: Piece) -> None:
@@ -68,7 +71,7 @@ def receive(run: Run, piece: Piece) -> None:
         RunError: a path is not that of a file of a run; nothing is written then.
     """
     for path in piece.files:
-        if not travels(path) or path == _STATUS:
+        if not travels(path) or path == STATUS:  # it comes apart, to be written last
             raise RunError(f"{run.path}: a worker sent {path[:80]!r}, which is not a file of a run")
     for path in sorted(piece.files, key=lambda path: path == TRAINER_STATE):
         target = run.path / path

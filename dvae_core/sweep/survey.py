@@ -1,11 +1,11 @@
 """Which runs of a sweep are complete and which are missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dvae_core.config import RunConfig
-from dvae_core.data.listing import training_image_shape
+from dvae_core.data.listing import dataset_info, training_image_shape
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.protocol import is_measured
@@ -105,6 +105,7 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
     """
     tasks, comparisons, complete, failed = [], [], [], {}
     sizes = {(run.config.dataset, run.config.image_size) for run in sweep.runs}
+    factor_sizes = {name: dataset_info(name).factor_sizes for name, _ in sizes}
     shapes = {size: training_image_shape(*size) for size in sizes}
     for planned in sweep.runs:
         run = Run(output / planned.id)
@@ -114,7 +115,9 @@ def survey(sweep: Sweep, output: Path, retry_failed: bool = False) -> Survey:
             continue
         trains = state is not State.FINISHED
         shape = shapes[planned.config.dataset, planned.config.image_size]
-        missing, comparing = _missing_evaluations(run, sweep.evaluation, trains)
+        missing, comparing = _missing_evaluations(
+            run, sweep.evaluation, factor_sizes[planned.config.dataset], trains
+        )
         if trains or missing:
             tasks.append(Task(run, planned.config, shape, trains, missing))
         if comparing:
@@ -138,21 +141,22 @@ def _checked_state(run: Run, planned: PlannedRun, file: Path) -> State:
 
 
 def _missing_evaluations(
-    run: Run, plan: EvaluationPlan | None, trains: bool
+    run: Run, plan: EvaluationPlan | None, factor_sizes: Sequence[int], trains: bool
 ) -> tuple[tuple[EvaluationRequest, ...], tuple[EvaluationRequest, ...]]:
     """The missing metrics of a run, and those that compare a finished run with others."""
     if plan is None:
         return (), ()
-    compares = {metric: METRIC_SPECS[metric].compared is not None for metric in plan.metrics}
+    wanted = plan.metrics_for(factor_sizes)
+    compares = {metric: METRIC_SPECS[metric].compared is not None for metric in wanted}
     evaluation = None if trains else read_evaluation(run)
 
     def requests(comparing: bool) -> tuple[EvaluationRequest, ...]:
-        wanted = [metric for metric in plan.metrics if compares[metric] is comparing]
+        of_kind = [metric for metric in wanted if compares[metric] is comparing]
         found = []
         for protocol in plan.protocols:
             metrics = tuple(
                 metric
-                for metric in wanted
+                for metric in of_kind
                 if evaluation is None
                 or not is_measured(run, evaluation, metric, protocol, plan.settings)
             )

@@ -73,7 +73,13 @@ def estimate_seconds(config: RunConfig, budget_seconds: float = BUDGET_SECONDS) 
             times.append(time.monotonic() - before)
         before = time.monotonic()
         if config.snapshot_every:
-            take_snapshot(training.model, training.objective, training.dataset, training.step)
+            take_snapshot(
+                training.model,
+                training.objective,
+                training.regularizers,
+                training.dataset,
+                training.step,
+            )
         snapshot_seconds = time.monotonic() - before
     snapshots = len(scheduled_steps(config.snapshot_every, config.steps))
     mean = float(np.mean(times))

@@ -24,6 +24,7 @@ from dvae_core.evaluation.metrics.straight_through_gap import (
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.vae import VAE
 from dvae_core.objectives import Objective
+from dvae_core.regularizers import Regularizers
 from dvae_core.runs.run import Run
 from dvae_core.runs.snapshot import Snapshot
 
@@ -73,6 +74,7 @@ class SnapshotTaker:
 
     def __init__(self, run: Run, model: VAE, objective: Objective, dataset: Dataset) -> None:
         config = run.record
+        self._regularizers = Regularizers(config)
         self._run = run
         self._model = model
         self._objective = objective
@@ -96,7 +98,9 @@ class SnapshotTaker:
             TrainingError: a code or KL is not finite.
         """
         try:
-            snapshot, scores = take_snapshot(self._model, self._objective, self._dataset, step)
+            snapshot, scores = take_snapshot(
+                self._model, self._objective, self._regularizers, self._dataset, step
+            )
         except EvaluationError as error:
             raise TrainingError(f"at step {step}: {error}") from error
         self._run.write_snapshot(snapshot)
@@ -107,13 +111,13 @@ class SnapshotTaker:
 
 @torch.inference_mode()
 def take_snapshot(
-    model: VAE, objective: Objective, dataset: Dataset, step: int
+    model: VAE, objective: Objective, regularizers: Regularizers, dataset: Dataset, step: int
 ) -> tuple[Snapshot, dict[str, float]]:
     """Snapshot and scores of a model after `step` updates, on the same images each time.
 
     The scores are the MIG of the paper's protocol on `points` images, the straight-through gap,
-    with the penalties of the objective, on `gap_points`, and the number of latents that hold more
-    than 0.05 nats. Undefined scores are left out.
+    with the penalties of the objective and the regularizers, on `gap_points`, and the number of
+    latents that hold more than 0.05 nats. Undefined scores are left out.
     """
     factors, codes, kl, usage = _encode(model, dataset)
     held = held_nats(kl, usage)
@@ -131,7 +135,7 @@ def take_snapshot(
     if not why_no_gap(model):
         scores["gap_points"] = GAP_BATCHES * BATCH_SIZE
         scores["straight_through_gap"], scores["straight_through_gap_reconstruction"] = (
-            gap_of_model(model, objective, dataset, SEED, GAP_BATCHES)
+            gap_of_model(model, objective, regularizers, dataset, SEED, GAP_BATCHES)
         )
     scores["active_latents"] = int((held > ACTIVE_KL).sum())
 

@@ -21,12 +21,12 @@ from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.listing import training_image_shape
 from dvae_core.errors import ConfigError, RunError, TrainingError
-from dvae_core.models.networks import Decoder
 from dvae_core.models.vae import VAE, build_model, reconstruction_loss
 from dvae_core.objectives import build_objective
 from dvae_core.progress import ShouldStop, never
 from dvae_core.regularizers import Regularizers
 from dvae_core.runs.run import Run, State, Status
+from dvae_core.runs.trainer_state import logged_terms
 from dvae_core.system.memory import memory_in_use
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.adam import EagerAdam
@@ -256,20 +256,15 @@ class Training:
         code = posterior.sample(noise=latent_noise, sampling=self.config.sampling)
         reconstruction = reconstruction_loss(self.model.decode(code), images).mean()
         penalty = self.objective(posterior, code, objective_noise, step)
-        loss = reconstruction + penalty.total
-        regularized: dict[str, Tensor] = {}
-        if self.regularizers.term_names:
-            assert isinstance(self.model.decoder, Decoder)
-            added, regularized = self.regularizers(
-                posterior, code, self.model.decoder, regularizer_noise
-            )
-            loss = loss + added
+        added, regularized = self.regularizers(
+            posterior, code, self.model.decoder, regularizer_noise
+        )
+        loss = reconstruction + penalty.total + added
         terms = {"loss": loss, "reconstruction": reconstruction}
         return terms | penalty.terms | regularized, penalty.own_gradients
 
-    def _term_names(self) -> list[str]:
-        names = ("loss", "reconstruction", *self.objective.term_names)
-        return [*names, *self.regularizers.term_names]
+    def _term_names(self) -> tuple[str, ...]:
+        return logged_terms(self.objective, self.regularizers)
 
 
 def _train(
@@ -395,7 +390,7 @@ def save_state(run: Run, training: Training) -> None:
     # First the file for resuming, which is complete in itself.
     run.save_trainer_state(training.state())
     run.save_objective(training.objective)
-    run.save_model(training.model)
+    run.save_model(training.model, training.step)
 
 
 def _ended(status: Status, state: State, message: str = "", diverged: bool = False) -> Status:

@@ -10,11 +10,12 @@ from dvae_core.analysis import code_files as module
 from dvae_core.analysis.code_files import code_file, export_codes, posterior_source
 from dvae_core.analysis.encoded import encode_set, read_encoded_set
 from dvae_core.analysis.image_table import image_table
-from dvae_core.config import RunConfig
+from dvae_core.config import FAMILIES, FamilyName, RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import ConfigError, EvaluationError
-from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior
 from dvae_core.runs.run import Run
+from tests.selection.planted import changed
 
 DATASET = load_dataset("circles", 32)
 
@@ -63,6 +64,28 @@ def test_the_file_is_an_encoded_set_too(tiny_run: Run, tmp_path: Path) -> None:
     read = read_encoded_set(tmp_path / "codes.npz", encoded.origin)
     for name, column in image_table(encoded).items():
         np.testing.assert_array_equal(image_table(read)[name], column)
+
+
+@pytest.mark.parametrize("latents", [name for name in FAMILIES if FAMILIES[name].has_categories])
+def test_the_codes_of_each_family_with_categories_are_its_posteriors_times_its_values(
+    latents: FamilyName,
+    tiny_config: RunConfig,
+    trained_once: Callable[[RunConfig], Path],
+    tmp_path: Path,
+) -> None:
+    run = Run(trained_once(changed(tiny_config, latents=latents)))
+    export_codes(run, tmp_path / "codes.npz", 100)
+    with np.load(tmp_path / "codes.npz") as file:
+        expected = (file["posteriors"] * file["category_values"]).sum(-1)
+        np.testing.assert_allclose(file["codes"], expected, atol=1e-5)
+        np.testing.assert_array_equal(file["posteriors"].argmax(-1), file["categories"])
+        latents_of_run = run.load_model().latents
+        assert isinstance(latents_of_run, CategoricalLatents)
+        values = latents_of_run.category_values.detach()
+        np.testing.assert_allclose(file["category_values"], values, atol=1e-6)
+    export_codes(run, tmp_path / "codes.csv", 100)
+    with (tmp_path / "codes.csv").open() as file:
+        assert "posterior 1.4" in next(csv.reader(file))
 
 
 def test_a_gaussian_posterior_is_its_mean_and_deviation(

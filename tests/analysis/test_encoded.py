@@ -25,7 +25,7 @@ from dvae_core.data.procedural.circles import Circles, ContinuousCircles
 from dvae_core.data.stored import ByteImages, UnlabelledDataset
 from dvae_core.errors import DataError, EvaluationError, ModelError
 from dvae_core.exchange.onnx_import import import_model
-from dvae_core.models.latents import CategoricalPosterior
+from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior
 from dvae_core.models.vae import VAE, build_model
 from dvae_core.runs.run import Run
 from tests.analysis.made import made_set
@@ -347,10 +347,22 @@ def test_the_cache_tells_other_weights_counts_and_seeds_apart(
     cached_encoded_set(tiny_run, circles, 60, seed=1)
     model = tiny_run.load_model()
     nn.init.zeros_(next(model.decoder.parameters()))
-    tiny_run.save_model(model)
+    tiny_run.save_model(model, tiny_run.weights_step())
     other = cached_encoded_set(tiny_run, circles, 60)
     assert (other.losses != first.losses).any()
     assert len(list((data_folder / "cache" / "encoded").iterdir())) == 4
+
+
+def test_the_cache_tells_apart_how_the_same_weights_are_drawn(
+    tiny_run: Run, circles: Dataset
+) -> None:
+    model = tiny_run.load_model()
+    sampled = encode_set(model, circles, 20)
+    assert isinstance(model.latents, CategoricalLatents)
+    model.latents.choices = dataclasses.replace(model.latents.choices, draws="nearest")
+    nearest = encode_set(model, circles, 20)
+    assert nearest.origin.weights != sampled.origin.weights
+    assert (nearest.codes != sampled.codes).any()
 
 
 def test_a_stopped_set_is_not_kept(tiny_run: Run, circles: Dataset, data_folder: Path) -> None:

@@ -84,3 +84,11 @@ def test_the_order_shows_the_diagonal_and_then_what_tells_most() -> None:
 
 def test_without_factors_all_latents_remain() -> None:
     assert diagonal_order(np.zeros((3, 0))) == [0, 1, 2]
+
+
+def test_a_factor_that_numbers_the_images_pairs_no_latents() -> None:
+    factors = np.column_stack([np.arange(200), np.repeat(np.arange(2), 100)])
+    left = np.column_stack([factors[:, 1], np.zeros(200)]).astype(float)
+    assert pair_latents(left, left, factors) == [((0, 0), 1)]
+    numbers = factors[:, :1]  # alone, it is as good as no factor
+    assert {pair.factor for pair in pair_latents(left, left, numbers)} == {None}

@@ -166,6 +166,11 @@ def test_a_condition_is_split_at_and(text: str, parts: list[str]) -> None:
     assert split_condition(text) == parts
 
 
+def test_splitting_and_joining_again_changes_nothing() -> None:
+    text = "(x = 1 or y = 2) and z = 3"
+    assert join_conditions(split_condition(text)) == text
+
+
 def test_joined_parts_mean_all_of_them() -> None:
     parts = ["x = 5 or x = 0", "wall hue = 1"]
     joined = join_conditions(parts)

@@ -1,14 +1,18 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dvae_core.config import RunConfig
+from dvae_core.data.imported.dataset import import_images
+from dvae_core.data.imported.options import ImportOptions
 from dvae_core.evaluation.results import Evaluation, Score
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
+from tests.selection.planted import changed
 
 PAGE = "pages/compare.py"
 
@@ -241,6 +245,28 @@ def test_the_link_restores_both_runs_and_both_codes(
     assert app.sidebar.selectbox(key="compare-right").value == "runs/smooth"
     assert {name: app.query_params[name] for name in link} == link
     assert app.query_params["second_code"] == "1,2,3"
+
+
+def test_a_factor_that_numbers_the_images_holds_nothing_up(
+    open_app: OpenApp, own_folders: Path, tiny_config: RunConfig
+) -> None:
+    """Such as the number of a patient: it says nothing that another image could show."""
+    random = np.random.default_rng(0)
+    factors = np.column_stack([random.integers(3, size=120), np.arange(120)])
+    images = random.integers(0, 255, (120, 32, 32), np.uint8)
+    names = np.array(["kind", "number"])
+    np.savez(own_folders / "set.npz", images=images, factors=factors, factor_names=names)
+    import_images(own_folders / "set.npz", "set", ImportOptions(32))
+    for family in ("gaussian", "categorical"):
+        config = changed(tiny_config, dataset="set", latents=family)
+        train(Run.create(own_folders / "runs" / family, config, (1, 32, 32)))
+    for page in (PAGE, "pages/explore.py", "pages/factors.py", "pages/latents.py"):
+        app = open_app(page, run="runs/gaussian", second="runs/categorical")
+        assert not app.exception
+        assert [error.value for error in app.error] == [], page
+    app = open_app(PAGE, run="runs/gaussian", second="runs/categorical", part="information")
+    assert not app.exception
+    assert not app.error
 
 
 def test_a_second_run_that_is_not_here_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:

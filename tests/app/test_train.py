@@ -2,6 +2,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.archive import export_run
 from dvae_core.jobs import find_training, stop_training
+from dvae_core.jobs.trash import delete_run
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
+from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 from ui.train.curves import QUANTITIES
+from ui.train.start import _name_for
 
 PAGE = "pages/train.py"
 WEIGHTS = {name for info in OBJECTIVES.values() for name in info.settings}
@@ -299,6 +303,34 @@ def test_a_deleted_run_can_be_restored_later(open_app: OpenApp, run: Run) -> Non
     app.button(key="train-restore").click().run()
     assert not app.exception
     assert run.state() is State.FINISHED
+
+
+def test_a_deleted_run_of_a_sweep_can_be_restored_too(
+    open_app: OpenApp, own_folders: Path, run: Run
+) -> None:
+    folder = own_folders / "runs" / "study"
+    shutil.copytree(run.path, folder / "first")
+    delete_run(Run(folder / "first"))
+    app = open_app(PAGE)
+    assert app.selectbox(key="train-trash").options == ["study/first"]
+    app.button(key="train-restore").click().run()
+    assert not app.exception
+    assert Run(folder / "first").state() is State.FINISHED
+
+
+def test_a_duplicate_of_an_extended_run_keeps_its_schedule(open_app: OpenApp, run: Run) -> None:
+    extend_run(run, 3)
+    app = open_app(PAGE, run="runs/mine")
+    app.button(key="train-duplicate").click().run()
+    assert not app.exception
+    assert app.text_input(key=drawn(app, "train-steps")).value == "15"
+    assert app.text_input(key=drawn(app, "train-noise_steps")).value == "12"
+
+
+def test_a_family_in_the_name_of_the_data_set_stays() -> None:
+    named = "gaussian-blobs-gaussian-elbo-0"
+    assert _name_for("fsq", named, "gaussian") == "gaussian-blobs-fsq-elbo-0"
+    assert _name_for("fsq", "mine", "gaussian") == "mine-fsq"
 
 
 def test_a_finished_run_gets_more_steps(open_app: OpenApp, run: Run) -> None:

@@ -30,7 +30,8 @@ def address(
         gap = 1.0 + seed
         scores = {"mig": 1 - gap / 10, GAP: gap, RECONSTRUCTION_GAP: gap}
         run = planted_run(folder / "study" / f"run-{seed}", config, scores)
-        run.save_model(build_model(config, (1, 32, 32), torch.Generator().manual_seed(seed)))
+        model = build_model(config, (1, 32, 32), torch.Generator().manual_seed(seed))
+        run.save_model(model, config.steps)
     return serve(REPOSITORY / "app.py", {"DVAE_RUNS": str(folder)})
 
 

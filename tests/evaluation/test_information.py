@@ -10,7 +10,9 @@ from sklearn.metrics import mutual_info_score
 
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import (
+    countable,
     discretize,
+    information_of_countable,
     latent_information_matrix,
     measure_information,
     mutual_information_matrix,
@@ -211,3 +213,13 @@ def test_the_information_between_latents_is_symmetric() -> None:
     matrix = latent_information_matrix(codes, None, "miller_madow")
     np.testing.assert_array_equal(matrix, matrix.T)
     assert matrix[0, 1] > 0.1
+
+
+def test_a_factor_is_countable_if_some_points_share_its_value_and_others_do_not() -> None:
+    factors = np.array([[0, 0, 5], [1, 0, 5], [2, 1, 5], [3, 1, 5]])
+    assert countable(factors).tolist() == [False, True, False]
+    codes = np.linspace(0, 1, 40)[:, None]
+    many = np.column_stack([np.arange(40), np.repeat(np.arange(2), 20)])
+    information = information_of_countable(codes, many)
+    assert information.matrix[0].tolist() == pytest.approx([0.0, np.log(2)])
+    assert information.factor_entropy.tolist() == pytest.approx([0.0, np.log(2)])

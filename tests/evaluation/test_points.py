@@ -38,4 +38,4 @@ def test_a_point_that_never_moves_is_inactive_whatever_its_kl() -> None:
 
 def test_a_point_has_no_gap_and_the_reason_says_why() -> None:
     with pytest.raises(EvaluationError, match="no soft code to compare it with"):
-        gap_of_model(untrained(), None, Circles(32), seed=0, num_batches=1)
+        gap_of_model(untrained(), None, None, Circles(32), seed=0, num_batches=1)

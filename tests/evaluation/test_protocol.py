@@ -248,7 +248,7 @@ def test_a_diverged_model_is_refused_in_words(tiny_run: Run, circles: Dataset) -
     model = tiny_run.load_model()
     model.get_parameter("encoder.hidden.weight").mul_(1e20)
     model.get_parameter("encoder.head.weight").mul_(1e30)
-    tiny_run.save_model(model)
+    tiny_run.save_model(model, tiny_run.weights_step())
     with pytest.raises(RunError, match="not finite"):
         evaluate(tiny_run, circles, "paper", ("mig", "kl"), SMALL)
 
@@ -276,7 +276,7 @@ def test_other_settings_measure_anew(
 
 def test_other_weights_measure_anew(tiny_run: Run, circles: Dataset) -> None:
     first = evaluate(tiny_run, circles, "paper", ("mig",), SMALL)
-    tiny_run.write_status(tiny_run.status().model_copy(update={"step": 13, "steps": 13}))
+    tiny_run.save_model(tiny_run.load_model(), 13)
     (score,) = evaluate(tiny_run, circles, "paper", ("mig",), SMALL, existing=first).scores
     assert score.step == 13
 

@@ -15,6 +15,7 @@ from dvae_core.errors import RunError
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import EvaluationSettings
 from dvae_core.exchange.archive import export_run, import_run
+from dvae_core.runs.files import TRAINER_STATE
 from dvae_core.runs.names import NO_NAMES, latent_names, name_latent
 from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
@@ -75,6 +76,29 @@ def test_a_run_travels_whole(tmp_path: Path, tiny_config: RunConfig) -> None:
     weights = there.load_model().state_dict()
     for key, weight in run.load_model().state_dict().items():
         assert torch.equal(weight, weights[key])
+
+
+def test_a_run_is_exported_while_it_trains(
+    tmp_path: Path, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"steps": 40, "log_every": 5, "snapshot_every": 5}
+    config = RunConfig(**(tiny_config.model_dump() | settings))
+    run = Run.create(tmp_path / "here" / "busy", config, (1, 32, 32))
+    train(run, should_stop=stop_after(10))
+    read = Path.read_bytes
+
+    def read_and_train_on(path: Path) -> bytes:
+        content = read(path)
+        if path.name == TRAINER_STATE:
+            monkeypatch.setattr(Path, "read_bytes", read)
+            train(run, should_stop=stop_after(19))
+            run.remove_snapshots([run.snapshot_steps()[0]])
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_train_on)
+    there = import_run(export_run(run), tmp_path / "there")
+    train(there)
+    assert [row["step"] for row in there.metrics.read()] == list(range(5, 41, 5))
 
 
 def test_a_run_without_its_trainer_is_smaller_and_explored_all_the_same(

@@ -85,8 +85,9 @@ def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(
 def test_an_evaluation_starts_those_that_are_to_follow(run: Run, make_run: MakeRun) -> None:
     others = [make_run("second"), make_run("third")]
     shutil.copytree(run.path, others[1].path, dirs_exist_ok=True)
-    # The second has no weights: it fails and does not hold up the third.
-    start_job(run, "evaluate", [*QUICK, "--then", *(str(other.path) for other in others)])
+    # One was deleted, and the second has no weights: neither holds up the third.
+    waiting = [run.path.parent / "deleted", *(other.path for other in others)]
+    start_job(run, "evaluate", [*QUICK, "--then", *map(str, waiting)])
     wait_until(lambda: find_job(others[1], "evaluate") is not None)
     wait_until(lambda: evaluation_of(others[1]).state == "finished")
     assert evaluation_of(others[0]).state == "failed"

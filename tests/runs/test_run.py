@@ -12,7 +12,9 @@ from safetensors.torch import load_file, save_file
 from dvae_core.config import RunConfig
 from dvae_core.errors import ConfigError, RunError
 from dvae_core.runs.catalog import all_runs, list_runs, load_run, run_roots, usable_runs
+from dvae_core.runs.files import WEIGHTS
 from dvae_core.runs.run import Run, State, Status, check_run_id
+from dvae_core.runs.storage import write_tensors
 from dvae_core.system.processes import ProcessIdentity
 
 
@@ -43,12 +45,23 @@ def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
 
 def test_weights_come_back_as_they_were_saved(tiny_run: Run) -> None:
     model = tiny_run.load_model()
-    tiny_run.save_model(model)
+    tiny_run.save_model(model, tiny_run.weights_step())
     again = tiny_run.load_model()
     for key, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[key])
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_weights_say_their_own_step(tiny_run: Run) -> None:
+    finished_at = tiny_run.status().step
+    tiny_run.write_status(tiny_run.status().model_copy(update={"step": finished_at + 7}))
+    assert tiny_run.weights_step() == finished_at  # older than the last row of the log
+    model, step = tiny_run.load_model_and_step()
+    assert step == finished_at
+
+    write_tensors(tiny_run.path / WEIGHTS, model.state_dict(), {"step": "soon"})
+    assert tiny_run.weights_step() == finished_at + 7  # as of weights from before, which do not say
 
 
 def test_half_precision_weights_are_read(tiny_run: Run) -> None:

@@ -76,7 +76,7 @@ def test_runs_are_alike_that_differ_only_in_seed_and_machine(
     changes: list[dict[str, Any]] = [
         {},
         {"seed": 1},
-        {"threads": 3},
+        {"seed": 2, "threads": 3},
         {"learning_rate": 0.5},
         {"noise_scale_end": 0.7},
     ]
@@ -86,3 +86,9 @@ def test_runs_are_alike_that_differ_only_in_seed_and_machine(
     ]
     alike = same_but_seed(runs[0].record, map(read_study_run, runs))
     assert [run.id for run in alike] == ["run-0", "run-1", "run-2"]
+
+
+def test_copies_of_a_run_are_one_seed(tmp_path: Path, tiny_config: RunConfig) -> None:
+    runs = [planted_run(tmp_path / f"run-{place}", tiny_config, {}) for place in range(3)]
+    alike = same_but_seed(runs[0].record, map(read_study_run, runs))
+    assert [run.id for run in alike] == ["run-0"]

@@ -1,6 +1,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,32 @@ def test_scores_of_another_protocol_do_not_count_but_for_the_gap(
     assert "no scores under the protocol native" in run.left_out("native")
     assert run.score("mig", "native") is None
     assert run.score("straight_through_gap", "native") == 2.0
+
+
+def test_what_does_not_depend_on_the_protocol_counts_under_both(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    scores: dict[str, float | None] = {"kl": 3.0, "reconstruction": 20.0, "mig": 0.5}
+    planted_run(tmp_path / "one", tiny_config, scores, protocol="native")
+    run = read_study(tmp_path, "paper").runs[0]
+    found = {name: run.score(name, "paper") for name in scores}
+    assert found == {"kl": 3.0, "reconstruction": 20.0, "mig": None}
+
+
+def test_groups_differ_by_all_digits_and_not_by_what_has_no_effect(
+    tmp_path: Path, tiny_config: RunConfig
+) -> None:
+    changes: list[dict[str, Any]] = [
+        {"seed": 1234567},
+        {"seed": 1234568},
+        {"seed": 1234567, "cardinalities": (3, 5)},
+    ]
+    for place, change in enumerate(changes):
+        planted_run(tmp_path / f"run-{place}", changed(tiny_config, **change), SCORES)
+    study = read_study(tmp_path, "paper")
+    assert list(study.groups(["seed"])) == ["seed 1234567", "seed 1234568"]
+    assert list(study.groups(["latents", "cardinalities"])) == ["categorical", "categorical · 3 5"]
+    assert list(study.groups(["latents", "weight_decay"])) == ["categorical"]
 
 
 def test_scores_of_earlier_weights_are_left_out(folder: Path, tiny_config: RunConfig) -> None:

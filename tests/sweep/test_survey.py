@@ -5,6 +5,7 @@ import pytest
 
 from dvae_core.data import load_dataset
 from dvae_core.errors import DataError, RunError
+from dvae_core.evaluation import catalog
 from dvae_core.evaluation.protocol import evaluate
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.runs.run import Run, State
@@ -68,6 +69,21 @@ def test_only_the_metrics_that_were_not_measured_are_missing(
         ("paper", ("reconstruction",)),
         ("native", ("mig", "kl", "reconstruction")),
     ]
+
+
+def test_a_set_of_metrics_leaves_out_what_takes_too_long(
+    tiny_sweep: MakeSweep, sweep_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = sweep_file.read_text()
+    sweep_file.write_text(text.replace('["mig", "kl"]', '"all"'))
+    (everything,) = survey(tiny_sweep(), tmp_path).tasks[0].evaluations
+    assert "dci" in everything.metrics
+    monkeypatch.setattr(catalog, "LONG_SECONDS", 10)
+    (quick,) = survey(tiny_sweep(), tmp_path).tasks[0].evaluations
+    assert "dci" not in quick.metrics
+    sweep_file.write_text(text.replace('["mig", "kl"]', '["dci"]'))
+    (named,) = survey(tiny_sweep(), tmp_path).tasks[0].evaluations
+    assert named.metrics == ("dci",)
 
 
 def test_other_points_are_another_measurement(

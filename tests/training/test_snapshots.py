@@ -141,7 +141,9 @@ def test_images_are_the_same_for_every_run_and_drawn_as_they_are(seen_config: Ru
     seen = []
     for seed in (0, 1):
         training = Training(seen_config.model_copy(update={"seed": seed}), dataset, CPU)
-        seen.append(take_snapshot(training.model, training.objective, dataset, 0)[0])
+        seen.append(
+            take_snapshot(training.model, training.objective, training.regularizers, dataset, 0)[0]
+        )
         with torch.inference_mode():
             originals = torch.from_numpy(seen[-1].images).movedim(-1, 1) / 255
             codes = training.model.encode(originals).mean_code()
@@ -160,7 +162,9 @@ def test_images_are_the_same_for_every_run_and_drawn_as_they_are(seen_config: Ru
 def test_the_busiest_latents_are_traversed_first(seen_config: RunConfig) -> None:
     config = seen_config.model_copy(update={"num_latents": 7})
     training = Training(config, Circles(32), CPU)
-    snapshot, _ = take_snapshot(training.model, training.objective, training.dataset, 0)
+    snapshot, _ = take_snapshot(
+        training.model, training.objective, training.regularizers, training.dataset, 0
+    )
     assert len(snapshot.latents) == 5
     by_kl = sorted(range(7), key=lambda latent: -snapshot.kl[latent])
     assert list(snapshot.latents) == by_kl[:5]
@@ -169,7 +173,9 @@ def test_the_busiest_latents_are_traversed_first(seen_config: RunConfig) -> None
 def test_a_latent_of_few_categories_has_a_short_row(seen_config: RunConfig) -> None:
     config = RunConfig(**(seen_config.model_dump() | {"num_categories": 12, "cardinalities": (3,)}))
     training = Training(config, Circles(32), CPU)
-    snapshot, _ = take_snapshot(training.model, training.objective, training.dataset, 0)
+    snapshot, _ = take_snapshot(
+        training.model, training.objective, training.regularizers, training.dataset, 0
+    )
     lengths = {
         latent: len(row) for latent, row in zip(snapshot.latents, snapshot.values, strict=True)
     }
@@ -180,7 +186,7 @@ def test_one_latent_has_no_mig_and_a_set_without_factors_no_matrix(
     tmp_path: Path, seen_config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lone = Training(seen_config.model_copy(update={"num_latents": 1}), Circles(32), CPU)
-    snapshot, scores = take_snapshot(lone.model, lone.objective, lone.dataset, 5)
+    snapshot, scores = take_snapshot(lone.model, lone.objective, lone.regularizers, lone.dataset, 5)
     assert "mig" not in scores
     assert snapshot.information.shape == (1, 2)
     unlabelled = load_dataset("digits", 32)
@@ -189,7 +195,9 @@ def test_one_latent_has_no_mig_and_a_set_without_factors_no_matrix(
         unlabelled, "sample_images", lambda count, generator: torch.zeros(count, 1, 32, 32)
     )
     plain = Training(seen_config, unlabelled, CPU)
-    snapshot, scores = take_snapshot(plain.model, plain.objective, unlabelled, 5)
+    snapshot, scores = take_snapshot(
+        plain.model, plain.objective, plain.regularizers, unlabelled, 5
+    )
     assert "mig" not in scores
     assert (snapshot.information.shape, snapshot.factor_names) == ((2, 0), ())
     run = new_run(tmp_path / "run", seen_config)

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from dvae_core.config import OBJECTIVES, RunConfig
+from dvae_core.config import FAMILIES, OBJECTIVES, RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.runs.trainer_state import GENERATORS, expected_state
 from dvae_core.training.trainer import Training
+from tests.selection.planted import changed
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -12,7 +13,16 @@ def test_the_expected_state_is_the_one_that_a_training_saves(
     tiny_config: RunConfig, objective: str
 ) -> None:
     capacity = {"capacity_max": 1.0} if objective == "annealed" else {}
-    config = RunConfig(**(tiny_config.model_dump() | {"objective": objective} | capacity))
+    check_state(changed(tiny_config, objective=objective, **capacity))
+
+
+@pytest.mark.parametrize("latents", FAMILIES)
+def test_and_of_each_family_with_all_its_regularizers(tiny_config: RunConfig, latents: str) -> None:
+    penalties = {"multiinformation_weight": 1.0, "hessian_weight": 1.0}
+    check_state(changed(tiny_config, latents=latents, **penalties))
+
+
+def check_state(config: RunConfig) -> None:
     training = Training(config, load_dataset("circles", 32), torch.device("cpu"))
     training.advance()
 

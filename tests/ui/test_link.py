@@ -7,6 +7,7 @@ def show_view() -> None:
     import streamlit as st
 
     from ui.link import current_view, read_link, set_view, write_link
+    from ui.selection import current_selection
     from ui.widgets import enter_page, when_changed, widget_key
 
     notes = read_link({"runs/a"}, spoke=enter_page("page"))
@@ -16,6 +17,7 @@ def show_view() -> None:
     st.text_input("free", key="free")
     st.text(current_view().get("tab", "first"))
     st.text(" ".join(notes))
+    st.text(current_selection().protocol)
     write_link()
 
 
@@ -60,6 +62,14 @@ def test_a_link_of_elsewhere_is_heard_at_once() -> None:
     app.query_params["tab"] = "never shown here"
     app.run()
     assert shown(app) == "never shown here"
+
+
+def test_a_link_without_a_protocol_is_one_of_the_paper() -> None:
+    app = opened(protocol="native", tab="first")
+    assert app.text[2].value == "native"
+    app.query_params.clear()
+    app.query_params["tab"] = "another"
+    assert app.run().text[2].value == "paper"
 
 
 def test_what_a_link_cannot_restore_is_said() -> None:

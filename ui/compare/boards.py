@@ -8,14 +8,14 @@ import streamlit as st
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import DataError
-from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.metrics.mig import mig
+from dvae_core.evaluation.information import information_of_countable
 from dvae_core.figures.compare import frame_cells
 from dvae_core.figures.information import heatmap_width, information_heatmap
 from ui.boards import BoardView, show_board
 from ui.cached import st_latent_profile, st_load_dataset
 from ui.charts import NO_TOOLBAR, show_wide_chart
 from ui.compare.comparison import SIDES, Comparison, Side, show_right_code
+from ui.compare.planes import mig_of_countable
 from ui.errors import errors_shown, plain
 from ui.history import show_history
 from ui.link import write_link
@@ -100,7 +100,7 @@ def show_information(comparison: Comparison) -> None:
     ):
         with column:
             points = side.points
-            measured = measure_information(points.codes, points.factors)
+            measured = information_of_countable(points.codes, points.factors)
             shares = measured.matrix / measured.factor_entropy.clip(1e-9)
             order = aligned_order(comparison, index, profile_of(side))
             cells = [
@@ -109,8 +109,8 @@ def show_information(comparison: Comparison) -> None:
                 if factor is not None
             ]
             title = f"**{plain(side.name)}**"
-            if points.codes.shape[1] > 1:
-                title += f" · MIG {mig(points.codes, points.factors):.3f}"
+            if (score := mig_of_countable(points)) is not None:
+                title += f" · MIG {score:.3f}"
             st.markdown(title)
             figure = information_heatmap(
                 shares,
@@ -125,4 +125,7 @@ def show_information(comparison: Comparison) -> None:
                 key=f"information-{SIDES[index]}",
                 config=NO_TOOLBAR,
             )
-    st.caption("Protocol paper: mean codes in 20 bins, 10,000 images. Frames mark linked latents.")
+    count = len(comparison.sides[0].points.codes)
+    st.caption(
+        f"Protocol paper: mean codes in 20 bins, {count:,} images. Frames mark linked latents."
+    )

@@ -9,6 +9,7 @@ import streamlit as st
 from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane, factor_grid, factor_plane
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
+from dvae_core.evaluation.information import countable
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.representation import Representation
 from dvae_core.figures.latent_plane import draw_plane
@@ -56,6 +57,14 @@ def grid_around(dataset: Dataset, start: Start | None, pair: tuple[int, int]) ->
     return factor_grid(dataset, list(factors), pair)
 
 
+def mig_of_countable(points: Representation) -> float | None:
+    """MIG of the factors that can be counted; None without any, or with a single latent."""
+    counted = countable(points.factors)
+    if points.codes.shape[1] < 2 or not counted.any():
+        return None
+    return mig(points.codes, points.factors[:, counted])
+
+
 def plane_panel(
     title: str,
     model: VAE,
@@ -83,8 +92,8 @@ def plane_panel(
     off = np.degrees(plane.fitted.angles)
     note = f"{first} {off[0]:.0f}° and {second} {off[1]:.0f}° off the nearest axis"
     note += f" (linear fit R² {plane.fitted.r_squared:.2f})"
-    if points.codes.shape[1] > 1:
-        note = f"MIG {mig(points.codes, points.factors):.3f} · {note}"
+    if (score := mig_of_countable(points)) is not None:
+        note = f"MIG {score:.3f} · {note}"
     return Panel(title, note, picture), plane
 
 

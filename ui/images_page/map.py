@@ -172,7 +172,7 @@ def _umap(encoded: EncodedSet) -> Embedding | None:
         st.fragment(run_every=REFRESH_SECONDS)(_show_waiting)(work, len(encoded))
         return None
     if work.has_failed:
-        _embeddings().forget(key)
+        _embeddings().forget(key, work)
     return work.result()
 
 

@@ -36,7 +36,9 @@ def _digest(study: Study) -> str:
         (run.id, run.settings, [run.score(name, study.protocol) for name in names])
         for run in study.counted
     ]
-    return hashlib.sha256(json.dumps([study.protocol, names, rows]).encode()).hexdigest()
+    grouped_by = study.varying  # also in runs that are not counted
+    content = json.dumps([study.protocol, names, grouped_by, rows])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def st_training_curves(run: Run) -> dict[str, TrainingCurve]:

@@ -7,7 +7,7 @@ import streamlit as st
 from dvae_core.exchange.archive import export_run, import_run
 from dvae_core.jobs import RunOverview, queue_training, stop_training
 from dvae_core.jobs.trash import delete_run, deleted_id, deleted_runs, restore_run
-from dvae_core.runs.catalog import own_root
+from dvae_core.runs.catalog import own_root, run_roots
 from dvae_core.runs.run import Run, State
 from dvae_core.training.extension import extend_run
 from ui.errors import errors_shown, plain
@@ -196,12 +196,19 @@ def show_import() -> None:
 
 
 def show_trash() -> None:
-    """Deleted runs, to be taken back."""
-    deleted = deleted_runs(own_root())
+    """Deleted runs of all folders, to be taken back."""
+    own = own_root()
+    folders = [folder for folder in run_roots().values() if folder == own or folder.parent == own]
+    deleted = [path for folder in folders for path in deleted_runs(folder)]
     if not deleted:
         return
+
+    def described(path: Path) -> str:
+        folder = path.parent.parent
+        return deleted_id(path) if folder == own else f"{folder.name}/{deleted_id(path)}"
+
     with show_expander(f"{len(deleted)} deleted runs", "train-trash-list", ":material/delete:"):
-        path = st.selectbox("Deleted run", deleted, format_func=deleted_id, key="train-trash")
+        path = st.selectbox("Deleted run", deleted, format_func=described, key="train-trash")
         st.button(
             "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)
         )

@@ -38,7 +38,7 @@ ADVANCED = (
     "codebook_weight",
     "commitment_weight",
 )
-# Those of a preset, and of an extended run: the form starts neither.
+# Those that only a copy has, of a run that was extended.
 HIDDEN = ("noise_steps",)
 # Settings whose values the tables explain.
 TABLES: dict[str, Mapping[Any, ChoiceInfo]] = {"latents": FAMILIES, "objective": OBJECTIVES}
@@ -78,7 +78,8 @@ def show_form() -> None:
     _show_row(objective.settings)
     _show_row(size)
     _show_row(COURSE)
-    shown = {*WHAT, *objective.settings, *size, *COURSE, *HIDDEN}
+    shown = {*WHAT, *objective.settings, *size, *COURSE}
+    shown.update(name for name in HIDDEN if settings[name] is None)
     with show_expander("Advanced", "train-advanced", ":material/settings:"):
         heeded = settings_of(settings["objective"], settings["latents"])
         advanced = [name for name in heeded if name not in shown]
@@ -255,9 +256,7 @@ def _number_of_factors(name: str) -> int:
 
 def apply_record(record: RunRecord) -> None:
     """Begin again with the settings of a run."""
-    settings = record.model_dump(include=set(RunConfig.model_fields))
-    # An extension of that run; the copy is planned for all its steps from the start.
-    st.session_state[_KEY] = settings | {"noise_steps": None}
+    st.session_state[_KEY] = record.model_dump(include=set(RunConfig.model_fields))
 
 
 def settings_of_preset(name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dvae_core.errors import RunError
 from dvae_core.jobs import (
+    MAX_AT_ONCE,
     RunOverview,
     advance_queue,
     overview,
@@ -27,7 +28,6 @@ from ui.widgets import whole_number
 
 REFRESH_SECONDS = 2.0
 MAX_HEIGHT = 320
-MAX_AT_ONCE = 16
 _ASKED = "train-row-asked"
 _MIG_HELP = "From the evaluation under the chosen protocol; evaluate a run on Factors or Select."
 ACTIVE = (State.RUNNING, State.QUEUED)

@@ -120,16 +120,24 @@ def _start_draft(name_key: str) -> None:
 def _start_both(name_key: str) -> None:
     with errors_shown():
         settings, name = draft(), st.session_state[name_key]
-        if settings["latents"] not in name:
-            name = f"{name}-{settings['latents']}"
         _start(
             {
-                name.replace(settings["latents"], family): config_from(
+                _name_for(family, name, settings["latents"]): config_from(
                     settings | {"latents": family}
                 )
                 for family in _families(config_from(settings))
             }
         )
+
+
+def _name_for(family: FamilyName, name: str, named: FamilyName) -> str:
+    """The name of a run for another family: with its name in place of the last `named`, which is
+    no part of the data set's name, or at the end."""
+    words = name.split("-")
+    if named not in words:
+        return f"{name}-{family}"
+    words[len(words) - 1 - words[::-1].index(named)] = family
+    return "-".join(words)
 
 
 def _start(configs: dict[str, RunConfig]) -> None:

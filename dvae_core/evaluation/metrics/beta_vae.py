@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvae_core.data.dataset import Dataset
+from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.fixed_factor import (
     BATCH_SIZE,
     DatasetDraws,
@@ -74,6 +75,10 @@ def beta_vae_accuracy(
     test_features, test_fixed = _points(
         test, factors, num_test, lambda done, _: progress(num_train + done, total)
     )
+    if len(set(train_fixed.tolist())) == 1:
+        raise EvaluationError(
+            f"all {num_train:,} training points fix the same factor: draw more points"
+        )
     classifier = LogisticRegression(solver="newton-cg")
     # The line search may stop improving before the tolerance is reached; scikit-learn warns of it.
     classifier.fit(train_features, train_fixed)

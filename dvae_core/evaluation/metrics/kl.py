@@ -53,4 +53,5 @@ SPEC = MetricSpec(
     seconds=5,
     source="Kingma and Welling 2014",
     needs_factors=False,
+    depends_on_protocol=False,
 )

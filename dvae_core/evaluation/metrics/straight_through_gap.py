@@ -11,6 +11,7 @@ from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.vae import VAE, reconstruction_loss
 from dvae_core.objectives import Objective
 from dvae_core.progress import Progress, no_progress
+from dvae_core.regularizers import Regularizers
 from dvae_core.runs.run import Run
 
 NUM_BATCHES = 1_000
@@ -44,7 +45,8 @@ def straight_through_gap(
 
     Both losses use the same batches of 64 images (Friede et al. 2023, `eval.py` of the reference
     implementation). Terms of the posterior alone, such as the KL, cancel; the weighted total
-    correlation of the factor objective does not. Smaller means more disentangled.
+    correlation of the factor objective and the regularizers do not. Smaller means more
+    disentangled.
 
     Args:
         run: with model and, for the factor objective, its discriminator.
@@ -65,7 +67,10 @@ def straight_through_gap(
     except RunError as error:
         objective = None
         undefined["total"] = f"the loss needs the objective, but {error}"
-    total, reconstruction = gap_of_model(model, objective, dataset, seed, num_batches, progress)
+    regularizers = Regularizers(run.record)
+    total, reconstruction = gap_of_model(
+        model, objective, regularizers, dataset, seed, num_batches, progress
+    )
     return StraightThroughGap(None if undefined else total, reconstruction, undefined)
 
 
@@ -81,13 +86,15 @@ def why_no_gap(model: VAE) -> str:
 def gap_of_model(
     model: VAE,
     objective: Objective | None,
+    regularizers: Regularizers | None,
     dataset: Dataset,
     seed: int,
     num_batches: int = NUM_BATCHES,
     progress: Progress = no_progress,
 ) -> tuple[float, float]:
     """The `straight_through_gap` of a model: of the whole loss, and of the reconstruction loss.
-    Without an objective they are equal. Arguments and errors as there."""
+    Without an objective and regularizers they are equal. Arguments and errors as there."""
+    generator = torch.Generator(dataset.device).manual_seed(seed)  # of the Hessian's directions
     count = num_batches * BATCH_SIZE
     # Reconstruction loss of the mean and of the mode code, then the penalties of both.
     sums = torch.zeros(4, dtype=torch.float64)
@@ -101,10 +108,17 @@ def gap_of_model(
                 )
             codes = (posterior.mean_code(), posterior.mode_code())
             losses = [reconstruction_loss(model.decode(code), images).mean() for code in codes]
-            if objective is None:
-                losses += [losses[0].new_zeros(())] * 2
-            else:
-                losses += [objective.code_penalty(posterior, code) for code in codes]
+            penalties = [losses[0].new_zeros(())] * 2
+            if objective is not None:
+                penalties = [objective.code_penalty(posterior, code) for code in codes]
+            if regularizers is not None:
+                shape = (len(images), codes[0].shape[1])
+                noise = regularizers.noise(shape, generator, images.device)
+                penalties = [
+                    penalty + regularizers(posterior, code, model.decoder, noise)[0]
+                    for penalty, code in zip(penalties, codes, strict=True)
+                ]
+            losses += penalties
             sums += torch.stack(losses).cpu().double()  # not every accelerator has doubles
     if not sums.isfinite().all():
         raise EvaluationError("a loss is not finite: the model has diverged, train it again")
@@ -146,5 +160,6 @@ SPEC = MetricSpec(
     seconds=30,
     source="Friede et al. 2023",
     needs_factors=False,
+    depends_on_protocol=False,
     points=lambda settings: settings.gap_batches * BATCH_SIZE,
 )

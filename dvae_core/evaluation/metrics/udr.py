@@ -1,5 +1,6 @@
 """Unsupervised disentanglement ranking: agreement with other seeds of the same settings."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dvae_core.config import apart_from_chance
 from dvae_core.errors import EvaluationError, RunError
+from dvae_core.evaluation.latent_statistics import held_nats
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.progress import Progress, no_progress
@@ -16,11 +18,14 @@ from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.run import Run, State
 
 if TYPE_CHECKING:
+    from dvae_core.data.dataset import Dataset
     from dvae_core.evaluation.inputs import EvaluationInputs
+    from dvae_core.models.vae import VAE
 
 NUM_POINTS = 1_000
 LEAST_KL = 0.01  # nats; latents below it are left out
 PENALTY = 0.1
+MOST_NAMED = 10  # seeds in the words of a result
 
 Floats = NDArray[np.floating]
 
@@ -40,7 +45,8 @@ def unsupervised_disentanglement_ranking(
 
     Args:
         codes: of the same images, (points, N) for each run.
-        kl: mean KL of each latent in nats, (N,) for each run.
+        kl: mean KL of each latent in nats, (N,) for each run; of latents whose KL is constant, the
+            entropy of their categories.
         progress: called with runs done.
 
     Raises:
@@ -136,24 +142,37 @@ def _measured(inputs: "EvaluationInputs") -> Measurement:
             f"UDR needs other seeds of the same settings in the folder of {inputs.run.id}: train "
             f"some, then evaluate again"
         )
-    codes, kl = [], []
+    codes, held = [], []
     for index, run in enumerate([inputs.run, *others]):
         inputs.progress(index, len(others) + 1)
         model = run.load_model(inputs.dataset.device)
-        means, divergences = [], []
-        with torch.inference_mode():
-            for _, images in draw_batches(inputs.dataset, NUM_POINTS, inputs.settings.seed):
-                posterior = model.encode(images)
-                means.append(posterior.mean_code().cpu())
-                divergences.append(posterior.kl().cpu())
-        codes.append(torch.cat(means).numpy())
-        kl.append(torch.cat(divergences).mean(0).numpy())
-    return Measurement(_agreement(codes, kl, 0, no_progress))
+        found = _codes_and_nats(model, inputs.dataset, inputs.settings.seed)
+        codes.append(found[0])
+        held.append(found[1])
+    return Measurement(_agreement(codes, held, 0, no_progress))
+
+
+@torch.inference_mode()
+def _codes_and_nats(model: "VAE", dataset: "Dataset", seed: int) -> tuple[Floats, Floats]:
+    """Mean codes (points, N) of random images, and what each latent holds, nats, (N,)."""
+    means, divergences, probabilities = [], [], []
+    for _, images in draw_batches(dataset, NUM_POINTS, seed):
+        posterior = model.encode(images)
+        means.append(posterior.mean_code().cpu())
+        divergences.append(posterior.kl().cpu())
+        if (of_categories := posterior.probabilities()) is not None:
+            probabilities.append(of_categories.cpu())
+    usage = list(torch.cat(probabilities).mean(0).numpy()) if probabilities else None
+    kl = torch.cat(divergences).mean(0).numpy()
+    return torch.cat(means).numpy(), held_nats(kl, usage)
 
 
 def _compared(run: Run) -> str:
     others = _other_seeds(run)
     seeds = [f"{other.record.seed} ({other.status().step:,} steps)" for other in others]
+    if len(seeds) > MOST_NAMED:
+        digest = hashlib.sha256(", ".join(seeds).encode()).hexdigest()[:8]
+        return f"median over {len(seeds)} other seeds ({digest})"
     return f"median over the seeds {', '.join(seeds) or 'none'}"
 
 
@@ -170,6 +189,7 @@ SPEC = MetricSpec(
     seconds=12,
     source="Duan et al. 2020",
     needs_factors=False,
+    depends_on_protocol=False,
     points=lambda settings: NUM_POINTS,
     compared=_compared,
 )

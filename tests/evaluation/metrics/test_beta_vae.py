@@ -55,6 +55,11 @@ def test_pairs_agree_in_the_fixed_factor() -> None:
         assert (firsts == seconds).all(dim=0).any()
 
 
+def test_points_that_all_fix_the_same_factor_are_too_few() -> None:
+    with pytest.raises(EvaluationError, match="1 training points fix the same factor: draw more"):
+        beta_vae_score(GaussianModel(), Plain(5, 5), 0, num_train=1, num_test=5)
+
+
 @pytest.mark.parametrize("sizes", [(5,), (5, 1)])
 def test_fewer_than_two_factors_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(EvaluationError, match="there is one factor"):

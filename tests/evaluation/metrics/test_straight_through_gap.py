@@ -11,8 +11,10 @@ from dvae_core.evaluation.metrics.straight_through_gap import straight_through_g
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.models.vae import reconstruction_loss
 from dvae_core.objectives import Factor
+from dvae_core.regularizers import code_deviations, multiinformation
 from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
+from tests.selection.planted import changed
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def sharpen(run: Run, factor: float) -> None:
     model = run.load_model()
     model.get_parameter("encoder.head.weight").mul_(factor)
     model.get_parameter("encoder.head.bias").mul_(factor)
-    run.save_model(model)
+    run.save_model(model, run.weights_step())
 
 
 @torch.inference_mode()
@@ -49,6 +51,29 @@ def mean_losses(run: Run, dataset: Dataset, num_batches: int) -> torch.Tensor:
                 logits = objective.discriminator(code)
                 rows[row, 1] += (logits[:, 0] - logits[:, 1]).mean()
     return rows / num_batches
+
+
+def test_the_whole_loss_has_the_regularizers(tmp_path: Path, tiny_config: RunConfig) -> None:
+    config = changed(tiny_config, multiinformation_weight=10.0, hessian_weight=10.0)
+    run = Run.create(tmp_path / "regularized", config, (1, 32, 32))
+    train(run)
+    sharpen(run, 5.0)
+    dataset = load_dataset("circles", image_size=32)
+    gap = straight_through_gap(run, dataset, seed=7, num_batches=2)
+    assert gap == straight_through_gap(run, dataset, seed=7, num_batches=2)
+
+    model, difference = run.load_model(), torch.zeros((), dtype=torch.float64)
+    with torch.inference_mode():
+        for _, images in draw_batches(dataset, 128, 7, batch_size=64):
+            posterior = model.encode(images)
+            for sign, code in ((-1, posterior.mean_code()), (1, posterior.mode_code())):
+                loss = reconstruction_loss(model.decode(code), images).mean()
+                loss = loss + 10 * multiinformation(code, code_deviations(posterior, code))
+                difference += sign * loss / 2
+    assert gap.total is not None
+    hessians = gap.total - abs(difference.item())  # whose shares are from 0 to one a layer
+    assert 0 < abs(hessians) < 60
+    assert gap.total != pytest.approx(gap.reconstruction, rel=0.01)
 
 
 def test_elbo_gap_is_that_of_the_reconstruction(tiny_run: Run, circles: Dataset) -> None:

@@ -6,6 +6,7 @@ import pytest
 from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.metrics import udr
 from dvae_core.evaluation.metrics.udr import (
     one_to_one,
     unsupervised_disentanglement_ranking,
@@ -114,6 +115,17 @@ def test_a_run_is_compared_with_the_other_seeds_in_its_folder(seeds: list[Run]) 
     assert score.points == 1_000
     assert score.value is not None
     assert 0 <= score.value <= 1
+
+
+def test_many_seeds_are_counted_not_listed(
+    seeds: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udr, "MOST_NAMED", 1)
+    estimator = score_of(seeds[0]).estimator
+    assert "median over 2 other seeds (" in estimator
+    status = seeds[1].status()
+    seeds[1].write_status(status.model_copy(update={"step": status.step + 1}))
+    assert score_of(seeds[0]).estimator != estimator
 
 
 def test_a_run_without_other_seeds_has_no_udr(seeds: list[Run]) -> None:
