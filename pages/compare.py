@@ -39,7 +39,7 @@ def show_argument(comparison: Comparison) -> Argument | None:
     """The grid of two factors in both latent planes, and a sentence on what it shows."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("The same images in both latent spaces", anchor=False, width="stretch")
-        pair = choose_factors(comparison.dataset)
+        pair = choose_factors(comparison.dataset, [side.points for side in comparison.sides])
     if pair is None:
         return None
     try:
@@ -72,10 +72,11 @@ def show_part(
     match part:
         case "rotation" if planes:
             st.write(
-                "A Gaussian code can be rotated at no cost, since a decoder can rotate it back. On "
-                "a grid, rotated cells merge or leave the border: the KL of an image hardly "
-                "changes, but its reconstruction suffers, unless the codes also shrink until they "
-                "fit."
+                "A decoder can rotate Gaussian codes back, so their reconstruction stays the same; "
+                "the KL of an image changes only where its posterior is wider along one of the two "
+                "latents. On a grid, rotated cells merge or leave the border, which costs "
+                "reconstruction, unless the codes also shrink until they fit. How much depends on "
+                "how far the codes of these images reach into the corners."
             )
             show_turning(comparison, (planes[0].latents, planes[1].latents))
         case "information" if comparison.dataset.factor_sizes:

@@ -15,7 +15,7 @@ from ui.data.imports import show_import
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.images import show_grid
-from ui.link import set_view
+from ui.link import current_view, set_view
 from ui.routing import PAGES
 from ui.titles import show_title
 from ui.train.form import choose_dataset as choose_training_data
@@ -23,7 +23,6 @@ from ui.train.form import draft
 from ui.widgets import when_changed, widget_key
 
 SHEET_IMAGES = 12
-_CHOSEN = "data-chosen"
 _DOWNLOAD = ":material/download: Download"
 
 
@@ -66,7 +65,7 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
         selection_mode="single-row",
     )
     names = [info.name for info in infos]
-    chosen = st.session_state.get(_CHOSEN)
+    chosen = current_view().get("set", "")
     chosen = chosen if chosen in names else names[0]
     key = widget_key("data-name", chosen)
     name = st.selectbox(
@@ -93,8 +92,8 @@ def _download_row(infos: list[DatasetInfo]) -> None:
 
 
 def choose_dataset(name: str) -> None:
-    """Look at another data set."""
-    st.session_state[_CHOSEN] = name
+    """Look at another data set, which the link says."""
+    set_view("data", set=name)
 
 
 def show_sheet(dataset: Dataset, seed: int) -> None:
@@ -121,7 +120,12 @@ def show_one(info: DatasetInfo) -> None:
         show_download(info.name)
     if info.state == "ready":
         seed = st.session_state.setdefault("data-seed", 0)
-        show_sheet(st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32), seed)
+        dataset = st_load_dataset(info.name, 64 if info.image_shape[1] != 32 else 32)
+        show_sheet(dataset, seed)
+        if dataset.noise:
+            st.caption(
+                f"Random in each image, and no factor: {dataset.noise}. The rows keep it fixed."
+            )
         st.button("Another image", icon=":material/shuffle:", on_click=next_seed, key="data-next")
     if info.origin == "imported":
         show_changes(info.name)

@@ -30,8 +30,9 @@ from ui.explore.two_images import (
     show_pin,
 )
 from ui.history import show_history
+from ui.latent_board import BoardEvent
 from ui.latent_names import show_search, shown_names
-from ui.link import current_view, write_link
+from ui.link import current_view, set_view, write_link
 from ui.reconstruction import show_pictures
 from ui.routing import PAGES
 from ui.run_picker import choose_run, show_summary
@@ -39,13 +40,21 @@ from ui.selection import Exploration, current_selection, new_move
 from ui.start_picker import ResolvedStart, checked_code, choose_start, resolve_start
 from ui.titles import show_title
 from ui.view import choose_part
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose, when_changed, widget_key
 
 TOOLS = {
     "pair": "Two latents at once",
     TOOL: "Two images",
     "downloads": "Export",
 }
+
+
+def release(exploration: Exploration, event: BoardEvent) -> None:
+    """Take over where the handles stand. The latent that a person moved is the chosen one, which
+    other pages show."""
+    exploration.move(event.code)
+    if len(event.moved) == 1:
+        exploration.latent = event.moved[0]
 
 
 @st.fragment
@@ -90,7 +99,7 @@ def board_and_tools(
         show_board(
             view,
             key=f"board-{exploration.address}",
-            on_release=lambda event: exploration.move(event.code),
+            on_release=partial(release, exploration),
         )
     with st.container(horizontal=True, vertical_alignment="center", key="steps"):
         show_history(explorations if current_view().get("tool") == TOOL else [exploration])
@@ -175,7 +184,15 @@ with errors_shown():
         st.subheader("Latents", divider=False)
         span, factor = model.latents.spans[0], None
         if len(model.latents.spans) > 1:
-            span = st.selectbox("Range of the tracks", model.latents.spans, key="span")
+            wanted = current_view().get("span", "")
+            span = wanted if wanted in model.latents.spans else span
+            choose(
+                "Range of the tracks",
+                {name: name for name in model.latents.spans},
+                span,
+                name="span",
+                take=lambda span: set_view(span=span),
+            )
         profile = st_latent_profile(run, dataset, span)
         names = profile.factor_names
         if len(names):
@@ -210,7 +227,8 @@ with errors_shown():
                 "Real images of a latent",
                 icon=":material/view_module:",
                 key="explore-latents",
-                help="How often each category of the chosen latent occurs, and the images in it.",
+                help="How often each category of the latent that you moved last occurs, and the "
+                "images in it.",
             ):
                 st.switch_page(PAGES / "latents.py")
             if st.button(

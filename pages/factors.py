@@ -35,6 +35,7 @@ from ui.errors import errors_shown, plain
 from ui.evaluation_job import show_evaluation
 from ui.images import show_grid
 from ui.latent_names import show_search, shown_names
+from ui.link import current_view, set_view
 from ui.routing import PAGES
 from ui.run_picker import choose_protocol, choose_run, show_summary
 from ui.score_tables import describe_table, scores_table, show_bars, show_reasons, show_scores
@@ -92,7 +93,8 @@ def choose_cell(
         for field, (options, describe) in fields.items():
             chosen = getattr(exploration, field)
             chosen = chosen if chosen in options else None
-            key = widget_key(f"{exploration.address}-{field}", chosen)
+            labels = [describe(option) for option in options]
+            key = widget_key(f"{exploration.address}-{field}", chosen, labels)
             st.selectbox(
                 field.capitalize(),
                 options,
@@ -107,6 +109,22 @@ def choose_cell(
     if latent is None or factor is None or latent not in order or factor not in names:
         return None
     return latent, factor
+
+
+def choose_unit() -> str:
+    """The unit of the heat map, which the link says."""
+    wanted = current_view().get("unit", "")
+    unit = wanted if wanted in UNITS else next(iter(UNITS))
+    key = widget_key("unit", unit)
+    st.radio(
+        "Heat map in",
+        UNITS,
+        index=list(UNITS).index(unit),
+        format_func=UNITS.__getitem__,
+        key=key,
+        on_change=when_changed(key, lambda unit: set_view(unit=unit)),
+    )
+    return unit
 
 
 def latent_bars(evaluation: Evaluation, protocol: ProtocolName) -> dict[str, np.ndarray]:
@@ -175,8 +193,12 @@ def show_information(
         )
         st.caption(
             plain(f"{protocol}: {describe_table(evaluation, protocol)}. ")
-            + "The mean code can hold more information than the KL suggests; compare both. K used "
-            "is the effective number of categories."
+            + (
+                ""
+                if protocol == "native"
+                else "The mean code can hold more information than the KL suggests; compare both. "
+            )
+            + "K used is the exponential of the entropy of the mean posterior."
         )
 
 
@@ -228,7 +250,7 @@ exploration = current_selection().exploration(address)
 with st.sidebar:
     show_summary(run)
     protocol = choose_protocol()
-    unit = st.radio("Heat map in", UNITS, format_func=UNITS.__getitem__)
+    unit = choose_unit()
     show_search()
 if not run.record.has_encoder:
     st.info(

@@ -35,7 +35,7 @@ from ui.selection import Exploration, current_selection
 from ui.start_picker import resolve_start
 from ui.titles import show_title
 from ui.view import choose_part
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose
 
 ROWS = 10  # categories with images
 IMAGES = 8  # of each
@@ -76,14 +76,12 @@ def choose_latent(
         return words if encoded is None else f"{words} · {encoded.held[latent]:.2f} nats"
 
     latent = exploration.latent if exploration.latent in order else order[0]
-    key = widget_key(f"{exploration.address}-latents-latent", latent)
-    st.selectbox(
+    choose(
         "Latent",
-        order,
-        order.index(latent),
-        format_func=describe,
-        key=key,
-        on_change=when_changed(key, partial(setattr, exploration, "latent")),
+        {latent: describe(latent) for latent in order},
+        latent,
+        name=f"{exploration.address}-latents-latent",
+        take=partial(setattr, exploration, "latent"),
         help=None
         if encoded is None
         else "In the order of their mean KL; of the entropy of their "
@@ -104,7 +102,9 @@ def show_heading(run: Run, latent: int, names: LatentNames, data: LatentData | N
         f"L{plain(words[1:])}",
         anchor=False,
         help="The factor of which the latent holds the largest share of the entropy, if that is "
-        "at least half."
+        "at least half. This page counts the most likely categories, or 20 bins of a Gaussian "
+        "code, with a correction for bias; under the protocol paper, which counts mean codes, "
+        "the share may differ."
         if factor
         else None,
     )
@@ -126,9 +126,15 @@ def show_numbers(data: LatentData) -> None:
     with st.container(horizontal=True, gap="large"):
         st.metric("Mean KL", f"{data.mean_kl:.2f} nats")
         st.metric(
-            f"{kind} used",
+            f"{kind} in use",
             f"{data.effective_categories:.1f} of {len(data.counts)}",
-            help="The exponential of the entropy of how often each occurs.",
+            help="The exponential of the entropy of how often each is that of an image. "
+            + (
+                "Only the most likely category of an image counts here; “K used” on Factors counts "
+                "its whole posterior, and is higher."
+                if data.edges is None
+                else ""
+            ),
         )
         st.metric(
             "Without an image",
@@ -216,14 +222,12 @@ def show_factors(data: LatentData, latent_names: LatentNames) -> None:
     wanted = current_view().get("of", "")
     names = data.factor_names
     factor = names.index(wanted) if wanted in names else order[0]
-    key = widget_key("latents-factor", factor)
-    st.selectbox(
+    choose(
         "Factor",
-        order,
-        order.index(factor),
-        format_func=lambda factor: f"{names[factor]} · {shares[factor]:.0%} of its entropy",
-        key=key,
-        on_change=when_changed(key, lambda factor: set_view(of=names[factor])),
+        {index: f"{names[index]} · {shares[index]:.0%} of its entropy" for index in order},
+        factor,
+        name="latents-factor",
+        take=lambda factor: set_view(of=names[factor]),
         width=320,
     )
     st.plotly_chart(
@@ -261,11 +265,11 @@ def show_pair(dataset: Dataset, encoded: EncodedSet, data: LatentData) -> None:
         st.caption(plain(f"There is no such pair: {error}."))
         return
     images = to_pixels(images_of(dataset, encoded, pair.rows))
-    show_grid(images[None], "a natural counterfactual", thumbnail=128)
+    show_grid(images[None], "two images of the data set", thumbnail=128)
     st.caption(
         f"Their codes differ by {pair.difference:.1f} standard deviations in latent {data.latent}, "
-        f"and by {pair.distance:.1f} in all other active latents together: the largest "
-        f"difference of both among the pairs of {pair.num_compared:,} images."
+        f"and by {pair.distance:.1f} in all other active latents together. Of all pairs of "
+        f"{pair.num_compared:,} images, these differ most in this latent and least in the others."
     )
 
 

@@ -18,7 +18,7 @@ from ui.method.structure import show_factor, show_neighbourhoods
 from ui.routing import PAGES
 from ui.run_picker import describe, select_run, show_summary
 from ui.selection import current_selection
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose
 
 
 def choose_example() -> tuple[VAE | None, Tensor | None]:
@@ -33,15 +33,13 @@ def choose_example() -> tuple[VAE | None, Tensor | None]:
         return None, None
     selected = current_selection().run
     address = selected if selected in runs else next(iter(runs))
-    key = widget_key("example", address)
     with st.sidebar:
-        st.selectbox(
+        choose(
             "Example run",
-            list(runs),
-            list(runs).index(address),
-            format_func=describe,
-            key=key,
-            on_change=when_changed(key, select_run),
+            {name: describe(name) for name in runs},
+            address,
+            name="example",
+            take=select_run,
             help="A run with categorical latents: the selected one, if it has them.",
         )
         show_summary(runs[address])

@@ -56,7 +56,7 @@ def run_box(label: str, runs: Mapping[str, Run], chosen: str) -> str | None:
     """The box that shows the selected run, of those that the page can use, and changes the
     selection; empty where it is none of them."""
     shown = chosen if chosen in runs else None
-    key = widget_key("run-choice", shown)
+    key = widget_key("run-choice", shown, [describe(address) for address in runs])
     st.sidebar.selectbox(
         label,
         list(runs),
@@ -125,9 +125,12 @@ def show_summary(run: Run) -> None:
     size = f"N = {record.num_latents}"
     if record.category_counts:
         size += f" · {describe_category_counts(record.category_counts)}"
+    status = run.status()
+    reached = "" if status.step >= record.steps else f" · at step {status.step:,}"
     st.caption(
         f"{record.latents} latents, {size} · {plain(record.dataset)} "
         f"{'x'.join(map(str, record.image_shape[1:]))} · {plain(record.origin)}"
+        + (reached if record.imported is None else "")
     )
 
 

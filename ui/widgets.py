@@ -1,6 +1,6 @@
 """Widgets that show what the app holds: the one way to give them a value, and number fields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -11,6 +11,7 @@ from ui.upload_memory import drop_uploads
 T = TypeVar("T")
 
 _SPOKE = "widget-spoke"
+_Widgets = dict[str, tuple[str, int, tuple[str, ...]]]
 
 
 def enter_page(page: str) -> bool:
@@ -32,7 +33,7 @@ def end_fragment() -> None:
     st.session_state.pop(_SPOKE, None)
 
 
-def widget_key(name: str, value: object) -> str:
+def widget_key(name: str, value: object, labels: Sequence[str] = ()) -> str:
     """The key of a widget that shows a value of the app. The caller gives the widget that value as
     its default too.
 
@@ -40,19 +41,25 @@ def widget_key(name: str, value: object) -> str:
     the next one, the browser does not hear of it, and the widget comes up with its own default,
     which a later input sends along as if a person had chosen it.
 
+    Args:
+        name: of the widget on its page.
+        value: that it shows.
+        labels: of its options, where they can change. A browser sends the label of what it shows;
+            under the same key, one of before would be taken for a choice.
+
     Returns:
         A key that stays while the person and the app agree on the value. It changes where anything
         but the widget changed the value: a browser that does not know of the change yet sends the
         old value with the next input, and under the same key that would be taken for a choice.
     """
-    widgets = _widgets()
+    widgets, labels = _widgets(), tuple(labels)
     if name not in widgets:
-        widgets[name] = name, 0
+        widgets[name] = name, 0, labels
         return name
-    key, replaced = widgets[name]
-    if key in st.session_state and st.session_state[key] != value:
+    key, replaced, shown = widgets[name]
+    if labels != shown or (key in st.session_state and st.session_state[key] != value):
         key, replaced = f"{name}-{replaced + 1}", replaced + 1
-        widgets[name] = key, replaced
+        widgets[name] = key, replaced, labels
     return key
 
 
@@ -62,15 +69,18 @@ def when_changed(key: str, take: Callable[[Any], None]) -> Callable[[], None]:
 
     def pass_on() -> None:
         st.session_state[_SPOKE] = True
-        if any(key == current for current, _ in _widgets().values()):
+        if any(key == current for current, _, _ in _widgets().values()):
             take(st.session_state[key])
 
     return pass_on
 
 
-def _widgets() -> dict[str, tuple[str, int]]:
-    """Key of each widget of this page, and the number of times it was replaced, by name."""
-    widgets: dict[str, tuple[str, int]] = st.session_state.setdefault("widgets", {})
+def _widgets() -> _Widgets:
+    """Key of each widget of this page, the number of times it was replaced, and the labels of its
+    options, by name."""
+    widgets: dict[str, tuple[str, int, tuple[str, ...]]] = st.session_state.setdefault(
+        "widgets", {}
+    )
     return widgets
 
 
@@ -85,7 +95,7 @@ def choose(
 ) -> None:
     """A select box of `options`, in words, that shows a value of the app; `name` and `take` as in
     `widget_key` and `when_changed`, `more` for `st.selectbox`."""
-    key = widget_key(name, value)
+    key = widget_key(name, value, tuple(options.values()))
     st.selectbox(
         label,
         list(options),

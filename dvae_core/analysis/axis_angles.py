@@ -135,6 +135,15 @@ class FactorPlane:
     codes: NDArray[np.float32]
     fitted: AxisAngles
 
+    @property
+    def own_shares(self) -> NDArray[np.float64]:
+        """Share of the variance of each latent over the grid that its own factor explains, (2,): 1
+        if the latent follows that factor alone, in whatever order of its values."""
+        codes = self.codes.astype(np.float64)
+        means = codes[..., 0].mean(axis=1), codes[..., 1].mean(axis=0)
+        variances = codes.var(axis=(0, 1))
+        return np.array([mean.var() for mean in means]) / np.maximum(variances, 1e-12)
+
 
 def factor_plane(model: Encoder, points: Representation, grid: FactorGrid) -> FactorPlane:
     """Find the latents of a grid's factors by mutual information (20 bins) and encode the grid.

@@ -162,7 +162,6 @@ def latent_profile(
         for density, expected in zip(aggregate, prior, strict=True)
     )
     mean_kl = kl.cpu().numpy()
-    has_categories = model.latents.num_categories is not None
     factor_names = dataset.factor_names if dataset else ()
     estimate = f"bins of mean codes with Miller-Madow correction, {num_images:,} images"
     try:
@@ -174,7 +173,7 @@ def latent_profile(
         values=_arrays(rows),
         aggregate=aggregate,
         kl=mean_kl,
-        held=held_nats(mean_kl, aggregate if has_categories else None),
+        held=held_nats(mean_kl, aggregate if model.latents.is_deterministic else None),
         spread=codes.double().std(0, correction=0).cpu().numpy(),
         factor_names=factor_names,
         information=information,

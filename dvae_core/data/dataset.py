@@ -27,6 +27,7 @@ class Dataset(ABC):
         device: device of factors and images; generators must be on it too.
         is_noisy: whether the same factors give different images, because something else also
             varies (a random colour, an instance).
+        noise: what that is, in words, for data sets that draw it; "" for others.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Dataset(ABC):
     image_shape: tuple[int, int, int]
     device: torch.device
     is_noisy: bool = False
+    noise: str = ""
 
     @abstractmethod
     def _draw(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -185,6 +187,7 @@ class ScaledDataset(Dataset):
         self.image_shape = (original.image_shape[0], *size)
         self.device = original.device
         self.is_noisy = original.is_noisy
+        self.noise = original.noise
 
     def __len__(self) -> int:
         return len(self._original)

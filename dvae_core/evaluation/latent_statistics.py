@@ -12,6 +12,7 @@ from torch import Tensor
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.representation import Encoder, draw_batches
+from dvae_core.models.latents import PointPosterior
 from dvae_core.models.vae import reconstruction_loss
 from dvae_core.progress import Progress, no_progress
 
@@ -23,19 +24,19 @@ def held_nats(
     kl: NDArray[np.floating], usage: Sequence[NDArray[np.floating]] | None
 ) -> NDArray[np.float64]:
     """Bound of the information that each latent holds about an image, nats, (N,): its mean KL from
-    the prior or, if that is less, the entropy of its use.
+    the prior, or the entropy of its use where posteriors are points.
 
-    For a distribution the KL is nearly always less. The KL of a point is ln K whether the latent
-    varies or not, and there the entropy is the information itself.
+    The KL of a point is ln K whether the latent varies or not, and the entropy is the information
+    itself.
 
     Args:
         kl: mean KL of each latent, (N,).
-        usage: probability of each category over images, N times (K_j,); None without categories.
+        usage: of latents whose posteriors are points, the probability of each category over images,
+            N times (K_j,); None for all others.
     """
-    nats = np.array(kl, dtype=np.float64)
     if usage is None:
-        return nats
-    return np.minimum(nats, [entropy_of_use(row) for row in usage])
+        return np.array(kl, dtype=np.float64)
+    return np.array([entropy_of_use(row) for row in usage])
 
 
 def entropy_of_use(usage: NDArray[np.floating]) -> float:
@@ -72,6 +73,7 @@ class LatentStatistics:
         kl: divergence of each latent's posterior from its prior, nats, (N,).
         sampled_kl: the same for the category that the noise of training selects, nats, (N,).
         usage: aggregate posterior, (N, K), rows sum to one; None without categories.
+        held: `held_nats` of each latent, nats, (N,).
         reconstruction_error: Bernoulli cross entropy of the image decoded from the mean code,
             summed over pixels and channels, nats per image.
     """
@@ -79,13 +81,13 @@ class LatentStatistics:
     kl: NDArray[np.float64]
     sampled_kl: NDArray[np.float64]
     usage: NDArray[np.float64] | None
+    held: NDArray[np.float64]
     reconstruction_error: float
 
     @property
     def active(self) -> NDArray[np.bool_]:
         """Whether each latent holds more than 0.05 nats, (N,)."""
-        usage = None if self.usage is None else list(self.usage)
-        return held_nats(self.kl, usage) > ACTIVE_KL
+        return self.held > ACTIVE_KL
 
 
 def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,9 +116,11 @@ def latent_statistics(
     sampled_kl: Tensor | float = 0.0
     usage: Tensor | float = 0.0
     error = 0.0
+    are_points = False
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress):
             posterior = model.encode(images)
+            are_points = isinstance(posterior, PointPosterior)
             kl = kl + posterior.kl().double().sum(0)
             sampled_kl = sampled_kl + posterior.sampled_kl(noise_scale).double().sum(0)
             probabilities = posterior.probabilities()
@@ -129,9 +133,11 @@ def latent_statistics(
         raise EvaluationError(
             "KL or reconstruction error is not finite: the model has diverged, train it again"
         )
+    shares = (usage / count).cpu().numpy() if isinstance(usage, Tensor) else None
     return LatentStatistics(
         kl=kl_mean,
         sampled_kl=(torch.as_tensor(sampled_kl) / count).cpu().numpy(),
-        usage=(usage / count).cpu().numpy() if isinstance(usage, Tensor) else None,
+        usage=shares,
+        held=held_nats(kl_mean, list(shares) if are_points and shares is not None else None),
         reconstruction_error=error / count,
     )

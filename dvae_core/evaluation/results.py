@@ -81,6 +81,8 @@ class Result(_Record):
     def measured_on(self) -> str:
         """The codes, the method and the points, in words."""
         points = f"{self.points:,} points"
+        if "each image once" in self.estimator:  # there may be fewer
+            points = f"at most {self.points:,} images"
         if self.test_points:
             points += f", {self.test_points:,} for testing"
         return f"{self.estimator} · {points} · seed {self.seed} · step {self.step:,}"

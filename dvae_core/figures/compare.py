@@ -21,6 +21,9 @@ from dvae_core.runs.names import NO_NAMES, LatentNames
 
 Floats = NDArray[np.float64]
 
+# Share of the highest value of a chart above which all others lie for its axis not to begin at 0.
+NEAR = 0.8
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -59,7 +62,14 @@ def angle_curves(
     )
     figure.add_vline(x=current, line={"color": MARK, "width": 1.5})
     figure.update_xaxes(title_text="angle", ticksuffix="°", dtick=15, range=[-1, 91])
-    figure.update_yaxes(title_text=literal(unit), rangemode="tozero")
+    low = min(float(np.min(curve.y)) for curve in curves)
+    high = max(float(np.max(curve.y)) for curve in curves)
+    figure.update_yaxes(title_text=literal(unit))
+    if low > NEAR * high:  # from 0 on, the curves would be one line
+        margin = max(0.1 * (high - low), 0.005 * high)
+        figure.update_yaxes(range=[low - margin, high + margin])
+    else:
+        figure.update_yaxes(rangemode="tozero")
     legend = {"orientation": "h", "y": -0.25, "x": 0, "entrywidth": 0}
     return styled(figure, height=360, top=30, showlegend=True, legend=legend)
 

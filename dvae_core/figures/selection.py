@@ -106,6 +106,7 @@ def band_lines(
     logarithmic: bool = False,
     dashed: Mapping[str, tuple[Floats, Floats]] | None = None,
     height: int = 360,
+    order: Sequence[str] = (),
 ) -> go.Figure:
     """A line for each group, with its range as a band.
 
@@ -116,10 +117,12 @@ def band_lines(
         logarithmic: use a log scale for x, with ticks at its values.
         dashed: further grey lines without a range, (x, y) by name.
         height: pixels, with up to two entries in the legend.
+        order: all groups of a page, whose charts may lack some, so that each keeps its colour.
     """
     figure = go.Figure()
     for index, line in enumerate(lines):
-        color = PALETTE[index % len(PALETTE)]
+        place = order.index(line.group) if line.group in order else index
+        color = PALETTE[place % len(PALETTE)]
         figure.add_trace(
             go.Scatter(
                 x=np.concatenate([line.x, line.x[::-1]]),

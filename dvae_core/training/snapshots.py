@@ -120,7 +120,7 @@ def take_snapshot(
     latents that hold more than 0.05 nats. Undefined scores are left out.
     """
     factors, codes, kl, usage = _encode(model, dataset)
-    held = held_nats(kl, usage)
+    held = held_nats(kl, usage if model.latents.is_deterministic else None)
     varies = np.ptp(factors, axis=0) > 0
     factor_names, factors = tuple(compress(dataset.factor_names, varies)), factors[:, varies]
     scores: dict[str, float] = {"step": step, "points": POINTS}

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dvae_core.analysis.axis_angles import axis_angles, best_latents, factor_grid, factor_plane
+from dvae_core.analysis.axis_angles import (
+    FactorPlane,
+    axis_angles,
+    best_latents,
+    factor_grid,
+    factor_plane,
+)
 from dvae_core.analysis.rotation import turn
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.representation import encode_points
@@ -100,3 +106,14 @@ def test_one_latent_has_no_plane() -> None:
     points = encode_points(model, dataset, 500, seed=0)
     with pytest.raises(EvaluationError, match="one latent"):
         factor_plane(model, points, factor_grid(dataset, (0, 0), (0, 1)))
+
+
+def test_a_latent_that_follows_its_factor_in_any_order_is_its_own() -> None:
+    order = np.array([3.0, 0.0, 4.0, 1.0, 2.0])
+    first, second = np.meshgrid(order, np.arange(6.0), indexing="ij")
+    shuffled = np.stack([first, second], axis=-1).astype(np.float32)
+    turned = np.stack([first + second, first - second], axis=-1).astype(np.float32)
+    own, mixed = (FactorPlane((0, 1), codes, axis_angles(codes)) for codes in (shuffled, turned))
+    assert own.fitted.r_squared < 0.8
+    np.testing.assert_allclose(own.own_shares, [1.0, 1.0])
+    assert (mixed.own_shares < 0.65).all()

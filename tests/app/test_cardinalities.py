@@ -57,8 +57,9 @@ def test_a_tool_copes_with_rows_of_different_length(open_app: OpenApp, tool: str
 def test_factors_counts_the_categories_as_they_are(open_app: OpenApp) -> None:
     app = open_app("pages/factors.py", run="runs/known")
     app.sidebar.radio[0].set_value("native").run()
-    app.selectbox(key="runs/known-latent").set_value(0)
-    app.selectbox(key="runs/known-factor").set_value("y").run()
+    boxes = {box.label: box for box in app.selectbox}
+    boxes["Latent"].set_value(0)
+    boxes["Factor"].set_value("y").run()
     assert not app.exception
     assert not app.error
     assert "**latent 0** beside **y**" in said(app)

@@ -134,7 +134,8 @@ def test_runs_of_one_family_can_be_compared(
     train(other)
     app = open_app(PAGE)
     app.sidebar.selectbox(key="run-choice").set_value("runs/other").run()
-    app.sidebar.selectbox(key="compare-right").set_value("checkpoints/discrete").run()
+    right = next(box for box in app.sidebar.selectbox if box.label == "Right")
+    right.set_value("checkpoints/discrete").run()
     assert not app.exception
     assert not app.error
 

@@ -263,3 +263,11 @@ def test_files_that_do_not_go_together_are_one_line(
     assert not app.exception
     (error,) = app.error
     assert complaint in error.value.replace("\\", "")
+
+
+def test_the_link_restores_the_data_set(open_app: OpenApp) -> None:
+    app = open_app(PAGE, set="circles_continuous")
+    assert app.selectbox(key="data-name").value == "circles_continuous"
+    assert "where the disc is within the bins of x and y" in " ".join(c.value for c in app.caption)
+    app.selectbox(key="data-name").set_value("circles").run()
+    assert app.query_params["set"] == "circles"

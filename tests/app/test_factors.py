@@ -127,3 +127,12 @@ def test_why_scores_are_not_defined_is_said_once(open_app: OpenApp, runs: dict[s
     (reason,) = {score.reason for score in found.scores if score.value is None}
     said = [caption.value.replace("\\", "") for caption in app.caption]
     assert sum(reason in text for text in said) == 1
+
+
+def test_the_link_restores_the_unit_of_the_heat_map(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(PAGE, run="runs/smooth", unit="nats")
+    assert app.sidebar.radio(key="unit").value == "nats"
+    app.sidebar.radio(key="unit").set_value("share").run()
+    assert app.query_params["unit"] == "share"

@@ -25,7 +25,7 @@ def test_both_families_show_what_the_data_put_into_a_latent(
     assert not app.error
     assert app.subheader[0].value.startswith("Latent 1")
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert set(metrics) == {"Mean KL", f"{kind} used", "Without an image"}
+    assert set(metrics) == {"Mean KL", f"{kind} in use", "Without an image"}
     assert any("From 1,024 images." in caption.value for caption in app.caption)
 
 

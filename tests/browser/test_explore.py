@@ -297,3 +297,14 @@ def test_linked_boards_of_two_images_move_and_return_together(page: Page, addres
         page.get_by_role("button", name=f"latent {latent}", exact=True).click()
         for board in boards:
             expect(board.locator(".readout .name")).to_have_text(f"latent {latent}")
+
+
+def test_latents_opens_the_latent_that_was_dragged(page: Page, address: str) -> None:
+    opened(page, address, run=FAMILIES[0], start="factors-20.9")
+    for row in (1, 0):
+        drag(page, row, -120)
+        expect(page).to_have_url(re.compile("latent="))
+    latent = re.search(r"latent=(\d+)", page.url)
+    assert latent is not None
+    page.get_by_role("button", name="Real images of a latent").click()
+    expect(page.get_by_role("heading", name=f"Latent {latent[1]}")).to_be_visible()

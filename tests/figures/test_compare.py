@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 
 from dvae_core.analysis.rotation import GridMass
@@ -70,3 +72,14 @@ def test_distances_are_drawn_as_measured() -> None:
 def test_bars_have_a_group_for_each_name() -> None:
     figure = distribution_bars(np.array([0.0, 1.0]), {"q": np.array([0.3, 0.7])}, unit="q")
     assert [trace.name for trace in figure.data] == ["q"]
+
+
+def test_curves_far_from_0_are_drawn_on_an_axis_of_their_own() -> None:
+    def axis(*values: float) -> Any:
+        curve = Curve("loss", "#000000", np.array(values))
+        return angle_curves([0.0, 45.0], [curve], 0.0, "nats").layout.yaxis
+
+    assert axis(3.0, 9.0).rangemode == "tozero"
+    low, high = axis(934.57, 934.83).range
+    assert 900 < low < 934.57
+    assert 934.83 < high < 970

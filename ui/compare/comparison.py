@@ -29,7 +29,7 @@ from ui.link import current_view, parse_code, set_view, write_code
 from ui.run_picker import OPENING_RUN, describe, run_box, show_unusable
 from ui.selection import Code, Exploration, Start, current_selection, new_move
 from ui.start_picker import ResolvedStart, resolve_start
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose
 
 SIDES = ("left", "right")
 MATCHES = {"quantile": "quantile", "factor": "factor value"}
@@ -183,17 +183,16 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
         selection.second = address
         set_view(second_code="")
 
-    key = widget_key("compare-right", selection.second)
-    right = st.sidebar.selectbox(
-        "Right",
-        fitting,
-        fitting.index(selection.second),
-        format_func=describe,
-        key=key,
-        on_change=when_changed(key, take),
-        help="Runs on images of the same shape as those of the left run.",
-    )
-    return (left, runs[left]), (right, runs[right])
+    with st.sidebar:
+        choose(
+            "Right",
+            {address: describe(address) for address in fitting},
+            selection.second,
+            name="compare-right",
+            take=take,
+            help="Runs on images of the same shape as those of the left run.",
+        )
+    return (left, runs[left]), (selection.second, runs[selection.second])
 
 
 def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Dataset) -> Comparison:
@@ -214,8 +213,11 @@ def open_comparison(left: tuple[str, Run], right: tuple[str, Run], dataset: Data
         for (address, run), exploration in zip((left, right), explorations, strict=True)
     )
     if explorations[0].start is None and dataset.has_all_combinations:
-        # Off the middle, where a code stays in its place when the plane is rotated.
-        explorations[0].start = Start("factors", tuple(size // 4 for size in dataset.factor_sizes))
+        factors = dataset.typical_factors()
+        if factors == tuple(size // 2 for size in dataset.factor_sizes):
+            # Off the middle, where a code stays in its place when the plane is rotated.
+            factors = tuple(size // 4 for size in dataset.factor_sizes)
+        explorations[0].start = Start("factors", factors)
     points = [side.points for side in sides]
     pairs = pair_latents(points[0].codes, points[1].codes, points[0].factors)
     return Comparison((sides[0], sides[1]), dataset, pairs)

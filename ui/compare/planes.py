@@ -1,6 +1,7 @@
 """The grid of two factors in the plane of the latents that encode them: one panel per run."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ import streamlit as st
 from dvae_core.analysis.axis_angles import FactorGrid, FactorPlane, factor_grid, factor_plane
 from dvae_core.analysis.traversal import to_pixels
 from dvae_core.data.dataset import Dataset
-from dvae_core.evaluation.information import countable
+from dvae_core.evaluation.information import countable, information_of_countable
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.representation import Representation
 from dvae_core.figures.latent_plane import draw_plane
@@ -17,37 +18,62 @@ from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from ui.errors import plain
 from ui.latent_plane import Panel, latent_planes
+from ui.link import current_view, set_view
 from ui.selection import Start
 from ui.start_picker import factors_of_start
+from ui.widgets import choose
 
 STRAIGHT = 0.6  # R² of the linear map, below which its angles say little
 CLEAR_DEGREES = 5.0
+# Parts of the link that name the factors of the plane, and the labels of their boxes.
+FACTORS = {"one": "One factor", "other": "Another factor"}
 
 
-def choose_factors(dataset: Dataset) -> tuple[int, int] | None:
-    """Two factors, by name; None, and a word, where there are no two."""
+def choose_factors(dataset: Dataset, points: Sequence[Representation]) -> tuple[int, int] | None:
+    """Two factors, by name, which the link says; None, and a word, where there are no two.
+
+    Args:
+        dataset: of the runs.
+        points: of both runs; by default, the factors are the two that they encode best.
+    """
     varying = [factor for factor, size in enumerate(dataset.factor_sizes) if size > 1]
     if len(varying) < 2:
         st.info(plain(f"{dataset.name} has no two factors that span a grid."))
         return None
     if len(varying) == 2:
         return varying[0], varying[1]
-    first, second = (
-        st.selectbox(
-            label,
-            varying,
-            # The last two: position and the like mostly, which a plane can show.
-            index=len(varying) - 2 + place,
-            format_func=lambda factor: dataset.factor_names[factor],
-            key=f"compare-{dataset.name}-{place}",
-            label_visibility="collapsed",
+    names = {dataset.factor_names[factor]: factor for factor in varying}
+    chosen = []
+    for part, default in zip(FACTORS, _best_encoded(varying, points), strict=True):
+        factor = names.get(current_view().get(part, ""), default)
+        choose(
+            FACTORS[part],
+            {factor: name for name, factor in names.items()},
+            factor,
+            name=f"compare-{dataset.name}-{part}",
+            take=partial(_keep_factor, part, dataset.factor_names),
             width=220,
         )
-        for place, label in enumerate(("One factor", "Another factor"))
-    )
+        chosen.append(factor)
+    first, second = chosen
     if first == second:
         st.info("Choose two different factors.")
         return None
+    return first, second
+
+
+def _keep_factor(part: str, names: Sequence[str], factor: int) -> None:
+    set_view(**{part: names[factor]})
+
+
+def _best_encoded(varying: Sequence[int], points: Sequence[Representation]) -> tuple[int, int]:
+    """The two factors of which single latents of both runs hold the largest shares, in order."""
+    shares = []
+    for run in points:
+        found = information_of_countable(run.codes, run.factors)
+        shares.append(found.matrix.max(0) / np.maximum(found.factor_entropy, 1e-9))
+    total = np.sum(shares, axis=0)
+    first, second = sorted(sorted(varying, key=lambda factor: -total[factor])[:2])
     return first, second
 
 
@@ -110,9 +136,11 @@ def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
         if plane.fitted.r_squared < STRAIGHT
     ]
     if bent:
+        shares = [float(plane.own_shares.mean()) for plane in planes]
         return (
-            f"The grid of {' and of '.join(bent)} is not straight in its latent plane, so its "
-            "angles say little."
+            f"In {names[0]}, {shares[0]:.0%} of the variation along the axes follows the factor of "
+            f"each axis; in {names[1]}, {shares[1]:.0%}. The angles say little, because the grid "
+            f"of {' and of '.join(bent)} is not straight: its values may lie in another order."
         )
     off = [float(np.degrees(plane.fitted.angles).mean()) for plane in planes]
     angles = f"{off[0]:.0f}° against {off[1]:.0f}°"

@@ -21,7 +21,7 @@ from dvae_core.runs.run import Run
 from ui.errors import in_words, plain
 from ui.expander import show_expander
 from ui.link import current_view, set_view
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose, when_changed, widget_key
 
 _REFUSED = "names-refused"  # texts that could not be saved, and why, by the key of their field
 
@@ -38,8 +38,8 @@ def show_naming(run: Run, latent: int, names: LatentNames, data: LatentData | No
     """
     if data is not None and not names.name(latent):
         _show_suggestion(run, data)
-    label = "Name and note" if names.entry(latent) else "Name this latent"
-    with show_expander(label, "latent-naming", ":material/edit_note:"):
+    # Always the same words: with others the browser takes it for another one, and closes it.
+    with show_expander("Name and note", "latent-naming", ":material/edit_note:"):
         entry = names.entry(latent)
         _text_field(st.text_input, "Name", run, latent, None, "name", entry, MAX_NAME)
         _text_field(st.text_area, "Note", run, latent, None, "note", entry, MAX_NOTE)
@@ -119,14 +119,12 @@ def _choose_category(latent: int, count: int, names: LatentNames) -> int:
     """The category to name, which the link says."""
     wanted = current_view().get("category", "")
     category = int(wanted) if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < count else 0
-    key = widget_key("latent-category", category)
-    st.selectbox(
+    choose(
         "Category",
-        list(range(count)),
+        {index: names.words(latent, index) for index in range(count)},
         category,
-        format_func=lambda category: names.words(latent, category),
-        key=key,
-        on_change=when_changed(key, lambda category: set_view(category=str(category))),
+        name="latent-category",
+        take=lambda category: set_view(category=str(category)),
         width=320,
     )
     return category

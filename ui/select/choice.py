@@ -18,7 +18,7 @@ from ui.expander import show_expander
 from ui.link import View, current_view, set_view
 from ui.run_picker import choose_protocol
 from ui.view import choose_part
-from ui.widgets import when_changed, widget_key
+from ui.widgets import choose, when_changed, widget_key
 
 VIEWS = {
     "runs": "All runs",
@@ -69,11 +69,13 @@ def choose_study() -> StudyChoice | None:
             icon=":material/link_off:",
         )
     with st.sidebar:
-        folder = st.selectbox(
+        folder = view.get("folder", "") if view.get("folder", "") in folders else largest
+        choose(
             "Folder of runs",
-            list(folders),
-            format_func=lambda name: f"{name} ({len(folders[name])})",
-            **_one_of(list(folders), "folder", view, default=largest),
+            {name: f"{name} ({len(runs)})" for name, runs in folders.items()},
+            folder,
+            name="select-folder",
+            take=partial(_keep, "folder"),
         )
         protocol = choose_protocol()
         whole = st_read_study(folders[folder], protocol)
@@ -163,13 +165,11 @@ def _choose_groups(study: Study, view: View) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _one_of(
-    options: Sequence[str], name: str, view: View, default: str | None = None
-) -> dict[str, Any]:
-    """Index, key and callback of a widget that shows one value of the view, or the default."""
+def _one_of(options: Sequence[str], name: str, view: View) -> dict[str, Any]:
+    """Index, key and callback of a widget that shows one value of the view, or the first."""
     value = view.get(name, "")
     if value not in options:
-        value = options[0] if default is None else default
+        value = options[0]
     return {"index": list(options).index(value)} | _widget(name, value, partial(_keep, name))
 
 

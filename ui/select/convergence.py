@@ -52,7 +52,8 @@ def show_training_curves(choice: StudyChoice) -> None:
         Line(group, common.at, common.median, common.low, common.high)
         for group, common in bands.items()
     ]
-    figure = band_lines(lines, AXES[against], COURSES[name], height=480)
+    groups = list(choice.study.groups(choice.by))
+    figure = band_lines(lines, AXES[against], COURSES[name], height=480, order=groups)
     st.plotly_chart(figure, key="select-courses", config=CHART_CONFIG)
     st.dataframe(_table(bands, against), hide_index=True, height="content")
     st.caption(

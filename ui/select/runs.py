@@ -172,6 +172,15 @@ def _tick(run_ids: list[str]) -> None:
     st.session_state[_TICKED] = run_ids
 
 
+def _why_no_weights(run: Run, row: StudyRun) -> str:
+    if run.status().weights_kept:
+        return f"{row.id} has no weights yet: {row.state} at step {row.step:,}."
+    return (
+        f"{row.id} is a record: it has scores and curves, but no weights, so no page can show its "
+        f"latents. Train it again to see them."
+    )
+
+
 def _open(folder: str, found: Sequence[StudyRun]) -> None:
     """Show one run on Explore, or two on Compare."""
     runs = [Run(each.path) for each in found]
@@ -180,7 +189,7 @@ def _open(folder: str, found: Sequence[StudyRun]) -> None:
             st.error(plain(problem), icon=":material/error:")
             return
         if not run.has_model:
-            st.error(plain(f"{each.id} has no weights yet: {each.state} at step {each.step:,}."))
+            st.error(plain(_why_no_weights(run, each)))
             return
     addresses = [f"{folder}/{each.id}" for each in found]
     select_run(addresses[0])

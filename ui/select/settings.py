@@ -44,7 +44,14 @@ def show_settings(choice: StudyChoice) -> None:
         if lines:
             with columns[drawn % 2]:
                 st.markdown(f"**{label}**")
-                figure = band_lines(lines, setting, label, logarithmic=_is_wide(lines), height=330)
+                figure = band_lines(
+                    lines,
+                    setting,
+                    label,
+                    logarithmic=_is_wide(lines),
+                    height=330,
+                    order=list(choice.study.groups(choice.by)),
+                )
                 st.plotly_chart(figure, key=f"select-trend-{label}", config=CHART_CONFIG)
             drawn += 1
     st.caption(

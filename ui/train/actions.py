@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dvae_core.errors import ConfigError
 from dvae_core.exchange.archive import export_run, import_run
 from dvae_core.jobs import RunOverview, queue_training, stop_training
 from dvae_core.jobs.trash import delete_run, deleted_id, deleted_runs, restore_run
@@ -18,7 +19,7 @@ from ui.train.form import apply_record
 from ui.train.runs_table import ACTIVE
 from ui.train.view import forget_watched, plan_new, watch_run
 from ui.upload_memory import drop_uploads
-from ui.widgets import whole_number
+from ui.widgets import parse_whole, whole_number
 
 RESUMABLE = (State.STOPPED, State.FAILED, State.LOST)
 _DELETED = "train-deleted"
@@ -111,7 +112,7 @@ def _show_extension(run: Run) -> None:
             "More steps",
             1,
             10_000_000,
-            key=f"train-more-{run.path}",
+            key=_more_key(run),
             default=run.record.steps,
             help="The noise scale stays at its final value; the config records the extension.",
         )
@@ -121,7 +122,7 @@ def _show_extension(run: Run) -> None:
             key="train-extend",
             disabled=more is None,
             on_click=_extend,
-            args=(run, more),
+            args=(run,),
         )
 
 
@@ -160,9 +161,17 @@ def _resume(run: Run) -> None:
         queue_training(run)
 
 
-def _extend(run: Run, more_steps: int) -> None:
+def _more_key(run: Run) -> str:
+    return f"train-more-{run.path}"
+
+
+def _extend(run: Run) -> None:
+    """Extend by the number in the field, which may be newer than the page that drew the button."""
     with errors_shown():
-        extend_run(run, more_steps)
+        more = parse_whole(st.session_state[_more_key(run)])
+        if more is None:
+            raise ConfigError("More steps is no whole number")
+        extend_run(run, more)
         queue_training(run)
 
 
@@ -207,7 +216,8 @@ def show_trash() -> None:
         folder = path.parent.parent
         return deleted_id(path) if folder == own else f"{folder.name}/{deleted_id(path)}"
 
-    with show_expander(f"{len(deleted)} deleted runs", "train-trash-list", ":material/delete:"):
+    title = "1 deleted run" if len(deleted) == 1 else f"{len(deleted)} deleted runs"
+    with show_expander(title, "train-trash-list", ":material/delete:"):
         path = st.selectbox("Deleted run", deleted, format_func=described, key="train-trash")
         st.button(
             "Restore", icon=":material/undo:", key="train-restore", on_click=restore, args=(path,)

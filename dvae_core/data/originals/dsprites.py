@@ -81,6 +81,7 @@ class ColorDsprites(Dsprites):
     name = "color_dsprites"
     channels = 3
     is_noisy = True
+    noise = "the colour"
 
     def __init__(
         self,

@@ -66,6 +66,7 @@ class ContinuousCircles(_Disc):
 
     name = "circles_continuous"
     is_noisy = True
+    noise = "where the disc is within the bins of x and y"
 
     def _centres(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         within: float | Tensor = 0.5

@@ -115,6 +115,7 @@ class ContinuousSprites(Sprites):
 
     name = "sprites_continuous"
     is_noisy = True
+    noise = "scale, orientation, x and y within their bins"
 
     def _values(self, factors: Tensor, generator: torch.Generator | None) -> Tensor:
         shape, bins = factors[:, :1], factors[:, 1:]
@@ -138,6 +139,7 @@ class ColorSprites(Sprites):
 
     name = "color_sprites"
     is_noisy = True
+    noise = "the colour"
 
     def __init__(self, image_size: int = 64, device: torch.device | str = "cpu") -> None:
         super().__init__(image_size, device)

@@ -13,6 +13,7 @@ from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.latent_statistics import held_nats
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 from dvae_core.evaluation.representation import draw_batches
+from dvae_core.models.latents import PointPosterior
 from dvae_core.progress import Progress, no_progress
 from dvae_core.runs.catalog import list_runs
 from dvae_core.runs.run import Run, State
@@ -160,8 +161,8 @@ def _codes_and_nats(model: "VAE", dataset: "Dataset", seed: int) -> tuple[Floats
         posterior = model.encode(images)
         means.append(posterior.mean_code().cpu())
         divergences.append(posterior.kl().cpu())
-        if (of_categories := posterior.probabilities()) is not None:
-            probabilities.append(of_categories.cpu())
+        if isinstance(posterior, PointPosterior):
+            probabilities.append(posterior.probabilities().cpu())
     usage = list(torch.cat(probabilities).mean(0).numpy()) if probabilities else None
     kl = torch.cat(divergences).mean(0).numpy()
     return torch.cat(means).numpy(), held_nats(kl, usage)
