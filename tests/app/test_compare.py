@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dvae_core.analysis.axis_angles import FactorPlane, axis_angles
 from dvae_core.config import RunConfig
 from dvae_core.data.imported.dataset import import_images
 from dvae_core.data.imported.options import ImportOptions
@@ -13,6 +14,7 @@ from dvae_core.runs.run import Run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
 from tests.selection.planted import changed
+from ui.compare.planes import verdict
 
 PAGE = "pages/compare.py"
 
@@ -246,6 +248,31 @@ def test_the_link_restores_both_runs_and_both_codes(
     assert app.sidebar.selectbox(key="compare-right").value == "runs/smooth"
     assert {name: app.query_params[name] for name in link} == link
     assert app.query_params["second_code"] == "1,2,3"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        (0.0, 0.0, "each axis follows one of these two factors: 100% against 100%"),
+        (0.5, 0.55, "about equally well: 80% against 77%"),
+        (
+            0.0,
+            1.0,
+            "The axes of a follow these two factors more closely than those of b: 100% against",
+        ),
+    ],
+)
+def test_a_grid_whose_values_are_in_another_order_is_judged_by_the_factors(
+    left: float, right: float, said: str
+) -> None:
+    order = np.array([3.0, 0.0, 4.0, 1.0, 2.0])
+    first, second = np.meshgrid(order, order, indexing="ij")
+
+    def plane(mixed: float) -> FactorPlane:
+        codes = np.stack([first + mixed * second, second - mixed * first], axis=-1)
+        return FactorPlane((0, 1), codes.astype(np.float32), axis_angles(codes))
+
+    assert said in verdict(["a", "b"], [plane(left), plane(right)])
 
 
 def test_a_factor_that_numbers_the_images_holds_nothing_up(

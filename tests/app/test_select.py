@@ -276,10 +276,10 @@ def test_a_run_without_weights_is_not_opened(open_app: OpenApp, study: Path) -> 
 
 
 def test_a_record_is_not_opened_and_says_what_it_is(open_app: OpenApp, study: Path) -> None:
-    run = Run(study / "one")
+    run = Run(study / "halted")
     (run.path / "model.safetensors").unlink()
     run.write_status(run.status().model_copy(update={"weights_kept": False}))
     app = open_app(PAGE)
-    app.multiselect(key="select-ticked").set_value(["one"]).run()
+    app.multiselect(key="select-ticked").set_value(["halted"]).run()
     app.button(key="select-open").click().run()
-    assert "one is a record: it has scores and curves, but no weights" in said(app)
+    assert "halted is a record: it has scores and curves, but no weights" in said(app)

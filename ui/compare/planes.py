@@ -25,6 +25,8 @@ from ui.widgets import choose
 
 STRAIGHT = 0.6  # R² of the linear map, below which its angles say little
 CLEAR_DEGREES = 5.0
+OWN = 0.9  # share of the variation along an axis from which on the axis is that of one factor
+CLEAR_SHARE = 0.1
 # Parts of the link that name the factors of the plane, and the labels of their boxes.
 FACTORS = {"one": "One factor", "other": "Another factor"}
 
@@ -137,10 +139,20 @@ def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
     ]
     if bent:
         shares = [float(plane.own_shares.mean()) for plane in planes]
+        said = f"{shares[0]:.0%} against {shares[1]:.0%} of the variation along the axes"
+        if min(shares) >= OWN:
+            found = f"In both runs, each axis follows one of these two factors: {said}."
+        elif abs(shares[0] - shares[1]) < CLEAR_SHARE:
+            found = f"The axes of both runs follow these two factors about equally well: {said}."
+        else:
+            first, second = names if shares[0] > shares[1] else reversed(names)
+            found = (
+                f"The axes of {first} follow these two factors more closely than those of "
+                f"{second}: {max(shares):.0%} against {min(shares):.0%} of the variation."
+            )
         return (
-            f"In {names[0]}, {shares[0]:.0%} of the variation along the axes follows the factor of "
-            f"each axis; in {names[1]}, {shares[1]:.0%}. The angles say little, because the grid "
-            f"of {' and of '.join(bent)} is not straight: its values may lie in another order."
+            f"{found} Lines do not fit {' and '.join(bent)}, whose values may lie in another "
+            f"order, so the angles say little."
         )
     off = [float(np.degrees(plane.fitted.angles).mean()) for plane in planes]
     angles = f"{off[0]:.0f}° against {off[1]:.0f}°"
