@@ -460,6 +460,7 @@ TABLES: dict[str, Callable[[Study], list[list[str]]]] = {
     "rooms_families_steps": methods_steps_table,
     "rooms_families": methods_table,
     "sprites_families": methods_table,
+    "rooms_families_penalties": methods_table,
 }
 """The studies and their tables."""
 
@@ -469,8 +470,8 @@ THESES = ("circles_thesis", "rooms_thesis", "circles_continuous")
 VARIED = {"circles_categories": ("num_categories", "number of categories K")}
 """The studies of one setting, with its name and its label."""
 
-PENALIZED: dict[str, str] = {}
-"""The studies of penalties, with the study of the same families without; none has records yet."""
+PENALIZED = {"rooms_families_penalties": "rooms_families"}
+"""The studies of total correlation, with the study of the same families without."""
 
 METHODS = ("Gaussian", "Categorical", "QVAE", "QLAE", "no decay", "FSQ", "Tripod")
 """The methods in the order of tables and figures."""
@@ -482,6 +483,7 @@ FIGURES: dict[str, Callable[[Study], str]] = {
     },
     "rooms_families": methods_figure,
     "sprites_families": methods_figure,
+    "rooms_families_penalties": methods_figure,
 }
 """The studies with a figure."""
 

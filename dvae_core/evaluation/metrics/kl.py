@@ -44,8 +44,8 @@ SPEC = MetricSpec(
         ScoreSpec(
             "active_latents",
             "Active latents",
-            f"Number of latents with a mean KL above {ACTIVE_KL} nats and, with categories, an "
-            "entropy of their use above it.",
+            f"Number of latents with a mean KL above {ACTIVE_KL} nats or, where that is constant, "
+            "such an entropy of their categories.",
             better="",
         ),
     ),
