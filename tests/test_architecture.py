@@ -24,8 +24,10 @@ BELOW: dict[str, set[str]] = {
     "objectives": {"errors", "config", "models"},
     "regularizers": {"config", "models"},
     "onnx": {"errors", "config", "system", "data", "models"},
-    "runs": {"errors", "config", "system", "data", "models", "objectives", "onnx"},
-    "evaluation": {"errors", "config", "progress", "data", "models", "objectives", "runs"},
+    "runs": {"errors", "config", "system", "data", "models", "objectives", "regularizers", "onnx"},
+    "evaluation": {
+        *{"errors", "config", "progress", "data", "models", "objectives", "regularizers", "runs"},
+    },
     "analysis": {
         *{"errors", "progress", "system", "data", "models", "runs"},
         "evaluation",

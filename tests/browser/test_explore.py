@@ -302,7 +302,9 @@ def test_linked_boards_of_two_images_move_and_return_together(page: Page, addres
 def test_latents_opens_the_latent_that_was_dragged(page: Page, address: str) -> None:
     opened(page, address, run=FAMILIES[0], start="factors-20.9")
     for row in (1, 0):
+        before = page.url
         drag(page, row, -120)
+        expect(page).not_to_have_url(before)
         expect(page).to_have_url(re.compile("latent="))
     latent = re.search(r"latent=(\d+)", page.url)
     assert latent is not None

@@ -54,6 +54,7 @@ def choose_factors(dataset: Dataset, points: Sequence[Representation]) -> tuple[
             factor,
             name=f"compare-{dataset.name}-{part}",
             take=partial(_keep_factor, part, dataset.factor_names),
+            label_visibility="collapsed",
             width=220,
         )
         chosen.append(factor)
@@ -133,9 +134,7 @@ def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
         planes: of the two runs, over the same grid.
     """
     bent = [
-        f"{name} (R² {plane.fitted.r_squared:.2f})"
-        for name, plane in zip(names, planes, strict=True)
-        if plane.fitted.r_squared < STRAIGHT
+        name for name, plane in zip(names, planes, strict=True) if plane.fitted.r_squared < STRAIGHT
     ]
     if bent:
         shares = [float(plane.own_shares.mean()) for plane in planes]
@@ -150,10 +149,8 @@ def verdict(names: Sequence[str], planes: Sequence[FactorPlane]) -> str:
                 f"The axes of {first} follow these two factors more closely than those of "
                 f"{second}: {max(shares):.0%} against {min(shares):.0%} of the variation."
             )
-        return (
-            f"{found} Lines do not fit {' and '.join(bent)}, whose values may lie in another "
-            f"order, so the angles say little."
-        )
+        of_whom = "" if len(bent) == len(names) else f" of {bent[0]}"
+        return f"{found} The angles{of_whom} say little: values may lie in another order."
     off = [float(np.degrees(plane.fitted.angles).mean()) for plane in planes]
     angles = f"{off[0]:.0f}° against {off[1]:.0f}°"
     if abs(off[0] - off[1]) < CLEAR_DEGREES:
