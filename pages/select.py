@@ -19,11 +19,13 @@ choice = choose_study()
 if choice is None:
     st.stop()
 with errors_shown():
-    counted = len(choice.study.counted)
-    st.caption(
-        f"{len(choice.study.runs)} runs, {counted} in the statistics, protocol "
-        f"{choice.study.protocol}."
+    count, counted = len(choice.study.runs), len(choice.study.counted)
+    runs = (
+        f"{count} runs"
+        if count == choice.total
+        else f"The filter keeps {count} of {choice.total} runs"
     )
+    st.caption(f"{runs}, {counted} in the statistics, protocol {choice.study.protocol}.")
     if choice.view == "runs":
         show_opening(choice)
         show_runs(choice)

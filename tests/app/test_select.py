@@ -275,6 +275,14 @@ def test_a_run_without_weights_is_not_opened(open_app: OpenApp, study: Path) -> 
     assert "halted has no weights yet" in said(app)
 
 
+def test_a_filter_is_said_where_the_runs_are_counted(open_app: OpenApp, study: Path) -> None:
+    app = open_app(PAGE, folder="runs/study", only=json.dumps({"latents": ["gaussian"]}))
+    assert not app.exception
+    assert " of 13 runs, " in said(app)
+    assert "The filter keeps" in said(app)
+    assert "The filter keeps" not in said(open_app(PAGE, folder="runs/study"))
+
+
 def test_a_record_is_not_opened_and_says_what_it_is(open_app: OpenApp, study: Path) -> None:
     run = Run(study / "halted")
     (run.path / "model.safetensors").unlink()

@@ -37,7 +37,8 @@ class StudyChoice:
 
     Attributes:
         folder: name of the folder of runs; with a run's name, that run's address.
-        study: the chosen runs in it.
+        study: the runs in it that meet the filter.
+        total: number of runs in it.
         view: which part of the page, one of `VIEWS`.
         score: the chosen score; "" where no run has any.
         gap: which gap; "" where no run has one.
@@ -46,6 +47,7 @@ class StudyChoice:
 
     folder: str
     study: Study
+    total: int
     view: str
     score: str
     gap: str
@@ -85,7 +87,7 @@ def choose_study() -> StudyChoice | None:
         gap = _choose_gap(study, view)
         by = _choose_groups(whole, view)
     shown = choose_part("Look at", "view", VIEWS, key="select-view", default="runs")
-    choice = StudyChoice(folder, study, shown or "runs", score, gap, by)
+    choice = StudyChoice(folder, study, len(whole.runs), shown or "runs", score, gap, by)
     _make_link(choice, filters, whole.default_groups)
     return choice
 
