@@ -56,9 +56,8 @@ def show_argument(comparison: Comparison) -> Argument | None:
     )
     names = [side.name for side in comparison.sides]
     st.markdown(
-        f"**{plain(verdict(names, planes))}** Every value of two factors, encoded: along each "
-        "line, one factor is fixed and the other varies. The arrows show a fitted linear map. "
-        "Hover over a grid to see the image at that point in both."
+        f"**{plain(verdict(names, planes))}** Along each line, one factor is fixed and the "
+        "other varies; the arrows show a fitted linear map. Hover over a grid to see its images."
     )
     show_panels(panels, comparison.dataset, grid, key="planes")
     return grid, list(planes)

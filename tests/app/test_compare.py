@@ -158,6 +158,18 @@ def test_runs_on_different_data_are_said_to_be(open_app: OpenApp, runs: dict[str
     assert "circles and sprites" in app.warning[0].value.replace("\\", "")
 
 
+def test_a_second_run_of_another_shape_is_replaced_and_that_is_said(
+    open_app: OpenApp, runs: dict[str, Run], own_folders: Path, tiny_config: RunConfig
+) -> None:
+    train(
+        Run.create(own_folders / "runs" / "big", changed(tiny_config, image_size=64), (1, 64, 64))
+    )
+    app = open_app(PAGE, run="runs/smooth", second="runs/big")
+    assert not app.exception
+    assert "big has images of another shape than smooth" in notes(app)
+    assert app.query_params["second"] == "checkpoints/discrete"
+
+
 def test_a_run_without_a_partner_is_said(open_app: OpenApp, runs: dict[str, Run]) -> None:
     (runs["runs/smooth"].path / "config.json").write_text("{")
     app = open_app(PAGE)

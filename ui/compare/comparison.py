@@ -177,6 +177,13 @@ def choose_sides() -> tuple[tuple[str, Run], tuple[str, Run]] | None:
         )
         return None
     if selection.second not in fitting:
+        if selection.second in runs and selection.second != left:
+            st.info(
+                plain(
+                    f"{describe(selection.second)} has images of another shape than "
+                    f"{describe(left)}, so another run is on the right."
+                )
+            )
         selection.second = max(fitting, key=lambda right: _fit(runs[left], runs[right]))
 
     def take(address: str) -> None:
