@@ -11,7 +11,7 @@ from dvae_core.evaluation.catalog import (
     describe_long,
     split_by_time,
 )
-from dvae_core.evaluation.protocol import is_measured
+from dvae_core.evaluation.protocol import missing_metrics
 from dvae_core.evaluation.results import EvaluationSettings, ProtocolName, read_evaluation
 from dvae_core.jobs import Job, find_job, start_job, stop_job
 from dvae_core.runs.catalog import is_shipped_run
@@ -75,11 +75,7 @@ def _watch(run: Run, protocol: ProtocolName) -> None:
             )
             sizes = dataset_info(run.record.dataset).factor_sizes
             wanted, long = split_by_time(FAST_METRICS if chosen == "fast" else METRICS, sizes)
-            missing = [
-                metric
-                for metric in wanted
-                if not is_measured(run, evaluation, metric, protocol, EvaluationSettings())
-            ]
+            missing = missing_metrics(run, evaluation, wanted, protocol, EvaluationSettings())
             st.button(
                 "Evaluate" if missing else "All evaluated",
                 icon=":material/straighten:",

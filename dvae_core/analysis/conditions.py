@@ -127,14 +127,10 @@ def split_condition(text: str) -> list[str]:
     Raises:
         ConfigError: the text cannot be split into words and signs.
     """
-    tokens = _tokens(text)
-    depth, cuts = 0, []
-    for token in tokens:
-        depth += (token.text == "(") - (token.text == ")")
-        if depth == 0 and token.keyword == "or":
-            return [text.strip()]
-        if depth == 0 and token.keyword == "and":
-            cuts.append(token.place - 1)
+    joints = _joints(text)
+    if any(token.keyword == "or" for token in joints):
+        return [text.strip()]
+    cuts = [token.place - 1 for token in joints]
     starts = [0, *(cut + len("and") for cut in cuts)]
     parts = [text[a:b].strip() for a, b in zip(starts, [*cuts, len(text)], strict=True)]
     return [part for part in parts if part]
@@ -144,7 +140,10 @@ def join_conditions(parts: Sequence[str]) -> str:
     """The condition that all parts hold."""
     if len(parts) == 1:
         return parts[0]
-    return " and ".join(f"({part})" if _has_or(part) else part for part in parts)
+    return " and ".join(
+        f"({part})" if any(token.keyword == "or" for token in _joints(part)) else part
+        for part in parts
+    )
 
 
 def comparison_of(text: str) -> Comparison | None:
@@ -180,14 +179,14 @@ def category_condition(data: LatentData, category: int) -> str:
     return " and ".join(parts)
 
 
-def _has_or(text: str) -> bool:
-    """Whether a condition has an "or" outside parentheses."""
-    depth = 0
+def _joints(text: str) -> list[_Token]:
+    """The words `and` and `or` of a condition that are outside parentheses."""
+    depth, found = 0, []
     for token in _tokens(text):
         depth += (token.text == "(") - (token.text == ")")
-        if token.keyword == "or" and depth == 0:
-            return True
-    return False
+        if depth == 0 and token.keyword in ("and", "or"):
+            found.append(token)
+    return found
 
 
 class _Parser:

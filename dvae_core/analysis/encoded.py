@@ -439,17 +439,19 @@ def _prepared(
     """The model, its data set and the origin of their codes, checked."""
     if dataset is None:
         raise EvaluationError("encoding needs a data set, but there is none: import its images")
-    model = source.load_model(dataset.device) if isinstance(source, Run) else source
+    model, step = (
+        source.load_model_and_step(dataset.device) if isinstance(source, Run) else (source, 0)
+    )
     if dataset.image_shape != model.image_shape:
         raise EvaluationError(
             f"images of {dataset.name} are {dataset.image_shape} (C, H, W), but the model was made "
             f"for {model.image_shape}"
         )
-    return model, dataset, _origin(source, model, dataset, count, seed)
+    return model, dataset, _origin(source, model, step, dataset, count, seed)
 
 
 def _origin(
-    source: VAE | Run, model: VAE, dataset: Dataset, count: int | None, seed: int
+    source: VAE | Run, model: VAE, step: int, dataset: Dataset, count: int | None, seed: int
 ) -> EncodingOrigin:
     if seed < 0:
         raise EvaluationError(f"the seed is {seed}, but must be at least 0")
@@ -460,9 +462,7 @@ def _origin(
     if count is not None and not 1 <= count <= most:
         raise EvaluationError(f"count is {count:,}, but must be from 1 to {most:,}")
     weights = _hash_of_model(model)
-    step = 0
     if isinstance(source, Run):
-        step = source.weights_step()
         # The files of an imported model are in the weights, but not how they are read.
         weights.update(repr(source.record.imported).encode())
     return EncodingOrigin(

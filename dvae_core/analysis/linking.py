@@ -77,8 +77,7 @@ def pair_latents(left: Codes, right: Codes, factors: Factors) -> list[Partners]:
     """Corresponding latents of two models, each latent at most once.
 
     With `countable` factors, pairs encode the same factor; without, pairs share the most mutual
-    information.
-    Both are assignments that maximise the sum of mutual information, 20 bins.
+    information. Both are assignments that maximise the sum of mutual information, 20 bins.
 
     Args:
         left: codes of one model, (points, N).

@@ -1,6 +1,5 @@
 """The commands that evaluate trained runs: evaluate, select."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -123,20 +122,15 @@ class Evaluate(Command):
             given["workers"] = self.workers
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         for place, following in enumerate(self.then, 1):
-            others = map(str, self.then[place:])
+            others = [str(other) for other in self.then[place:]]
+            more = ["--then", *others] if others else []
             try:
-                start_job(Run(following), "evaluate", [*arguments, *_listed("--then", others)])
+                start_job(Run(following), "evaluate", [*arguments, *more])
             except (CoreError, OSError) as error:
                 say(f"skipped {following}: {error}")
                 continue
             say(f"started the evaluation of {following}")
             return
-
-
-def _listed(flag: str, values: Iterable[str]) -> list[str]:
-    """A flag with its values; nothing without values."""
-    words = [flag, *values]
-    return words if len(words) > 1 else []
 
 
 @dataclass(frozen=True)

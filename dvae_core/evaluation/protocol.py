@@ -118,25 +118,27 @@ def evaluate(
     return evaluation
 
 
-def is_measured(
+def missing_metrics(
     run: Run,
     evaluation: Evaluation,
-    metric: Metric,
+    metrics: Sequence[Metric],
     protocol: ProtocolName,
     settings: EvaluationSettings,
-) -> bool:
-    """Whether there is a result of this metric and protocol, for the same step, points and seed,
-    and for a metric that compares runs, the same runs."""
+) -> tuple[Metric, ...]:
+    """Those of the metrics without a result under this protocol for the weights of the run, the
+    same points and seed, and for a metric that compares runs, the same runs."""
     step = run.weights_step()
-    found = [
-        entry
-        for entry in (*evaluation.scores, *evaluation.tables)
-        if entry.protocol == protocol and _is_same(entry, metric, settings, step)
-    ]
-    compared = METRIC_SPECS[metric].compared
-    if compared is None or not found:
-        return bool(found)
-    return any(entry.estimator.endswith(compared(run)) for entry in found)
+    own = [e for e in (*evaluation.scores, *evaluation.tables) if e.protocol == protocol]
+
+    def is_measured(metric: Metric) -> bool:
+        found = [entry for entry in own if _is_same(entry, metric, settings, step)]
+        compared = METRIC_SPECS[metric].compared
+        if compared is None or not found:
+            return bool(found)
+        others = compared(run)
+        return any(entry.estimator.endswith(others) for entry in found)
+
+    return tuple(metric for metric in metrics if not is_measured(metric))
 
 
 def _is_same(entry: Result, metric: Metric, settings: EvaluationSettings, step: int) -> bool:

@@ -8,7 +8,7 @@ from dvae_core.config import RunConfig
 from dvae_core.data.listing import dataset_info, training_image_shape
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import METRIC_SPECS
-from dvae_core.evaluation.protocol import is_measured
+from dvae_core.evaluation.protocol import missing_metrics
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName, read_evaluation
 from dvae_core.runs.run import Run, State
 from dvae_core.sweep.plan import EvaluationPlan, PlannedRun, Sweep
@@ -147,21 +147,21 @@ def _missing_evaluations(
     if plan is None:
         return (), ()
     wanted = plan.metrics_for(factor_sizes)
-    compares = {metric: METRIC_SPECS[metric].compared is not None for metric in wanted}
-    evaluation = None if trains else read_evaluation(run)
+    own = tuple(metric for metric in wanted if METRIC_SPECS[metric].compared is None)
+    if trains:
+        return tuple(EvaluationRequest(p, own, plan.settings) for p in plan.protocols if own), ()
+    comparing = tuple(metric for metric in wanted if metric not in own)
+    evaluation = read_evaluation(run)
 
-    def requests(comparing: bool) -> tuple[EvaluationRequest, ...]:
-        of_kind = [metric for metric in wanted if compares[metric] is comparing]
-        found = []
-        for protocol in plan.protocols:
-            metrics = tuple(
-                metric
-                for metric in of_kind
-                if evaluation is None
-                or not is_measured(run, evaluation, metric, protocol, plan.settings)
-            )
-            if metrics:
-                found.append(EvaluationRequest(protocol, metrics, plan.settings))
-        return tuple(found)
+    def requests(of_kind: tuple[Metric, ...]) -> tuple[EvaluationRequest, ...]:
+        missing = {
+            protocol: missing_metrics(run, evaluation, of_kind, protocol, plan.settings)
+            for protocol in plan.protocols
+        }
+        return tuple(
+            EvaluationRequest(protocol, metrics, plan.settings)
+            for protocol, metrics in missing.items()
+            if metrics
+        )
 
-    return requests(comparing=False), () if trains else requests(comparing=True)
+    return requests(own), requests(comparing)
