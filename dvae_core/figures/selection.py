@@ -117,7 +117,8 @@ def band_lines(
         logarithmic: use a log scale for x, with ticks at its values.
         dashed: further grey lines without a range, (x, y) by name.
         height: pixels, with up to two entries in the legend.
-        order: all groups of a page, whose charts may lack some, so that each keeps its colour.
+        order: all groups of a page, whose charts may lack some, so that each keeps its colour
+            and symbol.
     """
     figure = go.Figure()
     for index, line in enumerate(lines):
@@ -142,7 +143,7 @@ def band_lines(
                 name=literal(line.group),
                 mode="lines+markers" if len(line.x) <= 20 else "lines",
                 line={"color": color, "width": 2.5},
-                marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 8},
+                marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
                 # A band over one value has no width.
                 error_y={
                     "array": line.high - line.middle,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from dvae_core.figures.selection import (
@@ -79,3 +81,13 @@ def test_boxes_show_every_run() -> None:
     figure = group_boxes({"a": (np.array([0.1, 0.2]), ["one", "two"])}, "MIG")
     assert figure.data[0].boxpoints == "all"
     assert list(figure.data[0].text) == ["one", "two"]
+
+
+def test_a_group_keeps_its_colour_and_symbol_where_others_are_missing() -> None:
+    def drawn(*groups: str) -> tuple[str, str]:
+        lines = [replace(LINE, group=group) for group in groups]
+        trace = band_lines(lines, "K", "MIG", order=["a", "b", "c"]).data[-1]
+        return trace.line.color, trace.marker.symbol
+
+    assert drawn("a", "b", "c") == drawn("a", "c") == drawn("c")
+    assert drawn("a") != drawn("b")
