@@ -8,6 +8,7 @@ earlier links. This is the one place that touches the URL.
 import math
 import time
 from collections.abc import Collection
+from pathlib import Path
 from typing import get_args
 
 import streamlit as st
@@ -104,6 +105,12 @@ def write_link(*, in_fragment: bool = False) -> None:
     st.session_state[_SHOWN] = link
     _remember(link)
     st.query_params.from_dict(link)
+
+
+def join_history() -> None:
+    """Make all links that follow one thing a person did a single entry for Back."""
+    script = Path(__file__).with_name("history.js").read_text()
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def current_view() -> View:

@@ -7,7 +7,7 @@ from streamlit.runtime.scriptrunner import StopException
 
 from dvae_core.runs.catalog import all_runs
 from ui.errors import errors_shown, plain
-from ui.link import read_link, write_link
+from ui.link import join_history, read_link, write_link
 from ui.page_errors import page_errors_shown
 from ui.routing import navigate
 from ui.run_picker import describe
@@ -21,6 +21,7 @@ st.set_page_config(page_icon=str(icon), layout="wide")  # before a page brings a
 page = navigate()
 st.set_page_config(page_title=f"{page.title} · dVAE Explorer")
 st.html(Path(__file__).with_name("page.css"))
+join_history()
 spoke = enter_page(page.url_path)
 notes = st.session_state.setdefault("link-notes", [])
 notes += read_link(dict(all_runs()), spoke=spoke)
