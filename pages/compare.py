@@ -20,6 +20,7 @@ from ui.link import current_view, set_view
 from ui.run_picker import choose_protocol
 from ui.score_tables import differences_table, show_differences, show_reasons
 from ui.start_picker import choose_start
+from ui.tables import show_table
 from ui.titles import show_title
 from ui.view import choose_part
 from ui.widgets import choose, when_changed, widget_key
@@ -153,7 +154,7 @@ def show_settings(comparison: Comparison) -> None:
     if table.empty:
         st.caption("The two runs have the same settings.")
         return
-    st.dataframe(table.rename_axis("setting").reset_index(), hide_index=True, height="content")
+    show_table(table.rename_axis("setting").reset_index())
 
 
 show_title(

@@ -17,6 +17,7 @@ from ui.expander import show_expander
 from ui.images import show_grid
 from ui.link import current_view, set_view
 from ui.routing import PAGES
+from ui.tables import show_table
 from ui.titles import show_title
 from ui.train.form import choose_dataset as choose_training_data
 from ui.train.form import draft
@@ -29,7 +30,7 @@ _DOWNLOAD = ":material/download: Download"
 def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
     """The table of all data sets, and the chosen one."""
     st.subheader("All data sets", anchor=False)
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "data set": [info.name for info in infos],
@@ -47,8 +48,6 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
                 "": [_DOWNLOAD if info.state == "file missing" else None for info in infos],
             }
         ),
-        hide_index=True,
-        height="content",
         column_config={
             "data set": st.column_config.TextColumn(width=150),
             "images": st.column_config.NumberColumn(format="localized", width=90),

@@ -14,7 +14,7 @@ from ui.images_page.chosen import look_up_chosen, show_chosen
 from ui.images_page.map import show_map
 from ui.images_page.scores import show_means, show_scores
 from ui.images_page.slices import choose_slice
-from ui.images_page.table import Images, show_table
+from ui.images_page.table import Images, show_image_table
 from ui.latent_names import shown_names
 from ui.link import write_link
 from ui.run_picker import choose_run, show_summary
@@ -70,7 +70,7 @@ def show_page(
         elif part == "scores":
             show_scores(encoded, mask, names)
         else:
-            show_table(images, np.flatnonzero(mask), run.id)
+            show_image_table(images, np.flatnonzero(mask), run.id)
     with right:
         show_chosen(images, chosen)
     write_link(in_fragment=True)

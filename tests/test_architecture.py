@@ -98,6 +98,18 @@ def test_no_thread_changes_the_warnings_of_all_threads() -> None:
     assert found == {"dvae_core/__main__.py"}  # a process of its own, which sets them once
 
 
+def test_all_tables_of_the_app_show_a_missing_value_the_same_way() -> None:
+    """`ui.tables.show_table` does; Streamlit itself writes "None"."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("ui", "pages")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if getattr(node, "attr", None) in {"dataframe", "table", "data_editor"}
+        and getattr(getattr(node, "value", None), "id", None) == "st"
+    }
+    assert found == {"ui/tables.py"}
+
+
 # Caches with an entry for each argument, and why their entries are small.
 COUNTED_CACHES = {
     "dvae_core/figures/fonts.py image_font": "fonts of this machine, in the few sizes of figures",

@@ -12,6 +12,7 @@ from dvae_core.figures.scores import ScoreBar, score_bars
 from dvae_core.selection.seeds import SeedScores
 from ui.charts import CHART_CONFIG
 from ui.errors import plain
+from ui.tables import show_table
 
 SCORE_COLUMN = st.column_config.TextColumn(
     width="medium", help="↑ higher is better, ↓ lower is better"
@@ -87,10 +88,8 @@ def describe_table(evaluation: Evaluation, protocol: ProtocolName) -> str:
 
 def show_scores(table: pd.DataFrame) -> None:
     """The table, for reading."""
-    st.dataframe(
+    show_table(
         table,
-        hide_index=True,
-        height="content",
         column_config={
             "score": SCORE_COLUMN,
             "perfect code": st.column_config.TextColumn(
@@ -146,10 +145,8 @@ def differences_table(
 
 def show_differences(table: pd.DataFrame) -> None:
     """The table, for reading."""
-    st.dataframe(
+    show_table(
         table,
-        hide_index=True,
-        height="content",
         column_config={"score": SCORE_COLUMN},
     )
 

@@ -11,6 +11,7 @@ from dvae_core.figures.information import heatmap_width, information_heatmap
 from dvae_core.runs.names import LatentNames
 from ui.charts import CHART_CONFIG, show_wide_chart
 from ui.errors import plain
+from ui.tables import THREE_DECIMALS, show_table
 
 
 def show_means(encoded: EncodedSet, mask: Mask) -> None:
@@ -69,8 +70,8 @@ def _show_kl(report: SliceReport, names: LatentNames) -> None:
             "difference": (report.kl - report.total_kl)[order],
         }
     )
-    numbers = dict.fromkeys(table.columns[1:], st.column_config.NumberColumn(format="%.3f"))
-    st.dataframe(table, hide_index=True, height="content", column_config=numbers)
+    numbers = dict.fromkeys(table.columns[1:], THREE_DECIMALS)
+    show_table(table, column_config=numbers)
 
 
 def _show_information(

@@ -23,6 +23,7 @@ from ui.images import data_url, to_png
 from ui.images_page import view
 from ui.images_page.quantities import describe, quantities
 from ui.link import current_view, set_view
+from ui.tables import show_table
 from ui.widgets import choose, parse_whole
 
 # Of a page: three screens of rows. Thumbnails of all images would be tens of megabytes.
@@ -53,7 +54,7 @@ class Images:
     names: LatentNames
 
 
-def show_table(images: Images, rows: NDArray[np.int64], run_id: str) -> None:
+def show_image_table(images: Images, rows: NDArray[np.int64], run_id: str) -> None:
     """A page of the table.
 
     Args:
@@ -180,9 +181,8 @@ def _show_rows(images: Images, rows: NDArray[np.int64]) -> None:
             if place < len(rows):
                 images.choose(int(rows[place]))
 
-    st.dataframe(
+    show_table(
         pd.DataFrame(columns),
-        hide_index=True,
         height=min(40 + ROW_HEIGHT * len(rows), 620),
         row_height=ROW_HEIGHT,
         column_config=config,

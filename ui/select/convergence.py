@@ -12,6 +12,7 @@ from ui.charts import CHART_CONFIG
 from ui.errors import plain
 from ui.select.cached import st_training_curves
 from ui.select.choice import StudyChoice
+from ui.tables import THREE_DECIMALS, show_table
 
 AXES = {"steps": "training steps", "seconds": "seconds of training"}
 
@@ -55,7 +56,8 @@ def show_training_curves(choice: StudyChoice) -> None:
     groups = list(choice.study.groups(choice.by))
     figure = band_lines(lines, AXES[against], COURSES[name], height=480, order=groups)
     st.plotly_chart(figure, key="select-courses", config=CHART_CONFIG)
-    st.dataframe(_table(bands, against), hide_index=True, height="content")
+    table = _table(bands, against)
+    show_table(table, column_config=dict.fromkeys(table.columns[2:5], THREE_DECIMALS))
     st.caption(
         "Median and range over the finished runs of each group, up to the point that all of "
         "them reached, interpolated linearly. Scores during training use few points and are "

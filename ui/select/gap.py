@@ -21,8 +21,7 @@ from ui.errors import plain
 from ui.select.cached import st_correlations, st_criteria
 from ui.select.choice import StudyChoice, score_label
 from ui.select.runs import ask_for_run, show_opening, show_ways, to_frame
-
-THREE_DECIMALS = st.column_config.NumberColumn(format="%.3f")
+from ui.tables import THREE_DECIMALS, show_table
 
 
 def show_gap(choice: StudyChoice) -> None:
@@ -92,9 +91,8 @@ def _draw_scatter(choice: StudyChoice, score: str, *, legend: bool) -> None:
 def _show_correlations(choice: StudyChoice) -> None:
     st.subheader("Rank correlation with every score")
     sheet = st_correlations(choice.study, choice.by, choice.gap)
-    st.dataframe(
+    show_table(
         to_frame(sheet).drop(columns="resamples"),
-        hide_index=True,
         height=min(600, 40 + 35 * len(sheet.rows)),
         column_config=dict.fromkeys(("rho", "low", "high"), THREE_DECIMALS),
     )
@@ -110,10 +108,8 @@ def _show_picks(choice: StudyChoice) -> None:
     frame = to_frame(sheet)
     of_score = frame[frame["score"] == MEANINGS[choice.score].label]
     numbers = ("picked", "best", "median", "random", "regret", "regret of random")
-    st.dataframe(
+    show_table(
         of_score.drop(columns=["score", "better"]),
-        hide_index=True,
-        height="content",
         column_config=dict.fromkeys(numbers, THREE_DECIMALS),
     )
     st.caption(plain(sheet.caption) + " A ring marks the picked run in the scatter plot.")
@@ -147,10 +143,8 @@ def _show_criteria(choice: StudyChoice) -> None:
     st.subheader("Other criteria that need no labels")
     sheet = st_criteria(choice.study, choice.by, choice.gap, choice.score)
     numbers = ("rho", "low", "high", "picked", "best", "regret", "regret of random")
-    st.dataframe(
+    show_table(
         to_frame(sheet),
-        hide_index=True,
-        height="content",
         column_config=dict.fromkeys(numbers, THREE_DECIMALS),
     )
     st.caption(plain(sheet.caption))

@@ -22,6 +22,7 @@ from ui.run_picker import is_shipped, select_run
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
 from ui.selection import current_selection
+from ui.tables import THREE_DECIMALS, show_table
 from ui.widgets import when_changed, widget_key
 
 _TICKED = "select-ticked-runs"
@@ -32,11 +33,16 @@ def show_runs(choice: StudyChoice) -> None:
     table = to_frame(runs_sheet(choice.study)).dropna(axis="columns", how="all")
     table = table.drop(columns="not in the statistics because", errors="ignore")
     runs = choice.study.runs
-    st.dataframe(
+    scores = [
+        column
+        for column in table.columns
+        if column.endswith(f"({choice.study.protocol})") and (table[column].dropna() % 1).any()
+    ]
+    show_table(
         table,
-        hide_index=True,
         height=min(560, 40 + 35 * max(1, len(table))),
-        column_config={
+        column_config=dict.fromkeys(scores, THREE_DECIMALS)
+        | {
             "run": st.column_config.ButtonColumn(
                 pinned=True,
                 alignment="left",
@@ -85,10 +91,10 @@ def show_groups(choice: StudyChoice) -> None:
     for name, (_, table) in groups.items():
         summary = summarize(table[:, 0].tolist())
         rows.append((name, summary.count, summary.median, summary.low, summary.high))
-    st.dataframe(
-        pd.DataFrame(rows, columns=["group", "runs", f"median {label}", "minimum", "maximum"]),
-        hide_index=True,
-        height="content",
+    columns = ["group", "runs", f"median {label}", "minimum", "maximum"]
+    show_table(
+        pd.DataFrame(rows, columns=columns),
+        column_config=dict.fromkeys(columns[2:], THREE_DECIMALS),
     )
     boxes = {
         name: (table[:, 0], [run.id for run in runs]) for name, (runs, table) in groups.items()

@@ -23,6 +23,7 @@ from ui.cached import st_read_evaluation
 from ui.errors import errors_shown, plain
 from ui.run_picker import is_shipped
 from ui.selection import current_selection
+from ui.tables import show_table
 from ui.train.view import watch
 from ui.widgets import whole_number
 
@@ -62,9 +63,8 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
         entries = overview(folder)
         if [entry.state for entry in entries] != states or st.session_state.pop(_ASKED, False):
             st.rerun(scope="app")
-        st.dataframe(
+        show_table(
             pd.DataFrame([_row(entry) for entry in entries]),
-            hide_index=True,
             height=min(MAX_HEIGHT, 38 + 35 * len(entries)),
             column_config={
                 "run": st.column_config.ButtonColumn(
