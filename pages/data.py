@@ -19,8 +19,8 @@ from ui.link import current_view, set_view
 from ui.routing import PAGES
 from ui.tables import show_table
 from ui.titles import show_title
-from ui.train.form import choose_dataset as choose_training_data
-from ui.train.form import draft
+from ui.train.draft import change
+from ui.train.draft import choose_dataset as choose_training_data
 from ui.widgets import when_changed, widget_key
 
 SHEET_IMAGES = 12
@@ -161,7 +161,7 @@ def train_on(name: str) -> None:
     """Go to the form of a new run on a data set."""
     with errors_shown():
         choose_training_data(name)
-        draft()["image_size"] = dataset_info(name).image_shape[1]
+        change({"image_size": dataset_info(name).image_shape[1]})
         set_view("train", view="new")
         st.session_state["data-train"] = True
 

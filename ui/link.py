@@ -113,9 +113,10 @@ def join_history() -> None:
     st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
-def current_view() -> View:
-    """The view of this page: the part of its link that is its own."""
-    view: View = st.session_state.setdefault(_VIEWS, {}).setdefault(_page(), {})
+def current_view(page: str | None = None) -> View:
+    """The view of a page, this one by default: the part of its link that is its own."""
+    page = _page() if page is None else page
+    view: View = st.session_state.setdefault(_VIEWS, {}).setdefault(page, {})
     return view
 
 

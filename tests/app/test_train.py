@@ -26,6 +26,7 @@ from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
 from tests.app.conftest import OpenApp
+from ui.link import SELECTION
 from ui.train.curves import QUANTITIES
 from ui.train.start import _name_for
 
@@ -77,7 +78,7 @@ def steps_of_first_curve(app: AppTest) -> list[float]:
     return np.frombuffer(base64.b64decode(line["x"]["bdata"]), line["x"]["dtype"]).tolist()
 
 
-def fill(app: AppTest, **numbers: float) -> AppTest:
+def fill(app: AppTest, **numbers: float | str) -> AppTest:
     for name, value in numbers.items():
         app.text_input(key=drawn(app, f"train-{name}")).set_value(str(value))
     return app.run()
@@ -172,6 +173,44 @@ def test_a_field_that_holds_no_number_of_its_range_blocks_the_start(
     app.text_input(key=drawn(app, f"train-{name}")).set_value(before).run()
     assert not app.error
     assert "train-start" in keys(app)
+
+
+def test_a_link_restores_the_form(open_app: OpenApp) -> None:
+    app = fill(open_app(PAGE, view="new"), name="mine")
+    app.selectbox(key="train-dataset").set_value("rooms").run()
+    app.selectbox(key="train-sampling").set_value("straight_through").run()
+    app.selectbox(key="train-objective").set_value("tc").run()
+    app.toggle(key="train-compiled").set_value(True).run()
+    fill(app, steps="", learning_rate=0.0001234, beta="much", cardinalities="10 10 4")
+    again = open_app(PAGE, **{name: str(value) for name, value in shown_in_link(app).items()})
+    assert not again.exception
+    assert fields(again) == fields(app)
+    assert shown_in_link(again) == shown_in_link(app)
+    again = fill(again, steps=RunConfig.from_preset("quick").steps, beta=2, cardinalities="")
+    assert again.text_input(key=drawn(again, "train-name")).value == "mine"
+    assert not shown_in_link(again).keys() & {"steps", "cardinalities"}
+
+
+def shown_in_link(app: AppTest) -> dict[str, Any]:
+    return {name: value for name, value in app.query_params.items() if value}
+
+
+def fields(app: AppTest) -> dict[str, Any]:
+    widgets = [*app.selectbox, *app.text_input, *app.toggle]
+    return {str(widget.key).split("-")[1]: widget.value for widget in widgets}
+
+
+def test_what_no_setting_can_be_is_said_and_the_rest_restored(open_app: OpenApp) -> None:
+    app = open_app(PAGE, view="new", latents="best", compiled="maybe", seed="7", image_size="33")
+    assert not app.exception
+    note = "The link has no such setting: compiled “maybe”, latents “best”, image_size “33”."
+    assert note in said(app)
+    assert fields(app)["seed"] == "7"
+    assert fields(app)["latents"] == "categorical"
+
+
+def test_no_setting_has_the_name_of_another_part_of_the_link() -> None:
+    assert not RunConfig.model_fields.keys() & {*SELECTION, "view", "with", "name"}
 
 
 def test_a_preset_sets_everything(open_app: OpenApp) -> None:

@@ -215,3 +215,25 @@ def test_the_kind_of_start_survives_another_page(page: Page, address: str) -> No
     expect_shared(page, "circles-gaussian")
     expect(chosen).to_have_text("Prior")
     expect(sidebar(page).get_by_text("Prior sample 3")).to_be_visible()
+
+
+def test_the_form_of_a_new_run_survives_a_reload_and_back_takes_a_change_back(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/train?view=new")
+    steps = page.get_by_label("Steps", exact=True)
+    family = page.get_by_role("combobox", name="Latent family")
+    steps.fill("700")
+    steps.press("Enter")
+    expect(page).to_have_url(re.compile("steps=700"))
+    page.wait_for_timeout(600)
+    family.click()
+    page.get_by_role("option", name="QLAE (quantized)").click()
+    expect(page).to_have_url(re.compile("latents=quantized"))
+    page.reload()
+    expect(steps).to_have_value("700")
+    expect(family).to_have_value("QLAE (quantized)")
+    page.wait_for_timeout(600)
+    page.go_back()
+    expect(family).to_have_value("Categorical")
+    expect(steps).to_have_value("700")

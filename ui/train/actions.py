@@ -15,7 +15,7 @@ from ui.errors import errors_shown, plain
 from ui.expander import show_expander
 from ui.routing import PAGES
 from ui.run_picker import is_shipped, select_run
-from ui.train.form import apply_record
+from ui.train.draft import apply_record
 from ui.train.runs_table import ACTIVE
 from ui.train.view import forget_watched, plan_new, watch_run
 from ui.upload_memory import drop_uploads

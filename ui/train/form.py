@@ -1,8 +1,6 @@
 """The form of a new run, made from the tables and the settings of `dvae_core.config`."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -13,19 +11,28 @@ from dvae_core.config import (
     PRESETS,
     ChoiceInfo,
     RunConfig,
-    available_cores,
     limits_of,
-    preset_settings,
     settings_of,
 )
-from dvae_core.data import dataset_states, largest_side
-from dvae_core.data.dataset import known_cardinalities
-from dvae_core.data.listing import dataset_info
-from dvae_core.errors import ConfigError, DataError
-from dvae_core.runs.run import RunRecord
+from dvae_core.data import dataset_states
 from ui.errors import errors_shown, plain
 from ui.expander import show_expander
-from ui.widgets import parse_whole, refusal, when_changed, widget_key
+from ui.train.draft import (
+    Settings,
+    apply_preset,
+    change,
+    choose_dataset,
+    draft,
+    label_of,
+    parse_number,
+    parse_numbers,
+    settings_of_preset,
+    side_of,
+    take_cardinalities,
+    unreadable,
+    why_refused,
+)
+from ui.widgets import when_changed, widget_key
 
 # The order of the form. Settings of the objective and the family stand between these two, and all
 # others under Advanced.
@@ -54,6 +61,11 @@ PRESET_LABELS = {
 def show_form() -> None:
     """All settings that matter for the chosen family and objective."""
     settings = draft()
+    if unread := unreadable():
+        st.info(
+            plain(f"The link has no such setting: {', '.join(unread)}. The form keeps its own."),
+            icon=":material/link_off:",
+        )
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
     key = widget_key("train-preset", preset)
     st.segmented_control(
@@ -72,18 +84,18 @@ def show_form() -> None:
         for name in ("num_latents", *family.settings)
         if name not in ADVANCED and name not in HIDDEN
     ]
-    _show_row(WHAT)
+    _show_row(WHAT, settings)
     for info in (family, objective):
         st.caption(f"**{info.label}** ({info.source}). {info.explanation}")
-    _show_row(objective.settings)
-    _show_row(size)
-    _show_row(COURSE)
+    _show_row(objective.settings, settings)
+    _show_row(size, settings)
+    _show_row(COURSE, settings)
     shown = {*WHAT, *objective.settings, *size, *COURSE}
     shown.update(name for name in HIDDEN if settings[name] is None)
     with show_expander("Advanced", "train-advanced", ":material/settings:"):
         heeded = settings_of(settings["objective"], settings["latents"])
         advanced = [name for name in heeded if name not in shown]
-        _show_row(advanced)
+        _show_row(advanced, settings)
         if "cardinalities" in advanced:
             st.button(
                 "Use the cardinalities of the data set",
@@ -94,16 +106,16 @@ def show_form() -> None:
             )
 
 
-def _show_row(names: Iterable[str]) -> None:
+def _show_row(names: Iterable[str], settings: Settings) -> None:
     with st.container(horizontal=True, vertical_alignment="top"):
         for name in names:
-            _show_setting(name)
+            _show_setting(name, settings)
 
 
-def _show_setting(name: str) -> None:
+def _show_setting(name: str, settings: Settings) -> None:
     """The widget that the type of a setting asks for, at its current value."""
     field = RunConfig.model_fields[name]
-    value = draft()[name]
+    value = settings[name]
     kind = field.annotation
     is_tuple = get_origin(kind) is tuple
     limits = None if is_tuple else limits_of(name)
@@ -116,16 +128,16 @@ def _show_setting(name: str) -> None:
 
     def keep(value: Any) -> None:
         if is_tuple:
-            draft()[name] = _parse_numbers(value)
+            change({name: parse_numbers(value)})
         elif limits is not None:
-            draft()[name] = _parse_number(name, value)
+            change({name: parse_number(name, value)})
         elif name == "dataset":
             choose_dataset(value)
         elif value is not None:
-            draft()[name] = value
+            change({name: value})
 
     options: dict[str, Any] = {
-        "label": _label(name),
+        "label": label_of(name),
         "key": key,
         "help": field.description,
         "on_change": when_changed(key, keep),
@@ -136,7 +148,7 @@ def _show_setting(name: str) -> None:
         choices = ready if value in ready else [*ready, value]
         st.selectbox(options=choices, index=choices.index(value), **options)
     elif name == "image_size":
-        largest = _largest_side(draft()["dataset"])
+        largest = side_of(settings["dataset"])
         sizes = [size for size in get_args(kind) if size <= largest or size == value]
         st.selectbox(options=sizes, index=sizes.index(value), **options)
     elif get_origin(kind) is Literal:
@@ -157,7 +169,7 @@ def _show_setting(name: str) -> None:
         with st.container(width=options.pop("width")):
             st.text_input(value=shown, **options)
             if isinstance(value, str):
-                st.error(plain(_refusal(name, value)))
+                st.error(plain(why_refused(name, value)))
 
 
 def _begin_with_preset(name: str | None) -> None:
@@ -167,116 +179,17 @@ def _begin_with_preset(name: str | None) -> None:
 
 def _take_cardinalities() -> None:
     with errors_shown():
-        settings = draft()
-        settings["cardinalities"] = known_cardinalities(dataset_info(settings["dataset"]))
-
-
-def _parse_numbers(text: str) -> tuple[Any, ...]:
-    """Whole numbers; what is none is left to the config to refuse."""
-    return tuple(
-        int(part) if part.isdecimal() else part for part in text[:1000].replace(",", " ").split()
-    )
+        take_cardinalities()
 
 
 def _option_label(name: str, value: Any) -> str:
-    return TABLES[name][value].label if name in TABLES else str(value).replace("_", " ")
-
-
-def _parse_number(name: str, text: str) -> float | str | None:
-    """The number in a field, or the text itself where it is none in the setting's range."""
-    field = RunConfig.model_fields[name]
-    if not text.strip() and NoneType in get_args(field.annotation):
-        return None
-    limits = limits_of(name)
-    assert limits is not None
-    try:
-        number = float(text) if field.annotation is float else parse_whole(text)
-    except ValueError:
-        return text
-    is_in_range = number is not None and limits[0] <= number <= limits[1]
-    return number if is_in_range else text
-
-
-def _refusal(name: str, text: str) -> str:
-    field = RunConfig.model_fields[name]
-    low, high = limits_of(name) or (0, 0)
-    return refusal(_label(name), text, low, high, whole=field.annotation is not float)
-
-
-def _label(name: str) -> str:
-    return RunConfig.model_fields[name].title or name.replace("_", " ").capitalize()
+    """The literature's name of a choice, and the one that tables, links and commands have."""
+    if name not in TABLES:
+        return str(value).replace("_", " ")
+    label = TABLES[name][value].label
+    return label if label.lower() == value else f"{label} ({value})"
 
 
 @st.cache_data(ttl=10.0, show_spinner="Looking for data sets …")
 def _dataset_states() -> list[Any]:
     return dataset_states()
-
-
-_KEY = "train-draft"
-FIRST_PRESET = "quick"
-
-
-def draft() -> dict[str, Any]:
-    """Every setting of the next run by its name; those included that it will not heed."""
-    if _KEY not in st.session_state:
-        apply_preset(FIRST_PRESET)
-    settings: dict[str, Any] = st.session_state[_KEY]
-    return settings
-
-
-def apply_preset(name: str) -> None:
-    """Begin again with a preset."""
-    st.session_state[_KEY] = settings_of_preset(name)
-
-
-def choose_dataset(name: str) -> None:
-    """Train on another data set. The image size becomes the largest of that data set if it was
-    larger, and the number of latents follows the number of its factors where it was that of the
-    data set before."""
-    settings = draft()
-    before, after = map(_number_of_factors, (settings["dataset"], name))
-    settings["dataset"] = name
-    if 0 < (largest := _largest_side(name)) < settings["image_size"]:
-        settings["image_size"] = largest
-    if after and settings["num_latents"] == before:
-        settings["num_latents"] = after
-
-
-def _largest_side(name: str) -> int:
-    with suppress(DataError):  # it was removed
-        return largest_side(name)
-    return 0
-
-
-def _number_of_factors(name: str) -> int:
-    with suppress(DataError):  # it was removed
-        return len(dataset_info(name).factor_names)
-    return 0
-
-
-def apply_record(record: RunRecord) -> None:
-    """Begin again with the settings of a run."""
-    st.session_state[_KEY] = record.model_dump(include=set(RunConfig.model_fields))
-
-
-def settings_of_preset(name: str) -> dict[str, Any]:
-    """Every setting of a preset, for a run beside which the app stays responsive."""
-    threads = max(1, available_cores() - 1)
-    return RunConfig.from_preset(
-        name, **(preset_settings(name) | {"threads": threads})
-    ).model_dump()
-
-
-def config_from(settings: dict[str, Any]) -> RunConfig:
-    """The config of some settings.
-
-    Raises:
-        ConfigError: the settings do not go together, or one is out of range.
-    """
-    heeded = settings_of(settings["objective"], settings["latents"])
-    refused = [name for name in heeded if isinstance(settings[name], str) and limits_of(name)]
-    if refused:
-        raise ConfigError(" ".join(_refusal(name, settings[name]) for name in refused))
-    if "cardinalities" not in heeded:  # the other families refuse them
-        settings = settings | {"cardinalities": ()}
-    return RunConfig(**settings)

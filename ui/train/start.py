@@ -16,12 +16,11 @@ from dvae_core.training.estimate import Estimate, EstimateProcess, duration_in_w
 from dvae_core.training.trainer import choose_device
 from ui.cached import st_load_dataset
 from ui.errors import errors_shown, plain
-from ui.train.form import FIRST_PRESET, config_from, draft, settings_of_preset
+from ui.link import current_view, set_view
+from ui.train.draft import FIRST_PRESET, config_from, draft, settings_of_preset
 from ui.train.runs_table import ACTIVE
 from ui.train.view import watch_run
 from ui.widgets import when_changed, widget_key
-
-_NAME = "train-given-name"
 
 
 def show_start() -> None:
@@ -31,7 +30,7 @@ def show_start() -> None:
     except ConfigError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    name = st.session_state.get(_NAME) or _free_name(config)
+    name = current_view().get("name", "")[:64] or _free_name(config)
     key = widget_key("train-name", name)
     st.text_input(
         "Name of the run",
@@ -104,7 +103,7 @@ def _free_name(config: RunConfig) -> str:
 
 def _keep_name(name: str) -> None:
     """Until a person gives a name, it follows the settings."""
-    st.session_state[_NAME] = name
+    set_view(name=name)
 
 
 def _start_first(name: str, config: RunConfig) -> None:
@@ -160,7 +159,7 @@ def _start(configs: dict[str, RunConfig]) -> None:
     for run in runs:
         queue_training(run)
     watch_run(runs[0])
-    st.session_state.pop(_NAME, None)
+    set_view(name="")
 
 
 MAX_KEPT = 100
