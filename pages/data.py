@@ -17,7 +17,7 @@ from ui.expander import show_expander
 from ui.images import show_grid
 from ui.link import current_view, set_view
 from ui.routing import PAGES
-from ui.tables import show_table
+from ui.tables import choose_rows
 from ui.titles import show_title
 from ui.train.draft import change
 from ui.train.draft import choose_dataset as choose_training_data
@@ -30,10 +30,13 @@ _DOWNLOAD = ":material/download: Download"
 def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
     """The table of all data sets, and the chosen one."""
     st.subheader("All data sets", anchor=False)
-    show_table(
+    names = [info.name for info in infos]
+    chosen = current_view().get("set", "")
+    chosen = chosen if chosen in names else names[0]
+    choose_rows(
         pd.DataFrame(
             {
-                "data set": [info.name for info in infos],
+                "data set": names,
                 "state": [info.state for info in infos],
                 "images": [info.num_images for info in infos],
                 "factors": [
@@ -48,6 +51,9 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
                 "": [_DOWNLOAD if info.state == "file missing" else None for info in infos],
             }
         ),
+        [names.index(chosen)],
+        name="data-table",
+        take=lambda rows: _choose_row(infos, rows),
         column_config={
             "data set": st.column_config.TextColumn(width=150),
             "images": st.column_config.NumberColumn(format="localized", width=90),
@@ -59,13 +65,7 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
                 on_click=lambda: _download_row(infos),
             ),
         },
-        key="data-table",
-        on_select=lambda: _choose_row(infos),
-        selection_mode="single-row",
     )
-    names = [info.name for info in infos]
-    chosen = current_view().get("set", "")
-    chosen = chosen if chosen in names else names[0]
     key = widget_key("data-name", chosen)
     name = st.selectbox(
         "Data set",
@@ -78,8 +78,7 @@ def show_list(infos: list[DatasetInfo]) -> DatasetInfo:
     return infos[names.index(name)]
 
 
-def _choose_row(infos: list[DatasetInfo]) -> None:
-    rows = st.session_state["data-table"]["selection"]["rows"]
+def _choose_row(infos: list[DatasetInfo], rows: list[int]) -> None:
     if rows and rows[0] < len(infos):
         choose_dataset(infos[rows[0]].name)
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dvae_core.jobs import find_training
+from dvae_core.runs.run import Run
 from ui.errors import errors_shown, plain
 from ui.run_picker import is_shipped, show_summary
 from ui.titles import show_title
@@ -25,12 +26,8 @@ def show_empty() -> None:
     st.button("Choose the settings first", icon=":material/settings:", on_click=plan_new)
 
 
-def show_run() -> None:
+def show_run(address: str, run: Run) -> None:
     """The watched run."""
-    watched = choose_watched()
-    if watched is None:
-        return
-    address, run = watched
     entry = find_training(run)
     st.subheader(plain(entry.name), anchor=False)
     show_actions(address, entry)
@@ -51,8 +48,10 @@ if choose_view() == "new":
 else:
     with errors_shown():
         show_undo()
+        watched = choose_watched()
         if not show_runs():
             show_empty()
-        show_run()
+        if watched is not None:
+            show_run(*watched)
         show_import()
         show_trash()

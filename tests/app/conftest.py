@@ -1,5 +1,6 @@
 """A page run without a browser, before a folder of small runs."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -86,6 +87,13 @@ def open_app() -> OpenApp:
         return app.run()
 
     return open_at
+
+
+def ticked(app: AppTest, table: int = 0) -> list[int]:
+    """The rows that a new table has ticked."""
+    selection = json.loads(app.dataframe[table].proto.selection_default)
+    rows: list[int] = selection["selection"]["rows"]
+    return rows
 
 
 class InstantEstimate:

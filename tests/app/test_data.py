@@ -17,7 +17,7 @@ from dvae_core.data.listing import dataset_info
 from dvae_core.data.originals.addresses import REMOTE_FILES, RemoteFile
 from dvae_core.errors import DataError
 from dvae_core.progress import Progress
-from tests.app.conftest import OpenApp
+from tests.app.conftest import OpenApp, ticked
 from ui.cached import st_load_dataset
 
 PAGE = "pages/data.py"
@@ -55,6 +55,15 @@ def test_a_set_that_is_here_shows_its_sheet(open_app: OpenApp, name: str) -> Non
     assert not app.exception
     assert not app.error
     assert len(app.get("image")) == len(load_dataset(name).factor_sizes)
+
+
+def test_the_ticked_row_is_the_set_of_the_box(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert ticked(app) == [0]
+    before = app.dataframe[0].proto.id
+    app.selectbox(key="data-name").set_value("rooms").run()
+    assert ticked(app) == [dataset_names().index("rooms")]
+    assert app.dataframe[0].proto.id != before  # a table keeps the ticks that it has
 
 
 def test_a_set_that_is_missing_says_how_to_get_it(open_app: OpenApp) -> None:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from dvae_core.config import RunConfig
 from dvae_core.runs.run import Run, State
 from dvae_core.selection.study import GAP, RECONSTRUCTION_GAP
-from tests.app.conftest import OpenApp
+from tests.app.conftest import OpenApp, ticked
 from tests.selection.planted import changed, planted_run
 
 PAGE = "pages/select.py"
@@ -207,6 +207,7 @@ def test_two_runs_are_compared_in_what_they_differ(
     shutil.copytree(trained_once(tiny_config.model_copy(update={"seed": 7})), folder / "two")
     app = open_app(PAGE, folder="runs")
     app.multiselect(key="select-ticked").set_value(["one", "two"]).run()
+    assert app.dataframe[0].value["run"][ticked(app)].tolist() == ["one", "two"]
     app.button(key="select-compare").click().run()
     assert not app.exception
     selection = app.session_state["selection"]

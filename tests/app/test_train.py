@@ -25,7 +25,7 @@ from dvae_core.runs.run import Run, State, Status
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.extension import extend_run
 from dvae_core.training.trainer import train
-from tests.app.conftest import OpenApp
+from tests.app.conftest import OpenApp, ticked
 from ui.link import SELECTION
 from ui.train.curves import QUANTITIES
 from ui.train.start import _name_for
@@ -203,7 +203,7 @@ def fields(app: AppTest) -> dict[str, Any]:
 def test_what_no_setting_can_be_is_said_and_the_rest_restored(open_app: OpenApp) -> None:
     app = open_app(PAGE, view="new", latents="best", compiled="maybe", seed="7", image_size="33")
     assert not app.exception
-    note = "The link has no such setting: compiled “maybe”, latents “best”, image_size “33”."
+    note = "The link's settings cannot be read: compiled “maybe”, latents “best”, image_size “33”."
     assert note in said(app)
     assert fields(app)["seed"] == "7"
     assert fields(app)["latents"] == "categorical"
@@ -322,6 +322,14 @@ def test_a_training_whose_images_all_have_one_code_says_so_and_what_helps(
     assert advice in words
     run.scores.append({"step": config.steps, "active_latents": 1})
     assert "no latent is active" not in said(open_app(PAGE, run="runs/flat"))
+
+
+def test_the_ticked_row_is_the_watched_run(open_app: OpenApp, run: Run, own_folders: Path) -> None:
+    shutil.copytree(run.path, own_folders / "runs" / "other")
+    app = open_app(PAGE, run="runs/other")
+    assert app.dataframe[0].value["run"][ticked(app)].tolist() == ["other"]
+    app = open_app(PAGE, run="runs/mine")
+    assert app.dataframe[0].value["run"][ticked(app)].tolist() == ["mine"]
 
 
 def test_a_run_is_deleted_and_the_deletion_undone(open_app: OpenApp, run: Run) -> None:

@@ -22,7 +22,7 @@ from ui.run_picker import is_shipped, select_run
 from ui.select.cached import st_correlations
 from ui.select.choice import StudyChoice, score_label
 from ui.selection import current_selection
-from ui.tables import THREE_DECIMALS, show_table
+from ui.tables import THREE_DECIMALS, choose_rows, show_table
 from ui.widgets import when_changed, widget_key
 
 _TICKED = "select-ticked-runs"
@@ -33,13 +33,18 @@ def show_runs(choice: StudyChoice) -> None:
     table = to_frame(runs_sheet(choice.study)).dropna(axis="columns", how="all")
     table = table.drop(columns="not in the statistics because", errors="ignore")
     runs = choice.study.runs
+    place = {run.id: row for row, run in enumerate(runs)}
     scores = [
         column
         for column in table.columns
         if column.endswith(f"({choice.study.protocol})") and (table[column].dropna() % 1).any()
     ]
-    show_table(
+    choose_rows(
         table,
+        [place[run_id] for run_id in st.session_state.get(_TICKED, []) if run_id in place],
+        name="select-table",
+        take=lambda rows: _tick([runs[row].id for row in rows if row < len(runs)]),
+        mode="multi-row",
         height=min(560, 40 + 35 * max(1, len(table))),
         column_config=dict.fromkeys(scores, THREE_DECIMALS)
         | {
@@ -51,9 +56,6 @@ def show_runs(choice: StudyChoice) -> None:
                 on_click=lambda: ask_for_run(runs[st.session_state["select-name"]["row"]].id),
             )
         },
-        key="select-table",
-        on_select=lambda: _tick_rows(runs),
-        selection_mode="multi-row",
     )
     st.caption(
         "Click a run's name to open it, or a column header to sort. Tick two runs to compare them."
@@ -167,11 +169,6 @@ def ask_for_run(run_id: str) -> None:
 def to_frame(sheet: Sheet) -> pd.DataFrame:
     """A table for `st.dataframe`."""
     return pd.DataFrame(sheet.rows, columns=list(sheet.columns))
-
-
-def _tick_rows(runs: Sequence[StudyRun]) -> None:
-    rows = st.session_state["select-table"]["selection"]["rows"]
-    _tick([runs[row].id for row in rows if row < len(runs)])
 
 
 def _tick(run_ids: list[str]) -> None:

@@ -62,10 +62,8 @@ def show_form() -> None:
     """All settings that matter for the chosen family and objective."""
     settings = draft()
     if unread := unreadable():
-        st.info(
-            plain(f"The link has no such setting: {', '.join(unread)}. The form keeps its own."),
-            icon=":material/link_off:",
-        )
+        words = f"The link's settings cannot be read: {', '.join(unread)}."
+        st.info(plain(f"{words} The form shows the defaults."), icon=":material/link_off:")
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)
     key = widget_key("train-preset", preset)
     st.segmented_control(

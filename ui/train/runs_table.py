@@ -23,7 +23,7 @@ from ui.cached import st_read_evaluation
 from ui.errors import errors_shown, plain
 from ui.run_picker import is_shipped
 from ui.selection import current_selection
-from ui.tables import show_table
+from ui.tables import choose_rows
 from ui.train.view import watch
 from ui.widgets import whole_number
 
@@ -63,8 +63,15 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
         entries = overview(folder)
         if [entry.state for entry in entries] != states or st.session_state.pop(_ASKED, False):
             st.rerun(scope="app")
-        show_table(
+        choose_rows(
             pd.DataFrame([_row(entry) for entry in entries]),
+            [
+                row
+                for row, entry in enumerate(entries)
+                if f"{name}/{entry.run.id}" == current_selection().run
+            ],
+            name=f"train-table-{name}",
+            take=lambda rows: _watch(name, entries, rows),
             height=min(MAX_HEIGHT, 38 + 35 * len(entries)),
             column_config={
                 "run": st.column_config.ButtonColumn(
@@ -80,11 +87,6 @@ def _show_table(name: str, folder: Path, states: list[State]) -> None:
                 "progress": st.column_config.ProgressColumn(format="percent", width="small"),
                 "images per second": st.column_config.TextColumn(alignment="right"),
             },
-            key=_table_key(name),
-            on_select=lambda: _watch(
-                name, entries, st.session_state[_table_key(name)]["selection"]["rows"]
-            ),
-            selection_mode="single-row",
         )
         for entry in entries:
             if entry.state is State.DAMAGED:
@@ -120,15 +122,9 @@ def in_words(entry: RunOverview) -> str:
     return entry.state if entry.position is None else f"{entry.state}, place {entry.position}"
 
 
-def _table_key(name: str) -> str:
-    # Another number makes another table, in which no row is chosen.
-    return f"train-table-{name}-{st.session_state.get('train-choices', 0)}"
-
-
 def _watch(name: str, entries: list[RunOverview], rows: list[int]) -> None:
     if rows and rows[0] < len(entries):
         watch(f"{name}/{entries[rows[0]].run.id}")
-        st.session_state["train-choices"] = st.session_state.get("train-choices", 0) + 1
         st.session_state[_ASKED] = True
 
 
