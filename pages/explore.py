@@ -65,12 +65,14 @@ def board_and_tools(
     model: VAE,
     dataset: Dataset | None,
     profile: LatentProfile,
-    order: list[int],
+    factor: int | None,
     names: LatentNames,
 ) -> None:
     """What a released handle changes; the side bar is left alone."""
     exploration, second = explorations
     shows_two = current_view().get("tool") == TOOL and second.start is not None
+
+    order = profile.by_kl() if factor is None else profile.by_information(factor)
 
     def look_at(each: Exploration) -> tuple[ResolvedStart, BoardView]:
         resolved = resolve_start(each, model, dataset)
@@ -83,11 +85,13 @@ def board_and_tools(
             posterior=resolved.posterior,
             chosen=exploration.latent,
             shown=SHOWN if shows_two else None,
+            factor=factor,
             names=names,
         )
         return resolved, view
 
     resolved, view = look_at(exploration)
+    show_legend(view)
     pair = None
     if shows_two:
         other, other_view = look_at(second)
@@ -241,6 +245,4 @@ with errors_shown():
         show_search()
 
     latent_names = shown_names(run)
-    in_order = profile.by_kl() if factor is None else profile.by_information(factor)
-    show_legend(profile, model.latents)
-    board_and_tools(explorations, run, model, dataset, profile, in_order, latent_names)
+    board_and_tools(explorations, run, model, dataset, profile, factor, latent_names)

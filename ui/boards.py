@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dvae_core.analysis.latent_profile import LatentProfile
 from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_all
-from dvae_core.models.latents import Latents, Posterior
+from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import NO_NAMES, LatentNames
 from dvae_core.web.board import (
@@ -22,6 +22,7 @@ from dvae_core.web.board import (
 from dvae_core.web.rows import all_values, board_rows, shown_nats
 from ui.cached import COMPUTING
 from ui.decoders import browser_decoder
+from ui.errors import plain
 from ui.latent_board import BoardEvent, can_decode, latent_board
 from ui.selection import current_selection
 from ui.widgets import when_changed, widget_key
@@ -48,6 +49,7 @@ class BoardView:
         chosen: the latent to show first in the readout, or None.
         shown: active latents to show at first, the others fold away; None shows all, or
             `OPEN_ROWS` of many.
+        factor: that the latents are ordered by, or None.
         names: what people call the latents.
         target: a second code to blend with, or None.
     """
@@ -60,6 +62,7 @@ class BoardView:
     posterior: Posterior | None
     chosen: int | None = None
     shown: int | None = None
+    factor: int | None = None
     names: LatentNames = NO_NAMES
     target: BoardTarget | None = None
 
@@ -96,6 +99,7 @@ def show_board(
             code=view.code,
             posterior=view.posterior,
             chosen=view.chosen,
+            factor=view.factor,
             names=view.names,
         ),
         decoder or _render(view, values),
@@ -166,23 +170,24 @@ def choose_within_data() -> None:
     )
 
 
-def show_legend(profile: LatentProfile, latents: Latents) -> None:
+def show_legend(view: BoardView) -> None:
     """What the marks of a board mean."""
-    posterior = "**bars or curve**: where the encoder places the start image (posterior)"
-    nats = "**nats**: KL of the start image from the prior"
-    if latents.is_deterministic:
-        posterior = "**bar**: the category of the start image; a point, not a distribution"
-        nats = "**nats**: entropy of the categories of all images"
-    marks = [
-        posterior,
-        "**grey**: all images of the data set",
-        "**▴**: the start",
-        nats,
-        "**dimmed**: hardly occurs in the data",
-    ]
+    profile, is_point = view.profile, view.model.latents.is_deterministic
+    marks = ["**grey**: all images of the data set", "**▴**: the start"]
+    if view.posterior is not None:
+        posterior = "**bars or curve**: where the encoder places the start image (posterior)"
+        if is_point:
+            posterior = "**bar**: the category of the start image; a point, not a distribution"
+        marks.insert(0, posterior)
     if profile.factor_names:
-        marks.insert(3, "**%**: how much of a true factor's entropy the latent encodes")
-    st.caption(" · ".join(marks))
+        factor = "a true factor" if view.factor is None else profile.factor_names[view.factor]
+        marks.append(f"**%**: how much of {plain(factor)}'s entropy the latent encodes")
+    nats = "**nats**: KL of the start image from the prior"
+    if is_point:
+        nats = "**nats**: entropy of the categories of all images"
+    elif view.posterior is None:
+        nats = "**nats**: mean KL of the data from the prior"
+    st.caption(" · ".join([*marks, nats, "**dimmed**: hardly occurs in the data"]))
 
 
 def spaced(values: Tensor, count: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 import torch
@@ -85,8 +86,12 @@ class LatentProfile:
         order = np.argsort(-shares, kind="stable").tolist()
         return [(self.factor_names[f], float(shares[f])) for f in order if shares[f] >= NAMED_SHARE]
 
-    def carries(self, latent: int) -> tuple[str, float | None]:
-        """The first of `leading_factors`, or ("", None)."""
+    def carries(self, latent: int, factor: int | None = None) -> tuple[str, float | None]:
+        """The name of a factor, and the share of its entropy that a latent encodes: of the factor
+        with this number, or of the first of `leading_factors`; ("", None) where there is none."""
+        if factor is not None:
+            share = float(self.information[latent, factor])
+            return (self.factor_names[factor], share) if isfinite(share) else ("", None)
         leading = self.leading_factors(latent)
         return leading[0] if leading else ("", None)
 

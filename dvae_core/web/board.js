@@ -345,7 +345,7 @@ class Board {
     const { facts } = row;
     const at = nearest(facts.values, this.code[row.latent]);
     this.readout.name.textContent = facts.name;
-    this.readout.carries.textContent = facts.carries;
+    this.readout.carries.textContent = row.encoded;
     this.readout.value.textContent = shown(this.code[row.latent]);
     this.readout.place.textContent = facts.continuous
       ? `${shown(facts.values[0])} to ${shown(facts.values.at(-1))}`
@@ -476,15 +476,19 @@ class Row {
     board.resizing.observe(this.rail);
   }
 
+  // The factor that the row names, and how much of its entropy the latent encodes.
+  get encoded() {
+    return `${this.carries.textContent} ${this.share.textContent}`.trim();
+  }
+
   update(facts, repaint) {
     const before = this.facts;
     this.facts = facts;
     this.name.textContent = facts.name;
     this.name.title = facts.name;
     this.carries.textContent = facts.carries;
-    const encodes = facts.carries && facts.information !== null;
-    this.share.textContent = encodes ? `${Math.round(100 * facts.information)} %` : "";
-    this.share.title = encodes
+    this.share.textContent = facts.carries ? `${Math.round(100 * facts.information)} %` : "";
+    this.share.title = facts.carries
       ? `This latent encodes ${this.share.textContent} of the entropy of ${facts.carries}, ` +
         `measured on ${facts.points.toLocaleString("en")} images.`
       : "";
@@ -496,7 +500,7 @@ class Row {
     this.root.classList.toggle("chosen", facts.chosen);
     this.root.classList.toggle("inactive", !facts.active);
     const { side } = this.board.data;
-    const name = `${facts.name}${encodes ? `, ${facts.carries}` : ""}`;
+    const name = facts.name + (facts.carries ? `, ${this.encoded}` : "");
     this.handle.setAttribute("aria-label", side ? `${side}: ${name}` : name);
     this.handle.setAttribute("aria-valuemin", facts.values[0]);
     this.handle.setAttribute("aria-valuemax", facts.values.at(-1));

@@ -21,6 +21,7 @@ def board_rows(
     code: Tensor,
     posterior: Posterior | None = None,
     chosen: int | None = None,
+    factor: int | None = None,
     names: LatentNames = NO_NAMES,
 ) -> list[BoardRow]:
     """What the board shows of each latent.
@@ -34,6 +35,8 @@ def board_rows(
         code: (N,), where the handles stand.
         posterior: of the start image; None where it began without an image.
         chosen: the latent to show first in the readout, or None.
+        factor: whose information all rows show, such as that which they are ordered by; None for
+            the factor that each latent encodes best.
         names: what people call the latents.
     """
     # Of all latents, N times (P_j,); those without a row are not used.
@@ -45,7 +48,7 @@ def board_rows(
     for latent, places in values.items():
         # Thinned values are among those that the profile has heights at.
         at = np.searchsorted(profile.values[latent], places.numpy())
-        carries, information = profile.carries(latent)
+        carries, information = profile.carries(latent, factor)
         rows.append(
             BoardRow(
                 latent=latent,

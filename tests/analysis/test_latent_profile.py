@@ -124,6 +124,8 @@ def test_latents_are_ordered_by_kl_or_by_a_factor() -> None:
     assert profile.by_kl() == [1, 2, 0]
     assert profile.by_information(0) == [2, 1, 0]
     assert profile.carries(1) == ("y", 0.9)
+    assert profile.carries(1, 0) == ("x", 0.2)
+    assert profile_of([1.0], [[np.nan, 0.5]]).carries(0, 0) == ("", None)
     assert profile.active.tolist() == [False, True, True]
     assert profile.scales().tolist() == [0, 1, 0.5]
 

@@ -1,4 +1,5 @@
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_a_sample_of_the_prior_has_no_original(open_app: OpenApp, runs: dict[str
     assert not app.exception
     assert not app.metric
     assert app.query_params["start"] == "prior-4"
+    legend = next(each.value for each in app.caption if "**grey**" in each.value)
+    assert "posterior" not in legend
+    assert "mean KL of the data from the prior" in legend
+
+
+def test_rows_show_the_information_that_they_are_ordered_by(
+    open_app: OpenApp, runs: dict[str, Run]
+) -> None:
+    app = open_app(run="checkpoints/discrete", order="y")
+    (board,) = [node for node in app if node.type == "bidi_component"]
+    (data,) = json.loads(board.proto.json)
+    shares = [row["information"] for row in data["rows"]]
+    assert {row["carries"] for row in data["rows"]} == {"y"}
+    assert shares == sorted(shares, reverse=True)
+    assert any("how much of y's entropy" in each.value for each in app.caption)
 
 
 def test_undo_brings_the_start_before(open_app: OpenApp, runs: dict[str, Run]) -> None:
