@@ -27,7 +27,7 @@ def _show() -> None:
         more = f" and {others} more" if others else ""
         st.page_link(
             PAGES / "train.py",
-            label=f"Training {first.name}: {first.fraction:.0%}{more}",
+            label=f"Training {first.fraction:.0%}{more}: {first.name}",  # its end may be cut
             icon=":material/model_training:",
         )
 

@@ -592,7 +592,7 @@ def test_every_page_says_what_trains_and_a_new_run_joins_the_queue(
         app = open_app(page)
         assert not app.exception
         labels = [link.proto.label for link in app.get("page_link")]
-        assert "Training mine: 25%" in labels
+        assert "Training 25%: mine" in labels
     app = open_app(PAGE, view="new")
     assert app.button(key="train-start").label == "Add to queue"
     assert "waits until one of 1 trainings ends" in said(app)
