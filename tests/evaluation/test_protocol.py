@@ -1,20 +1,21 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dvae_core.config import RunConfig
+from dvae_core.config import FamilyName, RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.stored import ByteImages, UnlabelledDataset
 from dvae_core.errors import EvaluationError, RunError
 from dvae_core.evaluation.catalog import METRIC_SPECS, METRICS
 from dvae_core.evaluation.information import CORRECTED
+from dvae_core.evaluation.inputs import EvaluationInputs
 from dvae_core.evaluation.latent_statistics import categories_used
 from dvae_core.evaluation.protocol import EvaluationProgress, evaluate
 from dvae_core.evaluation.results import Evaluation, EvaluationSettings, Metric, ProtocolName
@@ -341,3 +342,21 @@ def test_a_run_without_weights_is_refused(
 def test_importing_the_package_leaves_the_classifiers_for_later() -> None:
     code = "import sys, dvae_core.evaluation; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("latents", get_args(FamilyName))
+def test_the_metrics_that_the_protocols_share_have_one_estimator(
+    tmp_path: Path, tiny_config: RunConfig, circles: Dataset, latents: FamilyName
+) -> None:
+    """A result is reused where the estimator is the same; a study takes the other protocol's where
+    the metric says that it does not depend on the protocol."""
+    run = trained(tmp_path / "run", tiny_config, latents=latents, steps=1)
+    of_both = [
+        EvaluationInputs(run, circles, protocol, SMALL, None) for protocol in get_args(ProtocolName)
+    ]
+    for metric, spec in METRIC_SPECS.items():
+        estimators = {spec.estimator(inputs) for inputs in of_both}
+        if not spec.depends_on_protocol:
+            assert len(estimators) == 1, metric
+        elif latents != "gaussian":
+            assert len(estimators) == 2, metric
