@@ -20,6 +20,7 @@ INTERRUPTED = 130
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
 _NICENESS = 10
+_AUTOGROUP_ATTEMPTS = 5
 _KILL_SECONDS = 10.0  # for the kernel to remove a killed process
 
 
@@ -86,7 +87,24 @@ def lower_priority(pid: int) -> None:
     niceness = min(int(asked), 19) if asked.isdecimal() else _NICENESS
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        process.nice(max(niceness, process.nice()))
+        process.nice(niceness := max(niceness, process.nice()))
+        _lower_priority_of_session(pid, niceness)
+
+
+def _lower_priority_of_session(pid: int, niceness: int) -> None:
+    """The same for the session that a process leads. Linux with autogroups (sched(7)) shares a core
+    equally between sessions; the niceness of a process counts within its session only."""
+    autogroup = _PROC / str(pid) / "autogroup"
+    for _ in range(_AUTOGROUP_ATTEMPTS):
+        try:
+            if os.getsid(pid) == pid:
+                autogroup.write_text(str(niceness))
+        except BlockingIOError:  # one change in 100 ms is allowed
+            time.sleep(0.1)
+        except OSError:  # no Linux, no autogroups, or it has ended
+            return
+        else:
+            return
 
 
 def _birth(pid: int) -> str | None:

@@ -75,6 +75,9 @@ def test_a_job_leads_its_own_session_at_a_lower_priority_and_is_stopped(
     process = psutil.Process(evaluation_pid(run))
     assert os.getsid(process.pid) == process.pid
     assert process.nice() == max(10, psutil.Process().nice())
+    autogroup = Path(f"/proc/{process.pid}/autogroup")
+    if autogroup.exists():
+        assert autogroup.read_text().split()[-1] == str(process.nice())
     assert process.environ()["COLOUR"] == "green"
     assert process.environ()["DVAE_JOB"] == "evaluate"
     stop_job(run, "evaluate")
