@@ -2,7 +2,7 @@
 
     python -m benchmarks.give_way
 
-Two busy processes on one core, each with a session of its own, as the app and a job have. Linux only.
+Two busy processes on one core, each with a session of its own as the app and a job have. Linux.
 """
 
 import os

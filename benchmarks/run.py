@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "machine": [],
     "step": [],
     "denormals": [],
+    "give_way": [],
     "codec": [],
     "command_line": [],
     "app_start": [],
