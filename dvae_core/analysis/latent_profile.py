@@ -14,6 +14,7 @@ from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import information_of_countable
 from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
+from dvae_core.evaluation.representation import draw_batches
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.models.latents import Posterior
 from dvae_core.models.vae import VAE
@@ -147,16 +148,15 @@ def latent_profile(
         posteriors, kl = [model.prior()], torch.zeros(codes.shape[1])
     else:
         # One batch at a time, since the images of an imported model may be large.
-        batches: Iterable[Tensor]
+        posteriors, of_images = [], []
         if dataset is None:
-            drawn = model.latents.sample_prior(num_images, generator)
-            batches = (decode_codes(model, codes) for codes in drawn.split(_BATCH))
-        elif dataset.factor_sizes:
-            factors = dataset.sample_factors(num_images, generator)
-            batches = (dataset.images(part, generator) for part in factors.split(_BATCH))
+            for drawn in model.latents.sample_prior(num_images, generator).split(_BATCH):
+                posteriors.append(model.encode(decode_codes(model, drawn)))
         else:
-            batches = dataset.sample_images(num_images, generator).split(_BATCH)
-        posteriors = [model.encode(batch) for batch in batches]
+            for part, images in draw_batches(dataset, num_images, 0, batch_size=_BATCH):
+                of_images.append(part)
+                posteriors.append(model.encode(images))
+            factors = torch.cat(of_images)
         codes = torch.cat([posterior.mean_code() for posterior in posteriors])
         kl = torch.cat([posterior.kl() for posterior in posteriors]).mean(0)
     rows = traversal_rows(model, span, codes)

@@ -137,9 +137,15 @@ class Dataset(ABC):
             columns[factor] = torch.full_like(columns[factor], value)
         return torch.stack(columns, dim=1)
 
+    def sample_points(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Factors (count, F) and images (count, C, H, W) of images drawn uniformly with
+        replacement, each as likely as any other."""
+        factors = self.sample_factors(count, generator)
+        return factors, self._draw(factors, generator)
+
     def sample_images(self, count: int, generator: torch.Generator) -> Tensor:
-        """Images (count, C, H, W) of combinations drawn uniformly with replacement."""
-        return self._draw(self.sample_factors(count, generator), generator)
+        """Images (count, C, H, W) drawn uniformly with replacement."""
+        return self.sample_points(count, generator)[1]
 
     def check_factor_value(self, factor: int, value: int) -> None:
         """Raise `DataError` unless the factor exists and has the value."""
@@ -222,6 +228,10 @@ class ScaledDataset(Dataset):
         self, count: int, generator: torch.Generator, fixed: Mapping[int, int] | None = None
     ) -> Tensor:
         return self._original.sample_factors(count, generator, fixed)
+
+    def sample_points(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        factors, images = self._original.sample_points(count, generator)
+        return factors, self._scaled(images)
 
     def check_factors(self, factors: Tensor) -> None:
         self._original.check_factors(factors)

@@ -220,6 +220,11 @@ class TableDataset(Dataset):
         picked = torch.randint(number, (count,), generator=generator, device=self.device)
         return self._combinations[picked if candidates is None else candidates[picked]]
 
+    def sample_points(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        # By image: drawn by combination, rare labels would be as frequent as common ones.
+        numbers = torch.randint(self.num_images, (count,), generator=generator, device=self.device)
+        return self.points_at(numbers)
+
     def check_factors(self, factors: Tensor) -> None:
         super().check_factors(factors)
         missing = (self._combinations[self.indices_of(factors)] != factors).any(1)

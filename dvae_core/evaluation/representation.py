@@ -126,11 +126,7 @@ def draw_batches(
     for start in range(0, count, batch_size):
         progress(start, count)
         size = min(batch_size, count - start)
-        if dataset.factor_sizes:
-            factors = dataset.sample_factors(size, generator)
-            yield factors, dataset.images(factors, generator)
-        else:
-            yield torch.empty(size, 0, dtype=torch.int64), dataset.sample_images(size, generator)
+        yield dataset.sample_points(size, generator)
     progress(count, count)
 
 

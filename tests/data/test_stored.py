@@ -158,6 +158,18 @@ def test_images_without_factors_are_sampled_alike() -> None:
     assert min(rows.count(row) for row in range(7)) > 140
 
 
+def test_labelled_images_are_sampled_alike_however_rare_their_label_is() -> None:
+    """Training sees no labels."""
+    labels = np.array([[0]] * 9 + [[1]])
+    dataset = Table(labels)
+    factors, images = dataset.sample_points(2_000, generator())
+    rows = rows_of(images)
+    assert min(rows.count(row) for row in range(10)) > 140
+    assert factors.tolist() == labels[rows].tolist()
+    assert rows_of(dataset.sample_images(2_000, generator())) == rows
+    assert 160 < int(factors.sum()) < 240
+
+
 def test_sampled_factors_of_images_without_factors_have_none() -> None:
     dataset = UnlabelledDataset("mine", numbered(7), 7, CPU)
     factors = dataset.sample_factors(5, generator())

@@ -32,8 +32,9 @@ class Unlabelled(Plain):
         super().__init__()
         self.image_shape = (1, 1, 3)
 
-    def sample_images(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(count, 1, 1, 3, generator=generator)
+    def sample_points(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = torch.rand(count, 1, 1, 3, generator=generator)
+        return torch.empty(count, 0, dtype=torch.int64), images
 
 
 def test_codes_belong_to_the_factors_beside_them() -> None:
