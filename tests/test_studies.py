@@ -1,5 +1,6 @@
 """What studies/ promises: every record belongs to its sweep file, and is small."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from benchmarks.studies import (
     METHOD_SCORES,
     SCORES,
     compared,
+    counted_infom,
     criteria_table,
     interval,
     loss,
@@ -243,10 +245,10 @@ def test_a_setting_that_is_a_number_has_a_rank_correlation_with_each_score(
     study = read_study(tmp_path, "paper")
     _, *rows, p, rho = settings_table(study, "num_categories", scores=("mig", "kl", "infoe"))
     assert [row[0] for row in rows] == ["2", "4", "16"]
-    assert p[2:] == ["0.0273", "1.0000", "—"]  # H = 7.2, the largest of three groups of three
+    assert p[2:] == ["0.0273", "1.0000"]  # H = 7.2, the largest of three groups of three
     assert rho[:2] == ["rho with num_categories (95 %)", ""]
     assert rho[2] == "-0.95 (-0.98 to -0.84)"
-    assert rho[3:] == ["all values are the same", "—"]
+    assert rho[3:] == ["all values are the same"]  # and no column without a value
     drawn = ElementTree.fromstring(setting_figure(study, "num_categories", "K & more"))
     colors = {node.attrib["fill"] for node in drawn.iter() if node.tag.endswith("circle")}
     assert len(colors) == 2  # the points of all values, and the ground of the rings
@@ -301,3 +303,23 @@ def test_a_strip_has_a_point_for_each_run_and_its_ceiling() -> None:
     heights = [float(node.attrib["cy"]) for node in circles[:2]]
     assert heights[1] < heights[0]
     assert float(dashed[0].attrib["y1"]) < heights[1]
+
+
+def test_infom_of_the_latents_that_hold_something(tmp_path: Path, tiny_config: RunConfig) -> None:
+    """Two latents know one factor each; the third, with hardly any KL, seems to know both."""
+    tables = {
+        "mutual_information": [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]],
+        "factor_entropy": [[1.0, 1.0]],
+        "kl": [[1.0, 1.0, 0.01]],
+    }
+    gaussian = changed(tiny_config, latents="gaussian", num_latents=3)
+    planted_run(tmp_path / "gaussian" / "run", gaussian, {"mig": 0.5}, tables=tables)
+    (run,) = read_study(tmp_path / "gaussian", "paper").counted
+    assert counted_infom(run) == (pytest.approx(2 / 3), 1.0)
+    # With categories, a KL of ln 2 is that of one category for all images.
+    tables["kl"] = [[math.log(2)] * 3]
+    tables["usage"] = [[0.5, 0.5], [0.5, 0.5], [0.0, 1.0]]
+    discrete = changed(tiny_config, num_latents=3, num_categories=2)
+    planted_run(tmp_path / "discrete" / "run", discrete, {"mig": 0.5}, tables=tables)
+    (run,) = read_study(tmp_path / "discrete", "paper").counted
+    assert counted_infom(run)[1] == 1.0

@@ -32,6 +32,9 @@ from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
 from dvae_core.progress import Progress, no_progress
 from dvae_core.runs.run import Run
 
+EACH_ONCE = "; each image once"
+ENOUGH_IMAGES = 20  # for each point: of 10,000 drawn from 20 times as many, 500 have a copy
+
 
 class EvaluationInputs:
     """A run's model applied to its data; what several metrics need is computed once."""
@@ -94,12 +97,21 @@ class EvaluationInputs:
 
     @cached_property
     def train(self) -> Representation:
-        """Points that scores are computed on: drawn with replacement from a grid, whose images are
-        all there are; from a sample, each image at most once."""
+        """Points that scores are computed on."""
+        if self.takes_each_once:
+            return self._each_once
         count, seed = self.settings.points, self._train_seed
-        if self.dataset.is_grid:
-            return encode_points(self.model, self.dataset, count, seed, self.progress)
-        return self._encoded(self._in_random_order[:count], seed)
+        return encode_points(self.model, self.dataset, count, seed, self.progress)
+
+    @cached_property
+    def comparable(self) -> Representation:
+        """Points for an estimator that compares them with each other, to which copies of an image
+        say that a latent knows all about it."""
+        return self._each_once if has_few_images(self.dataset, self.settings) else self.train
+
+    @cached_property
+    def _each_once(self) -> Representation:
+        return self._encoded(self._in_random_order[: self.settings.points], self._train_seed)
 
     @cached_property
     def fit(self) -> Representation:
@@ -126,14 +138,29 @@ class EvaluationInputs:
         return self.protocol == "native" or not self.dataset.is_grid
 
     @property
+    def comparable_in_words(self) -> str:
+        """The same of `comparable`."""
+        few = has_few_images(self.dataset, self.settings)
+        return EACH_ONCE if few else self.draw_in_words
+
+    @property
     def test_in_words(self) -> str:
         """What an estimator adds to say how points are tested."""
-        return "; tested on held-out images" if self.holds_images_out else ""
+        if not self.holds_images_out:
+            return ""
+        # Those of a sample have always been taken once.
+        each = EACH_ONCE if self.dataset.is_grid and self.takes_each_once else ""
+        return f"; tested on held-out images{each}"
+
+    @property
+    def takes_each_once(self) -> bool:
+        """Whether `train` has each image at most once, and not points drawn with replacement."""
+        return takes_each_once(self.dataset, self.protocol, self.settings)
 
     @property
     def draw_in_words(self) -> str:
         """What an estimator adds to say how points are drawn."""
-        return "" if self.dataset.is_grid else "; each image once"
+        return EACH_ONCE if self.takes_each_once else ""
 
     @cached_property
     def _in_random_order(self) -> NDArray[np.int64]:
@@ -144,7 +171,7 @@ class EvaluationInputs:
         """Numbers of the images of `fit` and `test`."""
         fit, test = split_images(self.dataset, self._in_random_order)
         counts = self.settings.points, self.settings.test_points
-        if not self.dataset.is_grid:
+        if self.takes_each_once:
             return fit[: counts[0]], test[: counts[1]]
         draw = np.random.default_rng(self._test_seed).choice
         return draw(fit, counts[0]), draw(test, counts[1])
@@ -269,7 +296,27 @@ class EvaluationInputs:
         number = self.dataset.num_images
         if number > self.settings.points:
             return ""
-        return f"{number:,} images" + ("" if self.dataset.is_grid else ", each once")
+        return f"{number:,} images" + (", each once" if self.takes_each_once else "")
+
+
+def has_few_images(dataset: Dataset, settings: EvaluationSettings) -> bool:
+    """Whether many of the points drawn from a data set with replacement would have an image that
+    another point has; none has where each draw has noise of its own."""
+    return not dataset.is_noisy and dataset.num_images < ENOUGH_IMAGES * settings.points
+
+
+def takes_each_once(dataset: Dataset, protocol: ProtocolName, settings: EvaluationSettings) -> bool:
+    """Whether an evaluation takes each image at most once: always of a sample, and under the
+    protocol `native` of a grid of few images.
+
+    Copies of an image are no further evidence: counted as such, a code that numbers the images at
+    random has information about every factor, and a tree whose leaves need ten points learns single
+    images by heart. The protocol `paper` draws from grids with replacement, as disentanglement_lib
+    does.
+    """
+    if not dataset.is_grid:
+        return True
+    return protocol == "native" and has_few_images(dataset, settings)
 
 
 def in_random_order(dataset: Dataset, seed: int) -> NDArray[np.int64]:

@@ -39,6 +39,25 @@ def held_nats(
     return np.array([entropy_of_use(row) for row in usage])
 
 
+def image_information(
+    kl: NDArray[np.floating], usage: Sequence[NDArray[np.floating]] | None
+) -> NDArray[np.float64]:
+    """Mutual information of an image and a draw of each latent, nats, (N,).
+
+    Of categories it is the mean KL from the uniform prior without that of the aggregate posterior,
+    KL - (ln K_j - H): a latent that has one category for all images pays ln K_j and holds nothing.
+    Of other latents it is at most the mean KL, which is given.
+
+    Args:
+        kl: mean KL of each latent, (N,).
+        usage: aggregate posterior of each latent, N times (K_j,); None without categories.
+    """
+    if usage is None:
+        return np.array(kl, dtype=np.float64)
+    entropies = np.array([entropy_of_use(row) for row in usage])
+    return kl - np.log([len(row) for row in usage]) + entropies
+
+
 def entropy_of_use(usage: NDArray[np.floating]) -> float:
     """Entropy of the probabilities of categories (K_j,), nats."""
     surprise = -np.log(usage, where=usage > 0, out=np.zeros(usage.shape))

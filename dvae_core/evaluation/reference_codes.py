@@ -22,7 +22,12 @@ from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.catalog import METRIC_SPECS
 from dvae_core.evaluation.checks import check_points
 from dvae_core.evaluation.information import countable
-from dvae_core.evaluation.inputs import EvaluationInputs, in_random_order, split_images
+from dvae_core.evaluation.inputs import (
+    EvaluationInputs,
+    in_random_order,
+    split_images,
+    takes_each_once,
+)
 from dvae_core.evaluation.representation import Representation
 from dvae_core.evaluation.results import EvaluationSettings, Metric, ProtocolName
 from dvae_core.progress import no_progress
@@ -104,25 +109,32 @@ def reference_scores_of(dataset: Dataset, protocol: ProtocolName) -> Mapping[str
     sizes = dataset.factor_sizes
     if not sizes or dataset.num_images < 3:
         return {}
-    shipped = shipped_scores(sizes, protocol) if dataset.is_grid else None
-    if shipped is not None:
-        return shipped
+    each_once = takes_each_once(dataset, protocol, EvaluationSettings())
+    shipped = shipped_scores(sizes, protocol, each_once=each_once) if dataset.is_grid else None
+    return shipped or reference_scores(*reference_factors(dataset, protocol), protocol)
+
+
+def reference_factors(
+    dataset: Dataset, protocol: ProtocolName
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Factors of as many points as an evaluation of the data set draws, and of its test points,
+    (points, F) each."""
     settings = EvaluationSettings()
     counts = settings.points, settings.test_points
-    if dataset.is_grid:
-        drawn = [
-            dataset.sample_factors(count, torch.Generator(dataset.device).manual_seed(seed))
-            for seed, count in enumerate(counts)
-        ]
-    else:
+    if takes_each_once(dataset, protocol, settings):
         sides = split_images(dataset, in_random_order(dataset, settings.seed))
         generator = torch.Generator(dataset.device).manual_seed(settings.seed)
         drawn = [
             dataset.points_at(torch.from_numpy(side[:count]).to(dataset.device), generator)[0]
             for side, count in zip(sides, counts, strict=True)
         ]
+    else:
+        drawn = [
+            dataset.sample_factors(count, torch.Generator(dataset.device).manual_seed(seed))
+            for seed, count in enumerate(counts)
+        ]
     train, test = (factors.cpu().numpy() for factors in drawn)
-    return reference_scores(train, test, protocol)
+    return train, test
 
 
 def grid_factors(sizes: Sequence[int], count: int, seed: int) -> NDArray[np.int64]:
@@ -132,16 +144,17 @@ def grid_factors(sizes: Sequence[int], count: int, seed: int) -> NDArray[np.int6
 
 
 def shipped_scores(
-    sizes: Sequence[int], protocol: ProtocolName
+    sizes: Sequence[int], protocol: ProtocolName, *, each_once: bool = False
 ) -> Mapping[str, ReferenceScore] | None:
-    """The shipped scores of a full grid of these factor sizes, or None."""
-    found = _shipped_file().get(name_of_grid(sizes), {}).get(protocol)
+    """The shipped scores of a full grid of these factor sizes, or None; those of points with each
+    image once if the protocol takes it so."""
+    found = _shipped_file().get(name_of_grid(sizes, each_once=each_once), {}).get(protocol)
     return found and {name: ReferenceScore(*values) for name, values in found.items()}
 
 
-def name_of_grid(sizes: Sequence[int]) -> str:
-    """The key of a grid in the shipped file, such as "32x32"."""
-    return "x".join(map(str, sizes))
+def name_of_grid(sizes: Sequence[int], *, each_once: bool = False) -> str:
+    """The key of a grid in the shipped file, such as "32x32" or "32x32, each image once"."""
+    return "x".join(map(str, sizes)) + (", each image once" if each_once else "")
 
 
 @cache
@@ -168,6 +181,7 @@ class _CodeInputs(EvaluationInputs):
         self.dataset = SimpleNamespace(  # type: ignore[assignment]
             name="the grid",
             is_grid=True,
+            is_noisy=True,  # nothing is drawn, so nothing twice
             factor_sizes=self._counts,
             factor_names=("",) * len(self._counts),
         )

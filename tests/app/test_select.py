@@ -26,7 +26,7 @@ def study(own_folders: Path, tiny_config: RunConfig) -> Path:
                 folder / f"k{count}-{seed}",
                 changed(tiny_config, seed=seed, num_categories=count),
                 {"mig": 0.9 - gap / 10, "modularity": 0.5, GAP: gap, RECONSTRUCTION_GAP: gap},
-                usage=[[1 / count] * count],
+                tables={"usage": [[1 / count] * count]},
             )
         gaussian = changed(tiny_config, seed=seed, latents="gaussian")
         planted_run(folder / f"gaussian-{seed}", gaussian, {"mig": seed / 10, GAP: None})

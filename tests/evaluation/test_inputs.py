@@ -8,7 +8,8 @@ from dvae_core.config import RunConfig
 from dvae_core.data import load_dataset
 from dvae_core.data.stored import ByteImages, TableDataset
 from dvae_core.errors import EvaluationError
-from dvae_core.evaluation.inputs import EvaluationInputs
+from dvae_core.evaluation.catalog import METRIC_SPECS
+from dvae_core.evaluation.inputs import EvaluationInputs, has_few_images
 from dvae_core.evaluation.representation import Representation
 from dvae_core.evaluation.results import EvaluationSettings, ProtocolName
 from dvae_core.runs.run import Run
@@ -63,16 +64,45 @@ def _images(points: Representation) -> set[tuple[int, ...]]:
     return set(map(tuple, points.factors.tolist()))
 
 
-def test_no_image_is_fitted_to_and_tested_on_under_the_native_protocol(tiny_run: Run) -> None:
-    settings = EvaluationSettings(points=2_000, test_points=1_000)
-    inputs = EvaluationInputs(
-        tiny_run, load_dataset("circles", image_size=32), "native", settings, None
-    )
+def test_the_native_protocol_takes_each_of_few_images_once_and_holds_a_third_out(
+    tiny_run: Run,
+) -> None:
+    circles = load_dataset("circles", image_size=32)
+    inputs = EvaluationInputs(tiny_run, circles, "native", EvaluationSettings(), None)
     fit, test = _images(inputs.fit), _images(inputs.test)
     assert not fit & test
-    assert len(inputs.fit.codes) == 2_000
-    assert len(inputs.test.codes) == 1_000
-    assert len(fit | test) > 900  # of 1,024: nearly all are used
+    assert len(fit) == len(inputs.fit.codes) == 683
+    assert len(test) == len(inputs.test.codes) == 341
+    assert len(_images(inputs.train)) == len(inputs.train.codes) == 1024
+    assert inputs.images_in_words == "1,024 images, each once"
+    for spec in (METRIC_SPECS[name] for name in ("mig", "sap", "dci", "infomec")):
+        assert "; each image once" in spec.estimator(inputs)
+
+
+def test_the_native_protocol_holds_images_of_a_large_grid_out(tiny_run: Run) -> None:
+    settings = EvaluationSettings(points=50, test_points=40)
+    circles = load_dataset("circles", image_size=32)
+    inputs = EvaluationInputs(tiny_run, circles, "native", settings, None)
+    assert not _images(inputs.fit) & _images(inputs.test)
+    assert (len(inputs.fit.codes), len(inputs.test.codes)) == (50, 40)
+    assert not inputs.draw_in_words
+
+
+def test_points_that_are_compared_with_each_other_have_no_image_twice(tiny_run: Run) -> None:
+    circles = load_dataset("circles", image_size=32)
+    inputs = EvaluationInputs(tiny_run, circles, "paper", EvaluationSettings(), None)
+    assert len(inputs.train.codes) == 10_000
+    assert len(_images(inputs.comparable)) == len(inputs.comparable.codes) == 1024
+    assert "; each image once" in METRIC_SPECS["infomec"].estimator(inputs)
+    assert "; each image once" not in METRIC_SPECS["mig"].estimator(inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "few"),
+    [("circles", True), ("circles_continuous", False), ("sprites", False), ("rooms", False)],
+)
+def test_images_are_few_where_points_would_be_copies(name: str, few: bool) -> None:
+    assert has_few_images(load_dataset(name, image_size=32), EvaluationSettings()) == few
 
 
 def test_the_paper_protocol_fits_a_grid_as_the_reference_does(tiny_run: Run) -> None:

@@ -42,7 +42,7 @@ def planted_run(
     state: State = State.FINISHED,
     score_step: int | None = None,
     seconds: float = 6.0,
-    usage: Sequence[Sequence[float]] | None = None,
+    tables: Mapping[str, Sequence[Sequence[float]]] | None = None,
 ) -> Run:
     """A run of a config that says it is done, with scores and no weights to speak of."""
     run = Run.create(path, config, (1, config.image_size, config.image_size))
@@ -51,14 +51,14 @@ def planted_run(
     run.write_status(Status(state=state, step=steps, steps=steps, seconds=seconds))
     step = steps if score_step is None else score_step
     entries = [planted_score(name, value, protocol, step) for name, value in scores.items()]
-    tables = []
-    if usage is not None:
-        like = planted_score("mig", 0.0, protocol, step).model_dump()
-        common = {key: like[key] for key in Table.model_fields if key in like}
-        common |= {"metric": "kl", "name": "usage", "values": usage, "columns": []}
-        tables.append(Table(**common))
-    if entries or tables:
-        run.write_evaluation(Evaluation(scores=entries, tables=tables).model_dump(mode="json"))
+    like = planted_score("mig", 0.0, protocol, step).model_dump()
+    common = {key: like[key] for key in Table.model_fields if key in like}
+    found = [
+        Table(**common | {"metric": "kl", "name": name, "values": values, "columns": []})
+        for name, values in (tables or {}).items()
+    ]
+    if entries or found:
+        run.write_evaluation(Evaluation(scores=entries, tables=found).model_dump(mode="json"))
     return run
 
 

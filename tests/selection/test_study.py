@@ -31,7 +31,12 @@ def folder(tmp_path: Path, tiny_config: RunConfig) -> Path:
     folder = tmp_path / "study"
     for seed in range(2):
         categorical = changed(tiny_config, seed=seed, num_categories=4 * 2**seed)
-        planted_run(folder / f"categorical-{seed}", categorical, SCORES, usage=[[0.5, 0.5], [1, 0]])
+        planted_run(
+            folder / f"categorical-{seed}",
+            categorical,
+            SCORES,
+            tables={"usage": [[0.5, 0.5], [1, 0]]},
+        )
         gaussian = changed(tiny_config, seed=seed, latents="gaussian", num_categories=512)
         planted_run(
             folder / f"gaussian-{seed}", gaussian, {"mig": 0.1, "straight_through_gap": None}

@@ -126,7 +126,7 @@ def infomec(
     if untrained:
         undefined["infoe"] = untrained
     return InfoMEC(
-        infom=None if "infom" in undefined else _exclusiveness(shares[active]),
+        infom=None if "infom" in undefined else exclusiveness(shares[active]),
         infoe=None
         if untrained
         else _explicitness(
@@ -134,7 +134,7 @@ def infomec(
             strength=1.0 if held_out else np.inf,
             progress=progress,
         ),
-        infoc=None if "infoc" in undefined else _exclusiveness(shares[active].T),
+        infoc=None if "infoc" in undefined else exclusiveness(shares[active].T),
         active=active,
         undefined=undefined,
     )
@@ -163,8 +163,9 @@ def _estimated_from_neighbors(codes: Codes, factors: Factors, seed: int) -> NDAr
     return np.stack(columns, axis=1) / factor_entropy  # (N, F)
 
 
-def _exclusiveness(shares: NDArray[np.float64]) -> float:
-    """Mean over rows of max / sum, rescaled so that an even row gives 0."""
+def exclusiveness(shares: NDArray[np.float64]) -> float:
+    """InfoM of shares of information (N, F), InfoC of their transpose: mean over rows of max / sum,
+    rescaled so that an even row gives 0."""
     even = 1 / shares.shape[1]
     sums = shares.sum(axis=1)
     largest = np.full(len(shares), even)
@@ -232,9 +233,13 @@ def _standardized(codes: Codes) -> NDArray[np.float64]:
 
 
 def _measured(inputs: "EvaluationInputs") -> Measurement:
+    codes, factors = inputs.cells, inputs.factors
+    if not inputs.uses_categories:
+        codes = inputs.comparable.codes
+        factors = inputs.comparable.factors[:, inputs.factor_indices]
     found = infomec(
-        inputs.cells,
-        inputs.factors,
+        codes,
+        factors,
         held_out=_held_out(inputs) if inputs.holds_images_out else None,
         correction=inputs.counting[1],
         seed=inputs.settings.seed,
@@ -253,9 +258,13 @@ def _held_out(inputs: "EvaluationInputs") -> tuple[Codes, Factors, Codes, Factor
 
 
 def _estimator(inputs: "EvaluationInputs") -> str:
-    counted = f"mean code; {NUM_NEIGHBORS} nearest neighbours, without bins{inputs.draw_in_words}"
     if inputs.uses_categories:
         counted = inputs.counting_in_words
+    else:
+        counted = (
+            f"mean code; {NUM_NEIGHBORS} nearest neighbours, without bins"
+            f"{inputs.comparable_in_words}"
+        )
     held_out = "; InfoE on held-out images, L2 penalty"
     return counted + (held_out if inputs.holds_images_out else "")
 

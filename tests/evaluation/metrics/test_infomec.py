@@ -142,3 +142,17 @@ def test_noise_latents_hardly_lower_the_corrected_compactness_of_a_perfect_code(
     assert corrected.infoc is not None
     assert plug_in.infoc < 0.9
     assert corrected.infoc > 0.97
+
+
+def test_copies_of_points_mislead_the_neighbours() -> None:
+    """A code that names both factors, and each image by a tiny deviation of its own. To a point
+    whose nearest neighbours are copies of itself, each latent knows all about the image."""
+    grid = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1).reshape(-1, 2)
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=grid.shape)
+    codes = (grid / 8 - 1 + noise).astype(np.float32)
+    copies = np.random.default_rng(1).integers(0, len(grid), 4_000)
+    once, drawn = infomec(codes, grid).infom, infomec(codes[copies], grid[copies]).infom
+    assert once is not None
+    assert drawn is not None
+    assert once > 0.95
+    assert drawn < 0.6
