@@ -23,7 +23,7 @@ from dvae_core.config import FamilyInfo
 from dvae_core.data import load_dataset
 from dvae_core.errors import RunError
 from dvae_core.evaluation.catalog import MEANINGS
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, image_information
+from dvae_core.evaluation.latent_statistics import ACTIVE_NATS, image_information
 from dvae_core.evaluation.metrics.infomec import exclusiveness
 from dvae_core.evaluation.reference_codes import reference_scores_of
 from dvae_core.evaluation.results import ProtocolName, read_evaluation
@@ -314,7 +314,7 @@ def counted_infom(run: StudyRun) -> tuple[float, float]:
     has_categories = evaluation.table("usage", "paper") is not None
     usage = list(evaluation.matrix("usage", "paper")) if has_categories else None
     held = image_information(evaluation.matrix("kl", "paper")[0], usage)
-    return exclusiveness(shares), exclusiveness(shares[held > ACTIVE_KL])
+    return exclusiveness(shares), exclusiveness(shares[held > ACTIVE_NATS])
 
 
 def methods_figure(study: Study) -> str:

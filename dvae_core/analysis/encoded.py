@@ -23,7 +23,12 @@ from dvae_core.data.folder import data_folder
 from dvae_core.data.imported.dataset import imported_at
 from dvae_core.data.untrusted.npz import NpzFile
 from dvae_core.errors import DataError, EvaluationError, printable
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
+from dvae_core.evaluation.latent_statistics import (
+    ACTIVE_NATS,
+    held_nats,
+    image_information,
+    unit_scales,
+)
 from dvae_core.evaluation.representation import ENCODING_BATCH
 from dvae_core.models.latents import CategoricalLatents
 from dvae_core.models.vae import VAE, reconstruction_loss
@@ -80,6 +85,8 @@ class EncodedSet:
         kl: divergence of each posterior from the prior, nats, float32 (n, N).
         losses: Bernoulli cross entropy of the image decoded from the mean code, summed over pixels
             and channels, nats, float32 (n,).
+        image_information: of each latent over all n images, also in a `part`, nats, (N,), as in
+            `latent_statistics`.
     """
 
     origin: EncodingOrigin
@@ -95,6 +102,7 @@ class EncodedSet:
     probabilities: NDArray[np.float32] | None
     kl: NDArray[np.float32]
     losses: NDArray[np.float32]
+    image_information: NDArray[np.float64]
 
     def __len__(self) -> int:
         """n."""
@@ -140,8 +148,8 @@ class EncodedSet:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether each latent holds more than 0.05 nats, (N,)."""
-        return self.held > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats about an image, (N,)."""
+        return self.image_information > ACTIVE_NATS
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
@@ -193,6 +201,7 @@ class EncodedSet:
             category_counts=self.category_counts,
             num_latents=latents,
             rows=rows,
+            image_information=tuple(self.image_information.tolist()),
         )
         layout = _layout(rows, latents, len(header.factor_sizes), bool(header.category_counts))
         text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
@@ -385,6 +394,7 @@ def _encode(
         ).items()
     }
     arrays["numbers"] = numbers
+    usage: Tensor | float = 0.0
     done = 0
     progress(0, count)
     for start in range(0, count, ENCODING_BATCH):
@@ -410,6 +420,7 @@ def _encode(
         if probabilities is not None:
             highest = probabilities.max(-1)
             results |= {"probabilities": highest.values, "categories": highest.indices}
+            usage = usage + probabilities.sum(0).cpu().double()  # not every accelerator has doubles
         if "factors" in arrays:
             results["factors"] = factors
         for name, result in results.items():
@@ -417,6 +428,11 @@ def _encode(
         progress(done, count)
         if should_stop():
             break
+    rows = None
+    if isinstance(usage, Tensor):
+        shares = (usage / done).numpy()
+        rows = [row[:number] for row, number in zip(shares, category_counts, strict=True)]
+    mean_kl = arrays["kl"][:done].mean(axis=0, dtype=np.float64)
     # A copy of a part lets go of the memory of the rest.
     kept = arrays if done == count else {name: all_[:done].copy() for name, all_ in arrays.items()}
     return _assembled(
@@ -428,6 +444,7 @@ def _encode(
             category_counts=category_counts,
             num_latents=model.latents.num_latents,
             rows=done,
+            image_information=tuple(image_information(mean_kl, rows).tolist()),
         ),
         kept,
     )
@@ -518,7 +535,7 @@ class _Header(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     origin: EncodingOrigin
     num_images: int = Field(ge=1)
     factor_names: tuple[str, ...]
@@ -526,6 +543,7 @@ class _Header(BaseModel):
     category_counts: tuple[int, ...]
     num_latents: int = Field(ge=1)
     rows: int = Field(ge=1)
+    image_information: tuple[float, ...]
 
 
 def _layout(rows: int, latents: int, factors: int, has_categories: bool) -> _Layout:
@@ -564,6 +582,7 @@ def _assembled(header: _Header, arrays: dict[str, NDArray]) -> EncodedSet:
         probabilities=arrays.get("probabilities"),
         kl=arrays["kl"],
         losses=arrays["losses"],
+        image_information=np.array(header.image_information),
     )
 
 
@@ -626,6 +645,13 @@ def _checked(header: _Header, arrays: dict[str, NDArray]) -> EncodedSet:
         raise ValueError(
             f"{len(header.category_counts)} numbers of categories for {header.num_latents} latents"
         )
+    if len(header.image_information) != header.num_latents:
+        raise ValueError(
+            f"{len(header.image_information)} amounts of information for "
+            f"{header.num_latents} latents"
+        )
+    if not np.isfinite(header.image_information).all():
+        raise ValueError("image_information holds numbers that are not finite")
     if not header.rows <= header.origin.count <= header.num_images:
         raise ValueError(f"{header.rows} of {header.origin.count} of {header.num_images} images")
     for name, array in arrays.items():

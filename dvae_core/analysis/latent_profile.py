@@ -13,7 +13,12 @@ from dvae_core.analysis.traversal import decode_codes, traversal_rows
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.information import information_of_countable
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats, unit_scales
+from dvae_core.evaluation.latent_statistics import (
+    ACTIVE_NATS,
+    held_nats,
+    image_information,
+    unit_scales,
+)
 from dvae_core.evaluation.representation import draw_batches
 from dvae_core.evaluation.results import read_evaluation
 from dvae_core.models.latents import Posterior
@@ -38,6 +43,7 @@ class LatentProfile:
         aggregate: density of the aggregate posterior at `values`, N times (P_j,).
         kl: divergence of each latent's posterior from the prior, nats, (N,).
         held: bound of the information in each latent, nats, (N,), as in `held_nats`.
+        image_information: of each latent, nats, (N,), as in `latent_statistics`.
         spread: standard deviation of each latent's code over the images, (N,).
         factor_names: (F,); () if information cannot be estimated.
         information: mutual information as a share of each factor's entropy, (N, F), in [0, 1].
@@ -54,6 +60,7 @@ class LatentProfile:
     aggregate: tuple[NDArray[np.float32], ...]
     kl: NDArray[np.float32]
     held: NDArray[np.float64]
+    image_information: NDArray[np.float64]
     spread: NDArray[np.float64]
     factor_names: tuple[str, ...]
     information: NDArray[np.float64]
@@ -63,8 +70,8 @@ class LatentProfile:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether each latent holds more than 0.05 nats, (N,)."""
-        return self.held > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats about an image, (N,)."""
+        return self.image_information > ACTIVE_NATS
 
     def scales(self) -> NDArray[np.float64]:
         """Factors that bring codes to units of `spread`, (N,). A latent that is not active has 0:
@@ -179,6 +186,9 @@ def latent_profile(
         aggregate=aggregate,
         kl=mean_kl,
         held=held_nats(mean_kl, aggregate if model.latents.is_deterministic else None),
+        image_information=image_information(
+            mean_kl, aggregate if model.latents.category_counts else None
+        ),
         spread=codes.double().std(0, correction=0).cpu().numpy(),
         factor_names=factor_names,
         information=information,

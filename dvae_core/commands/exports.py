@@ -20,8 +20,8 @@ class Traverse(Command):
 
     Attributes:
         output: file to write; its ending chooses the format
-        latents: numbers separated by commas, counted from 0, or active for those with a mean KL
-            above 0.05 nats, or all
+        latents: numbers separated by commas, counted from 0, or active for those that hold
+            more than 0.05 nats about an image, or all
         count: images of each latent, 2 to 512; default: 11 on a sheet, 24 in an animation
         seed: random seed that chooses the start image from the data set
         scale: pixels of the file for a pixel of the images, 1 to 16; default: by their size

@@ -12,12 +12,12 @@ from torch import Tensor
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
 from dvae_core.evaluation.representation import Encoder, draw_batches
-from dvae_core.models.latents import PointPosterior
+from dvae_core.models.latents import GaussianPosterior
 from dvae_core.models.vae import reconstruction_loss
 from dvae_core.progress import Progress, no_progress
 
-# Nats that a latent must hold to count as active.
-ACTIVE_KL = 0.05
+ACTIVE_NATS = 0.05
+"""A latent that says no more about an image is inactive."""
 
 
 def held_nats(
@@ -92,7 +92,8 @@ class LatentStatistics:
         kl: divergence of each latent's posterior from its prior, nats, (N,).
         sampled_kl: the same for the category that the noise of training selects, nats, (N,).
         usage: aggregate posterior, (N, K), rows sum to one; None without categories.
-        held: `held_nats` of each latent, nats, (N,).
+        image_information: mutual information of an image and a draw of each latent, or its bound,
+            nats, (N,), as in the function of this name.
         reconstruction_error: Bernoulli cross entropy of the image decoded from the mean code,
             summed over pixels and channels, nats per image.
     """
@@ -100,13 +101,13 @@ class LatentStatistics:
     kl: NDArray[np.float64]
     sampled_kl: NDArray[np.float64]
     usage: NDArray[np.float64] | None
-    held: NDArray[np.float64]
+    image_information: NDArray[np.float64]
     reconstruction_error: float
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Whether each latent holds more than 0.05 nats, (N,)."""
-        return self.held > ACTIVE_KL
+        """Whether each latent holds more than 0.05 nats about an image, (N,)."""
+        return self.image_information > ACTIVE_NATS
 
 
 def categories_used(usage: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,16 +136,15 @@ def latent_statistics(
     sampled_kl: Tensor | float = 0.0
     usage: Tensor | float = 0.0
     error = 0.0
-    are_points = False
+    counts: list[int] = []
     with torch.inference_mode():
         for _, images in draw_batches(dataset, count, seed, progress):
             posterior = model.encode(images)
-            are_points = isinstance(posterior, PointPosterior)
             kl = kl + posterior.kl().double().sum(0)
             sampled_kl = sampled_kl + posterior.sampled_kl(noise_scale).double().sum(0)
-            probabilities = posterior.probabilities()
-            if probabilities is not None:
-                usage = usage + probabilities.double().sum(0)
+            if not isinstance(posterior, GaussianPosterior):
+                usage = usage + posterior.probabilities().double().sum(0)
+                counts = [posterior.num_categories_of(latent) for latent in range(len(usage))]
             logits = model.decode(posterior.mean_code())
             error += reconstruction_loss(logits, images).double().sum().item()
     kl_mean = (torch.as_tensor(kl) / count).cpu().numpy()
@@ -153,10 +153,13 @@ def latent_statistics(
             "KL or reconstruction error is not finite: the model has diverged, train it again"
         )
     shares = (usage / count).cpu().numpy() if isinstance(usage, Tensor) else None
+    rows = None
+    if shares is not None:
+        rows = [row[:number] for row, number in zip(shares, counts, strict=True)]
     return LatentStatistics(
         kl=kl_mean,
         sampled_kl=(torch.as_tensor(sampled_kl) / count).cpu().numpy(),
         usage=shares,
-        held=held_nats(kl_mean, list(shares) if are_points and shares is not None else None),
+        image_information=image_information(kl_mean, rows),
         reconstruction_error=error / count,
     )

@@ -154,8 +154,8 @@ def export_traversals(
     Args:
         run: whose model decodes; with an encoder, its data set gives the start.
         output: file to write; its ending chooses the format.
-        latents: indices in the order of the rows, or "all", or "active" for those whose mean KL is
-            above 0.05 nats (all where none is), both by descending KL.
+        latents: indices in the order of the rows, or "all", or "active" for those that hold
+            more than 0.05 nats about an image (all where none does), both by descending KL.
         count: images of each latent, 2 to 512; by default 11 on a sheet and 24 in an animation. A
             categorical latent has at most its number of categories.
         seed: chooses the start: an image of the data set, or a sample of the prior without encoder.

@@ -14,7 +14,7 @@ from dvae_core.analysis.traversal import decode_codes, to_pixels, traverse_laten
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError, TrainingError
 from dvae_core.evaluation.information import measure_information
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL, held_nats
+from dvae_core.evaluation.latent_statistics import ACTIVE_NATS, held_nats, image_information
 from dvae_core.evaluation.metrics.mig import mig
 from dvae_core.evaluation.metrics.straight_through_gap import (
     BATCH_SIZE,
@@ -137,7 +137,7 @@ def take_snapshot(
         scores["straight_through_gap"], scores["straight_through_gap_reconstruction"] = (
             gap_of_model(model, objective, regularizers, dataset, SEED, GAP_BATCHES)
         )
-    scores["active_latents"] = int((held > ACTIVE_KL).sum())
+    scores["active_latents"] = int((image_information(kl, usage) > ACTIVE_NATS).sum())
 
     images = dataset.sample_images(NUM_IMAGES, torch.Generator(dataset.device).manual_seed(SEED))
     image_codes = model.encode(images).mean_code()
@@ -165,7 +165,7 @@ def _encode(
     model: VAE, dataset: Dataset
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray] | None]:
     """Factors (points, F), mean codes (points, N), the mean KL of each latent (N,), and the use of
-    its categories, N times (K,), or None."""
+    its categories, N times (K_j,), or None."""
     factors, codes = [], []
     usage: torch.Tensor | float = 0.0
     kl = torch.zeros(model.latents.num_latents, dtype=torch.float64)
@@ -180,5 +180,8 @@ def _encode(
     mean_kl = (kl / POINTS).float().numpy()
     if not np.isfinite(mean_kl).all():
         raise EvaluationError("the KL is not finite: the model has diverged")
-    rows = list(usage.numpy()) if isinstance(usage, torch.Tensor) else None
+    rows = None
+    if isinstance(usage, torch.Tensor):
+        counts = model.latents.category_counts
+        rows = [row[:count] for row, count in zip(usage.numpy(), counts, strict=True)]
     return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl, rows

@@ -19,6 +19,7 @@ def made_set(
     kl: ArrayLike = 1.0,
     losses: ArrayLike = 0.0,
     deviations: ArrayLike = 1.0,
+    information: ArrayLike | None = None,
     dataset: str = "made",
     numbers: ArrayLike | None = None,
     num_images: int | None = None,
@@ -49,6 +50,7 @@ def made_set(
         else whole(1.0 if probabilities is None else probabilities),
         kl=whole(kl),
         losses=np.broadcast_to(np.array(losses, np.float32), (rows,)).copy(),
+        image_information=whole(kl if information is None else information).mean(0, np.float64),
     )
 
 

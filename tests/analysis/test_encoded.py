@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from dvae_core.analysis.encoded import (
     images_of,
     read_encoded_set,
 )
+from dvae_core.analysis.latent_profile import latent_profile
 from dvae_core.config import ModelConfig
 from dvae_core.data.dataset import Dataset
 from dvae_core.data.procedural.circles import Circles, ContinuousCircles
 from dvae_core.data.stored import ByteImages, UnlabelledDataset
 from dvae_core.errors import DataError, EvaluationError, ModelError
+from dvae_core.evaluation.latent_statistics import latent_statistics
 from dvae_core.exchange.onnx_import import import_model
 from dvae_core.models.latents import CategoricalLatents, CategoricalPosterior
 from dvae_core.models.vae import VAE, build_model
@@ -272,7 +275,7 @@ DAMAGE: dict[str, dict[str, Any]] = {
     "1 numbers of categories for 3": {"header": {"category_counts": [2]}},
     "20 of 20 of 19 images": {"header": {"num_images": 19}},
     "header: extra": {"header": {"extra": 1}},
-    "header: format_version": {"header": {"format_version": 2}},
+    "header: format_version": {"header": {"format_version": 1}},
 }
 
 
@@ -398,3 +401,27 @@ def test_inactive_and_constant_latents_have_no_scale() -> None:
     np.testing.assert_array_equal(found.active, [True, True, False])
     np.testing.assert_allclose(found.spread, [1.0, 0.0, 1.0])
     np.testing.assert_allclose(found.scaled_codes(), [[0, 0, 0], [2, 0, 0]])
+
+
+def test_a_latent_stuck_in_one_category_is_inactive(
+    circles: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its KL is ln K, and it says nothing. The next one says on which side the disc is."""
+    model = model_of("categorical")  # K = 2, 4, 6
+
+    def encode(images: Tensor) -> CategoricalPosterior:
+        posterior = VAE.encode(model, images)
+        assert isinstance(posterior, CategoricalPosterior)
+        logits = posterior.logits.clone()
+        logits[:, 0, :2] = torch.tensor([50.0, 0.0])
+        side = images[..., :16].sum((1, 2, 3)) - images[..., 16:].sum((1, 2, 3))
+        logits[:, 1, 0] = 50 * side.sign()
+        return dataclasses.replace(posterior, logits=logits)
+
+    monkeypatch.setattr(model, "encode", encode)
+    encoded = encode_set(model, circles, 400)
+    assert encoded.mean_kl[0] == pytest.approx(math.log(2), abs=1e-3)
+    assert encoded.active[:2].tolist() == [False, True]
+    assert encoded.part(np.arange(5)).active.tolist() == encoded.active.tolist()
+    assert latent_profile(model, circles).active.tolist() == encoded.active.tolist()
+    assert latent_statistics(model, circles, 400, 0).active.tolist() == encoded.active.tolist()

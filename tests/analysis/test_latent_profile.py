@@ -111,6 +111,7 @@ def profile_of(kl: list[float], information: list[list[float]]) -> LatentProfile
         rows,
         np.array(kl, np.float32),
         np.array(kl),
+        np.array(kl),
         np.arange(len(kl), dtype=np.float64),
         ("x", "y"),
         np.array(information),

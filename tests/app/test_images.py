@@ -52,7 +52,7 @@ def test_both_families_have_a_table(
     address: str,
     kind: str,
 ) -> None:
-    monkeypatch.setattr("dvae_core.analysis.encoded.ACTIVE_KL", -1.0)  # a tiny run learns nothing
+    monkeypatch.setattr("dvae_core.analysis.encoded.ACTIVE_NATS", -1.0)  # a tiny run learns nothing
     app = open_app(PAGE, run=address)
     assert not app.exception
     assert not app.error

@@ -25,6 +25,7 @@ def view(latents: Latents, shape: Shape, chosen: int | None = None) -> BoardView
         aggregate=arrays,
         kl=np.arange(n, dtype=np.float32),
         held=np.arange(n, dtype=np.float64),
+        image_information=np.arange(n, dtype=np.float64),
         spread=np.ones(n),
         factor_names=(),
         information=np.zeros((n, 0)),

@@ -69,8 +69,8 @@ def _show_traversals(view: BoardView, resolved: ResolvedStart, run: Run) -> None
         (active or on_board)[:_MOST_LATENTS],
         format_func=view.names.words,
         key=f"export-latents-{run.id}",
-        help="Rows of a sheet, from top to bottom. At first those that carry information: their "
-        "mean KL is above 0.05 nats.",
+        help="Rows of a sheet, from top to bottom. At first those that hold more than 0.05 "
+        "nats about an image.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dvae_core.evaluation.latent_statistics import ACTIVE_KL
+from dvae_core.evaluation.latent_statistics import ACTIVE_NATS
 from dvae_core.evaluation.metric_spec import Measurement, MetricSpec, ScoreSpec
 
 if TYPE_CHECKING:
@@ -44,12 +44,15 @@ SPEC = MetricSpec(
         ScoreSpec(
             "active_latents",
             "Active latents",
-            f"Number of latents with a mean KL above {ACTIVE_KL} nats or, where that is constant, "
-            "such an entropy of their categories.",
+            f"Number of latents that hold more than {ACTIVE_NATS} nats about an image: the KL of a "
+            "latent, for categories minus that of its aggregate posterior.",
             better="",
         ),
     ),
-    estimator=lambda inputs: "posterior against prior; samples at the noise scale of the step",
+    estimator=lambda inputs: (
+        "posterior against prior; samples at the noise scale of the step; active latents by what "
+        "they hold about an image"
+    ),
     seconds=5,
     source="Kingma and Welling 2014",
     needs_factors=False,
