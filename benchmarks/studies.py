@@ -309,11 +309,11 @@ def counted_infom(run: StudyRun) -> tuple[float, float]:
     The score itself counts a Gaussian latent that the decoder ignores, since its mean code still
     varies a little. Its estimates for the latents alone are not kept, so this counts bins.
     """
-    evaluation = read_evaluation(Run(run.path))
+    record = Run(run.path)
+    evaluation, counts = read_evaluation(record), record.record.category_counts
     shares = evaluation.information_shares("paper")  # (N, F)
-    has_categories = evaluation.table("usage", "paper") is not None
-    usage = list(evaluation.matrix("usage", "paper")) if has_categories else None
-    held = image_information(evaluation.matrix("kl", "paper")[0], usage)
+    usage = evaluation.matrix("usage", "paper") if counts else None
+    held = image_information(evaluation.matrix("kl", "paper")[0], usage, counts)
     return exclusiveness(shares), exclusiveness(shares[held > ACTIVE_NATS])
 
 

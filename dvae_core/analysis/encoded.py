@@ -428,10 +428,7 @@ def _encode(
         progress(done, count)
         if should_stop():
             break
-    rows = None
-    if isinstance(usage, Tensor):
-        shares = (usage / done).numpy()
-        rows = [row[:number] for row, number in zip(shares, category_counts, strict=True)]
+    shares = (usage / done).numpy() if isinstance(usage, Tensor) else None
     mean_kl = arrays["kl"][:done].mean(axis=0, dtype=np.float64)
     # A copy of a part lets go of the memory of the rest.
     kept = arrays if done == count else {name: all_[:done].copy() for name, all_ in arrays.items()}
@@ -444,7 +441,7 @@ def _encode(
             category_counts=category_counts,
             num_latents=model.latents.num_latents,
             rows=done,
-            image_information=tuple(image_information(mean_kl, rows).tolist()),
+            image_information=tuple(image_information(mean_kl, shares, category_counts).tolist()),
         ),
         kept,
     )

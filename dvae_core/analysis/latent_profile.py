@@ -186,9 +186,7 @@ def latent_profile(
         aggregate=aggregate,
         kl=mean_kl,
         held=held_nats(mean_kl, aggregate if model.latents.is_deterministic else None),
-        image_information=image_information(
-            mean_kl, aggregate if model.latents.category_counts else None
-        ),
+        image_information=image_information(mean_kl, aggregate, model.latents.category_counts),
         spread=codes.double().std(0, correction=0).cpu().numpy(),
         factor_names=factor_names,
         information=information,

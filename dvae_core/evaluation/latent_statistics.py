@@ -40,7 +40,9 @@ def held_nats(
 
 
 def image_information(
-    kl: NDArray[np.floating], usage: Sequence[NDArray[np.floating]] | None
+    kl: NDArray[np.floating],
+    usage: Sequence[NDArray[np.floating]] | NDArray[np.floating] | None,
+    category_counts: Sequence[int],
 ) -> NDArray[np.float64]:
     """Mutual information of an image and a draw of each latent, nats, (N,).
 
@@ -50,12 +52,14 @@ def image_information(
 
     Args:
         kl: mean KL of each latent, (N,).
-        usage: aggregate posterior of each latent, N times (K_j,); None without categories.
+        usage: aggregate posterior of each latent, N times (K_j,), which zeros may follow; None
+            without categories.
+        category_counts: K_j of each latent, (N,); () without categories.
     """
-    if usage is None:
+    if usage is None or not category_counts:
         return np.array(kl, dtype=np.float64)
     entropies = np.array([entropy_of_use(row) for row in usage])
-    return kl - np.log([len(row) for row in usage]) + entropies
+    return kl - np.log(category_counts) + entropies
 
 
 def entropy_of_use(usage: NDArray[np.floating]) -> float:
@@ -153,13 +157,10 @@ def latent_statistics(
             "KL or reconstruction error is not finite: the model has diverged, train it again"
         )
     shares = (usage / count).cpu().numpy() if isinstance(usage, Tensor) else None
-    rows = None
-    if shares is not None:
-        rows = [row[:number] for row, number in zip(shares, counts, strict=True)]
     return LatentStatistics(
         kl=kl_mean,
         sampled_kl=(torch.as_tensor(sampled_kl) / count).cpu().numpy(),
         usage=shares,
-        image_information=image_information(kl_mean, rows),
+        image_information=image_information(kl_mean, shares, counts),
         reconstruction_error=error / count,
     )

@@ -121,6 +121,7 @@ def take_snapshot(
     """
     factors, codes, kl, usage = _encode(model, dataset)
     held = held_nats(kl, usage if model.latents.is_deterministic else None)
+    of_images = image_information(kl, usage, model.latents.category_counts)
     varies = np.ptp(factors, axis=0) > 0
     factor_names, factors = tuple(compress(dataset.factor_names, varies)), factors[:, varies]
     scores: dict[str, float] = {"step": step, "points": POINTS}
@@ -137,7 +138,7 @@ def take_snapshot(
         scores["straight_through_gap"], scores["straight_through_gap_reconstruction"] = (
             gap_of_model(model, objective, regularizers, dataset, SEED, GAP_BATCHES)
         )
-    scores["active_latents"] = int((image_information(kl, usage) > ACTIVE_NATS).sum())
+    scores["active_latents"] = int((of_images > ACTIVE_NATS).sum())
 
     images = dataset.sample_images(NUM_IMAGES, torch.Generator(dataset.device).manual_seed(SEED))
     image_codes = model.encode(images).mean_code()
@@ -165,7 +166,7 @@ def _encode(
     model: VAE, dataset: Dataset
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray] | None]:
     """Factors (points, F), mean codes (points, N), the mean KL of each latent (N,), and the use of
-    its categories, N times (K_j,), or None."""
+    its categories, N times (K,), or None."""
     factors, codes = [], []
     usage: torch.Tensor | float = 0.0
     kl = torch.zeros(model.latents.num_latents, dtype=torch.float64)
@@ -180,8 +181,5 @@ def _encode(
     mean_kl = (kl / POINTS).float().numpy()
     if not np.isfinite(mean_kl).all():
         raise EvaluationError("the KL is not finite: the model has diverged")
-    rows = None
-    if isinstance(usage, torch.Tensor):
-        counts = model.latents.category_counts
-        rows = [row[:count] for row, count in zip(usage.numpy(), counts, strict=True)]
+    rows = list(usage.numpy()) if isinstance(usage, torch.Tensor) else None
     return torch.cat(factors).numpy(), torch.cat(codes).numpy(), mean_kl, rows

@@ -78,6 +78,7 @@ def test_ones_own_model_is_uploaded_and_slid(
     page.goto(f"{address}/models")
     expect(page.get_by_role("heading", name="Import a model")).to_be_visible()
     for place, path in enumerate(files.values()):
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)  # the first run of the page
         page.locator("input[type=file]").nth(place).set_input_files(path)
         expect(page.get_by_text(path.name, exact=True)).to_be_visible()
         expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)

@@ -47,8 +47,11 @@ def test_a_category_that_all_images_share_says_nothing_of_them() -> None:
         usage.append(aggregate)
         expected.append((posteriors * np.log(ratios)).sum(1).mean())
     assert expected[:2] == pytest.approx([0.0, log(4)])
-    assert image_information(np.array(kl), usage) == pytest.approx(expected, abs=1e-12)
-    np.testing.assert_array_equal(image_information(np.array([7.0]), None), [7.0])
+    found = image_information(np.array(kl), usage, (3, 4, 2))
+    assert found == pytest.approx(expected, abs=1e-12)
+    padded = np.array([np.pad(row, (0, 4 - len(row))) for row in usage])
+    np.testing.assert_array_equal(image_information(np.array(kl), padded, (3, 4, 2)), found)
+    np.testing.assert_array_equal(image_information(np.array([7.0]), None, ()), [7.0])
 
 
 def test_a_point_that_never_moves_is_inactive_whatever_its_kl() -> None:
