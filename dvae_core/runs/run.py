@@ -584,9 +584,18 @@ def check_run_id(run_id: str) -> None:
         )
 
 
+def check_outside_runs(path: Path) -> None:
+    """Raise `RunError` if a folder would be within a run: no list would show it, and it would be
+    deleted and exported, or not, with that run."""
+    for parent in path.resolve().parents:
+        if all((parent / name).is_file() for name in ("config.json", "status.json")):
+            raise RunError(f"{path} is within the run {parent}: choose a folder outside of it")
+
+
 @contextmanager
 def _new_run(path: Path) -> Iterator[Run]:
     check_run_id(path.resolve().name)
+    check_outside_runs(path)
     try:
         with new_folder(path) as draft:
             yield Run(draft)

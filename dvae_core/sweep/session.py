@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from dvae_core.data.listing import dataset_info
 from dvae_core.errors import ConfigError, DataError, RunError
 from dvae_core.progress import ShouldStop, never
+from dvae_core.runs.run import check_outside_runs
 from dvae_core.sweep.engine import Engine, Outcome, SweepProgress, run_tasks
 from dvae_core.sweep.local import LocalEngine
 from dvae_core.sweep.options import EngineOptions
@@ -127,6 +128,7 @@ def _engine(tasks: Sequence[Task], options: EngineOptions) -> Iterator[Engine]:
 
 @contextlib.contextmanager
 def _held(output: Path) -> Iterator[None]:
+    check_outside_runs(output / "run")
     output.mkdir(parents=True, exist_ok=True)
     lock = FileLock(output / ".sweep.lock", timeout=0)
     try:

@@ -1,7 +1,8 @@
 """Extending a run by more steps."""
 
 from dvae_core.config import check_log_is_short
-from dvae_core.errors import ConfigError, RunError
+from dvae_core.data.listing import dataset_info
+from dvae_core.errors import ConfigError, DataError, RunError
 from dvae_core.runs.run import Run, RunRecord, State
 
 
@@ -22,8 +23,9 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
     Raises:
         ConfigError: `more_steps` is below 1, or the sum exceeds the largest number of steps or rows
             of the log.
-        RunError: another process trains the run, it is damaged, or it is finished and has no saved
-            state, like the shipped runs.
+        DataError: its data set is not here.
+        RunError: another process trains the run, it or its saved state is damaged, or it is
+            finished and has no saved state, like the shipped runs.
     """
     if more_steps < 1:
         raise ConfigError(f"more_steps is {more_steps}, but must be at least 1")
@@ -37,8 +39,14 @@ def extend_run(run: Run, more_steps: int) -> RunRecord:
         if status.state is State.FINISHED and not run.has_trainer_state:
             raise RunError(
                 f"{run.path} has no trainer.safetensors, so its training cannot continue: "
-                "duplicate it and train the copy from the start"
+                "train a run of its settings from the start"
             )
+        # Before anything is written: a finished run that cannot go on stays finished.
+        if run.has_trainer_state:
+            run.check_trainer_state()
+        info = dataset_info(record.dataset)
+        if info.state != "ready":
+            raise DataError(f"data set {record.dataset} is not available: {info.detail}")
         extended = RunRecord.model_validate(
             record.model_dump()
             | {

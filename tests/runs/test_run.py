@@ -35,6 +35,13 @@ def test_a_folder_is_not_overwritten(tmp_path: Path, tiny_config: RunConfig) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+def test_a_run_within_a_run_is_refused(tiny_run: Run, tiny_config: RunConfig) -> None:
+    for nested in (tiny_run.path / "nested", tiny_run.path / "sweep" / "nested"):
+        with pytest.raises(RunError, match=r"is within the run .*: choose a folder outside of it"):
+            Run.create(nested, tiny_config, (1, 32, 32))
+        assert not nested.parent.exists() or nested.parent == tiny_run.path
+
+
 @pytest.mark.parametrize(
     "name", ["..", "a/b", "", "-a", "A", "a b", "ä", "a" * 65, "a\n", ".hidden"]
 )

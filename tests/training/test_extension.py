@@ -5,7 +5,7 @@ import torch
 
 from dvae_core.config import RunConfig
 from dvae_core.data.procedural.circles import Circles
-from dvae_core.errors import ConfigError, RunError
+from dvae_core.errors import ConfigError, DataError, RunError
 from dvae_core.runs.run import Run, State
 from dvae_core.system.processes import ProcessIdentity
 from dvae_core.training.extension import extend_run
@@ -128,6 +128,22 @@ def test_a_finished_run_without_a_state_cannot_go_on(tiny_run: Run) -> None:
     (tiny_run.path / "trainer.safetensors").unlink()
     with pytest.raises(RunError, match=r"has no trainer\.safetensors"):
         extend_run(tiny_run, 10)
+    assert tiny_run.state() is State.FINISHED
+
+
+@pytest.mark.parametrize("missing", ["state", "data set"])
+def test_a_finished_run_that_cannot_go_on_stays_finished(tiny_run: Run, missing: str) -> None:
+    error: type[Exception] = RunError
+    if missing == "state":
+        state = tiny_run.path / "trainer.safetensors"
+        state.write_bytes(state.read_bytes()[:-100])
+    else:
+        tiny_run.replace_record(tiny_run.record.model_copy(update={"dataset": "elsewhere"}))
+        error = DataError
+    before = {path.name: path.read_bytes() for path in tiny_run.path.glob("*.json")}
+    with pytest.raises(error):
+        extend_run(tiny_run, 10)
+    assert {path.name: path.read_bytes() for path in tiny_run.path.glob("*.json")} == before
     assert tiny_run.state() is State.FINISHED
 
 
