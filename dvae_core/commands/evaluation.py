@@ -14,6 +14,7 @@ from dvae_core.data import load_dataset
 from dvae_core.errors import CoreError
 from dvae_core.evaluation.results import (
     EvaluationSettings,
+    Metric,
     ProtocolName,
     read_evaluation,
 )
@@ -22,6 +23,7 @@ from dvae_core.system.processes import INTERRUPTED, interruptions
 
 if TYPE_CHECKING:
     from dvae_core.evaluation.protocol import EvaluationProgress
+    from dvae_core.runs.run import Run
 
 
 class _Settings(OneLineErrors, EvaluationSettings):
@@ -30,13 +32,15 @@ class _Settings(OneLineErrors, EvaluationSettings):
 
 @dataclass(frozen=True)
 class Evaluate(Command):
-    """Evaluate a run; scores that were computed before with the same settings are kept.
+    """Evaluate a run; scores that were computed before with the same settings, or from more points,
+    are kept.
 
     Attributes:
         evaluation: Number of samples, and the random seed.
         protocol: paper scores mean codes, in 20 bins; native the most likely categories
         metrics: names of metrics, separated by commas, or one of the sets all, fast and paper
         workers: processes that compute exact DCI; default: one per core
+        replace: also measure anew what has scores from more points, which are then lost
         then: further runs to evaluate in the same way, one after another as background jobs
     """
 
@@ -45,6 +49,7 @@ class Evaluate(Command):
     protocol: ProtocolName = "paper"
     metrics: str = "all"
     workers: int | None = None
+    replace: bool = False
     then: tuple[Path, ...] = ()
 
     def run(self) -> int:
@@ -82,6 +87,8 @@ class Evaluate(Command):
             run.reserved_for("evaluation"),
             tqdm(total=len(wanted), unit="metric", disable=None, desc=run.id) as bar,
         ):
+            to_measure = wanted if self.replace else self._without_better(run, wanted)
+            bar.reset(len(to_measure))
 
             def show(progress: "EvaluationProgress") -> None:
                 done = progress.index + progress.fraction
@@ -93,7 +100,7 @@ class Evaluate(Command):
                 run,
                 dataset,
                 self.protocol,
-                wanted,
+                to_measure,
                 self.evaluation,
                 existing=read_evaluation(run),
                 on_result=lambda result: run.write_evaluation(result.model_dump(mode="json")),
@@ -113,6 +120,16 @@ class Evaluate(Command):
         self.print_json({"run": str(run.path), "protocol": self.protocol, "scores": shown})
         return INTERRUPTED if interrupted else 0
 
+    def _without_better(self, run: "Run", wanted: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        """The metrics that have no score from more points."""
+        from dvae_core.evaluation.protocol import measured_better
+
+        evaluation = read_evaluation(run)
+        better = measured_better(run, evaluation, wanted, self.protocol, self.evaluation)
+        for metric, points in better.items():
+            say(f"kept {metric} from {points:,} points: --replace measures it anew")
+        return tuple(metric for metric in wanted if metric not in better)
+
     def _start_next(self) -> None:
         from dvae_core.jobs import start_job
         from dvae_core.runs.run import Run
@@ -120,12 +137,13 @@ class Evaluate(Command):
         given = {"protocol": self.protocol, "metrics": self.metrics, **self.evaluation.model_dump()}
         if self.workers is not None:
             given["workers"] = self.workers
+        flags = ["--replace"] if self.replace else []
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         for place, following in enumerate(self.then, 1):
             others = [str(other) for other in self.then[place:]]
             more = ["--then", *others] if others else []
             try:
-                start_job(Run(following), "evaluate", [*arguments, *more])
+                start_job(Run(following), "evaluate", [*arguments, *flags, *more])
             except (CoreError, OSError) as error:
                 say(f"skipped {following}: {error}")
                 continue

@@ -118,6 +118,26 @@ def evaluate(
     return evaluation
 
 
+def measured_better(
+    run: Run,
+    evaluation: Evaluation,
+    metrics: Sequence[Metric],
+    protocol: ProtocolName,
+    settings: EvaluationSettings,
+) -> dict[Metric, int]:
+    """Those of the metrics with a defined score under this protocol for the weights of the run from
+    more points, which a new measurement would replace; and these points."""
+    step = run.weights_step()
+    found: dict[Metric, int] = {}
+    for score in evaluation.scores:
+        if (score.protocol, score.step) != (protocol, step) or score.value is None:
+            continue
+        metric = score.metric
+        if metric in metrics and (score.points, score.test_points) > _points(metric, settings):
+            found[metric] = score.points
+    return found
+
+
 def missing_metrics(
     run: Run,
     evaluation: Evaluation,

@@ -91,7 +91,9 @@ class LocalWork:
         if task.trains:
             self._commands.append(("resume", []))
         for request in task.evaluations:
-            self._commands.append(("evaluate", [*request.arguments, "--workers", threads]))
+            # The sweep file says from how many points.
+            arguments = [*request.arguments, "--workers", threads, "--replace"]
+            self._commands.append(("evaluate", arguments))
         self._begin_next()
 
     def poll(self) -> Outcome | None:

@@ -218,6 +218,22 @@ def test_a_run_is_evaluated_and_keeps_its_scores(
     assert names == {"mig", "kl", "sampled_kl", "active_latents"}
 
 
+def test_scores_from_more_points_are_kept_until_a_replacement_is_asked_for(
+    tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(tiny_run.path), "--metrics", "mig,modularity", "--json"]
+    assert main([*command, "--metrics", "mig", "--points", "500"]) == 0
+    better = last_json(capsys)["scores"]["mig"]
+    assert main([*command, "--points", "10"]) == 0
+    output = capsys.readouterr()
+    assert "kept mig from 500 points: --replace measures it anew" in output.out + output.err
+    kept = {score["name"]: score for score in tiny_run.read_evaluation()["scores"]}
+    assert kept["mig"] == better
+    assert kept["modularity"]["points"] == 10
+    assert main([*command, "--points", "50", "--replace"]) == 0
+    assert last_json(capsys)["scores"]["mig"]["points"] == 50
+
+
 def test_two_evaluations_of_one_run_do_not_lose_each_others_scores(
     tiny_run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
