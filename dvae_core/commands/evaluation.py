@@ -13,6 +13,7 @@ from dvae_core.config import OneLineErrors
 from dvae_core.data import load_dataset
 from dvae_core.errors import CoreError
 from dvae_core.evaluation.results import (
+    Evaluation,
     EvaluationSettings,
     Metric,
     ProtocolName,
@@ -87,7 +88,8 @@ class Evaluate(Command):
             run.reserved_for("evaluation"),
             tqdm(total=len(wanted), unit="metric", disable=None, desc=run.id) as bar,
         ):
-            to_measure = wanted if self.replace else self._without_better(run, wanted)
+            existing = read_evaluation(run)
+            to_measure = wanted if self.replace else self._without_better(run, existing, wanted)
             bar.reset(len(to_measure))
 
             def show(progress: "EvaluationProgress") -> None:
@@ -102,7 +104,7 @@ class Evaluate(Command):
                 self.protocol,
                 to_measure,
                 self.evaluation,
-                existing=read_evaluation(run),
+                existing=existing,
                 on_result=lambda result: run.write_evaluation(result.model_dump(mode="json")),
                 on_progress=show,
                 should_stop=lambda: bool(interrupted),
@@ -120,12 +122,13 @@ class Evaluate(Command):
         self.print_json({"run": str(run.path), "protocol": self.protocol, "scores": shown})
         return INTERRUPTED if interrupted else 0
 
-    def _without_better(self, run: "Run", wanted: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    def _without_better(
+        self, run: "Run", existing: Evaluation, wanted: tuple[Metric, ...]
+    ) -> tuple[Metric, ...]:
         """The metrics that have no score from more points."""
         from dvae_core.evaluation.protocol import measured_better
 
-        evaluation = read_evaluation(run)
-        better = measured_better(run, evaluation, wanted, self.protocol, self.evaluation)
+        better = measured_better(run, existing, wanted, self.protocol, self.evaluation)
         for metric, points in better.items():
             say(f"kept {metric} from {points:,} points: --replace measures it anew")
         return tuple(metric for metric in wanted if metric not in better)

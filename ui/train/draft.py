@@ -31,12 +31,19 @@ Settings = dict[str, Any]
 def draft() -> Settings:
     """Every setting of the next run by its name, those included that it will not heed. A number
     that is none, or out of range, is the text that was given for it."""
-    return _read()[0]
+    return read_draft()[0]
 
 
-def unreadable() -> list[str]:
-    """What the link says of the settings and no setting can be."""
-    return _read()[1]
+def read_draft() -> tuple[Settings, list[str]]:
+    """`draft`, and what the link says of the settings and no setting can be."""
+    settings, unread = settings_of_preset(FIRST_PRESET), []
+    view = current_view(PAGE)
+    for name in [name for name in settings if name in view]:
+        try:
+            settings[name] = _from_link(name, view[name])
+        except ValueError:
+            unread.append(f"{name} “{view[name][:80]}”")
+    return settings, unread
 
 
 def change(changes: Mapping[str, Any]) -> None:
@@ -150,20 +157,6 @@ def _number_of_factors(name: str) -> int:
     with suppress(DataError):  # it was removed
         return len(dataset_info(name).factor_names)
     return 0
-
-
-def _read() -> tuple[Settings, list[str]]:
-    """The settings, and what the link says that none can be."""
-    settings, unread = settings_of_preset(FIRST_PRESET), []
-    view = current_view(PAGE)
-    for name in settings:
-        if name not in view:
-            continue
-        try:
-            settings[name] = _from_link(name, view[name])
-        except ValueError:
-            unread.append(f"{name} “{view[name][:80]}”")
-    return settings, unread
 
 
 def _in_link(value: Any) -> str:

@@ -22,14 +22,13 @@ from ui.train.draft import (
     apply_preset,
     change,
     choose_dataset,
-    draft,
     label_of,
     parse_number,
     parse_numbers,
+    read_draft,
     settings_of_preset,
     side_of,
     take_cardinalities,
-    unreadable,
     why_refused,
 )
 from ui.widgets import when_changed, widget_key
@@ -60,8 +59,8 @@ PRESET_LABELS = {
 
 def show_form() -> None:
     """All settings that matter for the chosen family and objective."""
-    settings = draft()
-    if unread := unreadable():
+    settings, unread = read_draft()
+    if unread:
         words = f"The link's settings cannot be read: {', '.join(unread)}."
         st.info(plain(f"{words} The form shows the defaults."), icon=":material/link_off:")
     preset = next((name for name in PRESETS if settings == settings_of_preset(name)), None)

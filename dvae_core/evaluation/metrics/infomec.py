@@ -233,10 +233,12 @@ def _standardized(codes: Codes) -> NDArray[np.float64]:
 
 
 def _measured(inputs: "EvaluationInputs") -> Measurement:
-    codes, factors = inputs.cells, inputs.factors
-    if not inputs.uses_categories:
-        codes = inputs.comparable.codes
-        factors = inputs.comparable.factors[:, inputs.factor_indices]
+    codes: Codes
+    if inputs.uses_categories:
+        codes, factors = inputs.cells, inputs.factors
+    else:
+        points = inputs.comparable
+        codes, factors = points.codes, points.factors[:, inputs.factor_indices]
     found = infomec(
         codes,
         factors,
