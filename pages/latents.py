@@ -17,6 +17,7 @@ from dvae_core.analysis.latent_data import (
 from dvae_core.analysis.traversal import to_pixels, traverse_latent
 from dvae_core.data.dataset import Dataset
 from dvae_core.errors import EvaluationError
+from dvae_core.evaluation.latent_statistics import ACTIVE_NATS
 from dvae_core.figures.latent_data import category_bars, factor_given_category
 from dvae_core.models.vae import VAE
 from dvae_core.runs.names import LatentNames
@@ -117,11 +118,10 @@ def show_heading(run: Run, latent: int, names: LatentNames, data: LatentData | N
 def show_numbers(data: LatentData) -> None:
     """KL and use of the latent."""
     if not data.active:
-        st.info(
-            "This latent is inactive: it holds at most 0.05 nats about the images, and the decoder "
-            "ignores it.",
-            icon=":material/do_not_disturb_on:",
-        )
+        words = "This latent is inactive: it holds at most 0.05 nats about an image."
+        if data.mean_kl > ACTIVE_NATS:
+            words += " Its KL is the price of much the same distribution for all images."
+        st.info(words, icon=":material/do_not_disturb_on:")
     kind = "Categories" if data.edges is None else "Bins"
     with st.container(horizontal=True, gap="large"):
         st.metric("Mean KL", f"{data.mean_kl:.2f} nats")

@@ -165,7 +165,7 @@ class EncodedSet:
 
     def scaled_codes(self) -> NDArray[np.float64]:
         """Codes in units of `spread`, (n, N). Latents that are not active or do not vary are 0:
-        the decoder ignores them, and division by their tiny spread would let their noise decide."""
+        they say next to nothing, and division by their tiny spread would let their noise decide."""
         return self.codes * self.scales()
 
     def scales(self) -> NDArray[np.float64]:
